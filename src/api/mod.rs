@@ -1,0 +1,19 @@
+//! The objects people write and read: `PreflightValidationOCP`, `Module`, and the words of a verdict.
+//!
+//! This room holds data only. It decides nothing and touches no other room.
+
+pub mod finding;
+pub mod module;
+pub mod preflight;
+pub mod rule;
+
+pub use finding::{Finding, Severity};
+pub use module::{Module, ModuleSpec};
+pub use preflight::{
+    ModuleStatus, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStage,
+    VerificationStatus,
+};
+pub use rule::Rule;
+
+/// The API group of every KMM object.
+pub const GROUP: &str = "kmm.sigs.x-k8s.io";

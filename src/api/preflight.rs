@@ -1,0 +1,105 @@
+//! `PreflightValidationOCP`: the question (`spec`) and its answer (`status`).
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Finding;
+
+/// Which kernel to validate every Module for, and how.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "kmm.sigs.x-k8s.io",
+    version = "v1beta2",
+    kind = "PreflightValidationOCP",
+    plural = "preflightvalidationsocp",
+    singular = "preflightvalidationocp",
+    shortname = "pfvo",
+    status = "PreflightStatus",
+    derive = "PartialEq",
+    printcolumn = r#"{"name":"Kernel","type":"string","jsonPath":".spec.kernelVersion"}"#,
+    printcolumn = r#"{"name":"Verified","type":"string","jsonPath":".status.summary"}"#,
+    printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.phase"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PreflightValidationOCPSpec {
+    /// The target kernel, as `uname -r` will print it on the upgraded nodes.
+    pub kernel_version: String,
+    /// The driver toolkit image of that kernel: its headers, configuration and `Module.symvers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtk_image: Option<String>,
+    /// Whether an image that had to be built is pushed to its registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push_built_image: Option<bool>,
+}
+
+/// The answer, one row per Module.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreflightStatus {
+    /// One word for the whole preflight: `Verified`, `Failed` or `InProgress`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// How many Modules are verified, as `7/10`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// The generation of the spec that this status answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Complete` (every Module has a final answer) and `Verified` (every answer is Success).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// One row per Module, sorted by namespace and name.
+    #[serde(default)]
+    pub modules: Vec<ModuleStatus>,
+}
+
+/// The verdict on one Module.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModuleStatus {
+    /// The Module's name.
+    pub name: String,
+    /// The Module's namespace.
+    pub namespace: String,
+    /// Where validation stands.
+    pub verification_stage: VerificationStage,
+    /// The verdict.
+    pub verification_status: VerificationStatus,
+    /// Why, and what to do next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+    /// When `verificationStatus` last changed.
+    pub last_transition_time: Time,
+    /// The reference that a node would pull.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The digest that the reference named when it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// What the inspection found, the decisive findings first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+/// Where the validation of one Module stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum VerificationStage {
+    /// Its image is being looked at, built or signed.
+    Image,
+    /// It has its answer.
+    Done,
+}
+
+/// The verdict on one Module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum VerificationStatus {
+    /// It will load on the target kernel.
+    Success,
+    /// It will not load, or there is nothing to load it from.
+    Failure,
+    /// Not known yet, and the reason says why.
+    InProgress,
+}

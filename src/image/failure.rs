@@ -1,0 +1,46 @@
+//! Why an image could not be looked at. `registry` and `inspect` tell the kinds apart; `plan` decides by them.
+
+use std::fmt;
+
+/// Why an image could not be looked at, in words for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookFailure {
+    /// What decides.
+    pub kind: LookFailureKind,
+    /// One sentence: who said what, and about what.
+    pub message: String,
+}
+
+/// Kinds of failure, each with a consequence of its own (design: "What decides").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LookFailureKind {
+    /// The registry says *manifest unknown*, *name unknown* or a bare 404: the image does not exist.
+    NotFound,
+    /// 401 or 403: it is missing, or not accessible with these credentials.
+    Denied,
+    /// DNS, connection, TLS, time-out, 429, 5xx: the image may well be there.
+    Unreachable,
+    /// The image is there, but no platform of it fits the target kernel's architecture.
+    NoPlatform,
+    /// It is an image index, and nothing tells which architecture's image the node would pull.
+    UnknownPlatform,
+    /// The image is there, but damaged: wrong digests, broken layers, malformed manifests. A node could not pull it.
+    Damaged,
+    /// The image is there, but beyond the limits of what this program reads.
+    TooLarge,
+}
+
+impl LookFailure {
+    /// A failure of that kind.
+    pub fn new(kind: LookFailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+impl fmt::Display for LookFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for LookFailure {}

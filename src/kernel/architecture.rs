@@ -1,0 +1,71 @@
+//! The processor architectures that KMM's nodes have, under the names that each world gives them.
+
+/// A processor architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Architecture {
+    /// 64-bit x86.
+    X86_64,
+    /// 64-bit ARM.
+    Aarch64,
+    /// 64-bit POWER, little endian.
+    Ppc64le,
+    /// IBM Z.
+    S390x,
+    /// 64-bit RISC-V.
+    Riscv64,
+}
+
+impl Architecture {
+    /// Every architecture.
+    pub const ALL: [Self; 5] = [Self::X86_64, Self::Aarch64, Self::Ppc64le, Self::S390x, Self::Riscv64];
+
+    /// The name that images and `kubernetes.io/arch` use.
+    pub const fn go_name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "amd64",
+            Self::Aarch64 => "arm64",
+            Self::Ppc64le => "ppc64le",
+            Self::S390x => "s390x",
+            Self::Riscv64 => "riscv64",
+        }
+    }
+
+    /// The name that `uname -m` prints.
+    pub const fn machine_name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+            Self::Ppc64le => "ppc64le",
+            Self::S390x => "s390x",
+            Self::Riscv64 => "riscv64",
+        }
+    }
+
+    /// `e_machine` of its ELF files (`include/uapi/linux/elf-em.h`).
+    pub const fn elf_machine(self) -> u16 {
+        match self {
+            Self::X86_64 => 62,
+            Self::Aarch64 => 183,
+            Self::Ppc64le => 21,
+            Self::S390x => 22,
+            Self::Riscv64 => 243,
+        }
+    }
+
+    /// Whether its ELF files are big endian.
+    pub const fn is_big_endian(self) -> bool {
+        matches!(self, Self::S390x)
+    }
+
+    /// The architecture that goes by that name in images, `uname -m` or Debian's packages.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|arch| {
+            name == arch.go_name() || name == arch.machine_name() || (*arch == Self::Ppc64le && name == "ppc64el")
+        })
+    }
+
+    /// The architecture whose ELF files carry that `e_machine`.
+    pub fn from_elf_machine(machine: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|arch| arch.elf_machine() == machine)
+    }
+}

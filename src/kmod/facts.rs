@@ -1,0 +1,169 @@
+//! What a kernel module file says of itself. Data only; `elf` and its neighbours fill it in.
+//!
+//! The facts hold all that any rule asks for, so that the file's bytes can be dropped as soon as it is read.
+//! They do not depend on the target kernel, and so can be cached by the layer's digest.
+
+use serde::{Deserialize, Serialize};
+
+/// A file whose name says that it is a kernel module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleFile {
+    /// How the file is compressed, told by its first bytes as kmod does, not by its name.
+    pub packing: Packing,
+    /// Size in bytes once unpacked.
+    pub size: u64,
+    /// What stands in it, or why it could not be unpacked.
+    pub content: Result<ModuleContent, Unpackable>,
+}
+
+/// The two parts of a module file that the kernel reads: first the signature, then the ELF image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleContent {
+    /// The signature at its end (`kernel/module/signing.c: module_sig_check`).
+    pub signature: Signature,
+    /// The ELF image, or the first thing in it that the kernel refuses
+    /// (`kernel/module/main.c: elf_validity_check`).
+    pub elf: Result<ElfModule, ElfDefect>,
+}
+
+/// How a module file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Packing {
+    /// Not at all.
+    Plain,
+    /// gzip (`.ko.gz`).
+    Gzip,
+    /// xz (`.ko.xz`).
+    Xz,
+    /// Zstandard (`.ko.zst`).
+    Zstd,
+}
+
+/// Why a module file could not be unpacked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unpackable {
+    /// The compressed stream is damaged; the decompressor's word.
+    Damaged(String),
+    /// It is larger, once unpacked, than this program is willing to read (limit in bytes).
+    TooLarge(u64),
+}
+
+/// The first thing in an ELF image that the kernel refuses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ElfDefect {
+    /// What kind of refusal it is.
+    pub kind: ElfDefectKind,
+    /// One sentence in the kernel's own terms, for instance `section 12 ends beyond the file`.
+    pub message: String,
+}
+
+/// Kinds of refusal, in the order in which the kernel meets them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ElfDefectKind {
+    /// Too short for a header, wrong magic, not relocatable, impossible section table …
+    Header,
+    /// A section lies outside the file: the file is truncated, or its table lies.
+    Truncated,
+    /// No symbol table: stripped too far.
+    NoSymbols,
+    /// No `.gnu.linkonce.this_module` section: not a kernel module.
+    NotAModule,
+    /// A common symbol (`-fcommon`), which the kernel cannot place.
+    CommonSymbol,
+    /// Anything else that `elf_validity_check` refuses.
+    Malformed,
+}
+
+/// What the kernel reads from the ELF image of a module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ElfModule {
+    /// `e_machine`; see [`crate::kernel::Architecture::elf_machine`].
+    pub machine: u16,
+    /// Size of `.gnu.linkonce.this_module`, which is `sizeof(struct module)` of the kernel it was built for.
+    pub this_module_size: u64,
+    /// The name in `struct module`, by which the kernel knows it, if it can be read.
+    pub name: Option<String>,
+    /// `.modinfo`: `key=value`, in the file's order. Keys may repeat.
+    pub modinfo: Vec<(String, String)>,
+    /// The CRCs of the symbols that it uses, as its kernel had them; `None` without a versions section.
+    pub versions: Option<Versions>,
+    /// The symbols that it needs.
+    pub undefined: Vec<Undefined>,
+    /// The symbols that it exports.
+    pub exports: Vec<Export>,
+}
+
+impl ElfModule {
+    /// The first value of a `.modinfo` key, as the kernel's `get_modinfo` finds it.
+    pub fn info<'a>(&'a self, key: &'a str) -> Option<&'a str> {
+        self.infos(key).next()
+    }
+
+    /// All values of a `.modinfo` key.
+    pub fn infos<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.modinfo.iter().filter(move |(k, _)| k == key).map(|(_, v)| v.as_str())
+    }
+}
+
+/// The CRCs of `__versions` (64-byte records) or of the extended form of Linux 6.14 and later
+/// (`__version_ext_crcs` and `__version_ext_names`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// Whether they come from the extended form.
+    pub extended: bool,
+    /// Symbol and CRC, in the file's order.
+    pub crcs: Vec<(String, u32)>,
+}
+
+impl Versions {
+    /// The CRC that the module expects of a symbol: the first record of that name.
+    pub fn crc(&self, symbol: &str) -> Option<u32> {
+        self.crcs.iter().find(|(name, _)| name == symbol).map(|(_, crc)| *crc)
+    }
+}
+
+/// A symbol that the module needs from elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undefined {
+    /// Its name.
+    pub name: String,
+    /// Whether it may be missing.
+    pub weak: bool,
+}
+
+/// A symbol that the module exports to others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Export {
+    /// Its name.
+    pub name: String,
+    /// Whether only GPL-compatible modules may use it.
+    pub gpl_only: bool,
+    /// The symbol namespace that users must import.
+    pub namespace: Option<String>,
+    /// Its CRC, if it was built with `CONFIG_MODVERSIONS`.
+    pub crc: Option<u32>,
+}
+
+/// The signature at the end of a module file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signature {
+    /// The file does not end with the kernel's signature marker.
+    Absent,
+    /// It has the marker, but what stands before it is not a signature that the kernel can read.
+    Malformed(String),
+    /// A PKCS#7 signature.
+    Pkcs7(Box<Pkcs7Signature>),
+}
+
+/// A PKCS#7 signature and what is needed to verify it without the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pkcs7Signature {
+    /// Issuer and serial number, or key identifier, of the signer's certificate, in words.
+    pub signer: String,
+    /// The digest algorithm it names, as the kernel calls it: `sha256`, `sha512` …
+    pub digest_algorithm: String,
+    /// That digest over the file without its signature; empty where the algorithm is unknown.
+    pub content_digest: Vec<u8>,
+    /// The PKCS#7 message itself, DER.
+    pub der: Vec<u8>,
+}

@@ -1,0 +1,57 @@
+//! What KMM will ask of modprobe on the node, and what is known of the node's boot.
+
+use super::signature::Certificate;
+use crate::kernel::Architecture;
+
+/// KMM's second step: how modprobe will be called, on which kernel.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// The target kernel, as `uname -r` prints it.
+    pub kernel: String,
+    /// Its architecture, where it is known.
+    pub architecture: Option<Architecture>,
+    /// The folder of the image that is copied, and which modprobe is pointed to under `/tmp`.
+    pub dir_name: String,
+    /// The arguments.
+    pub command: LoadCommand,
+    /// `modulesLoadingOrder`: soft dependencies in KMM's own words.
+    pub loading_order: Vec<String>,
+    /// In-tree modules that KMM unloads first, where the node has them.
+    pub in_tree_to_remove: Vec<String>,
+    /// What is known of signatures.
+    pub signatures: SignaturePolicy,
+}
+
+/// The arguments of modprobe (upstream `internal/worker/worker.go: LoadKmod`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadCommand {
+    /// `modprobe -vd /tmp<dirName> <args> <module> <parameters>`
+    Named {
+        /// `moduleName`.
+        module: String,
+        /// `args.load`.
+        args: Vec<String>,
+        /// `parameters`.
+        parameters: Vec<String>,
+    },
+    /// `modprobe <rawArgs.load>`, as it stands.
+    Raw(Vec<String>),
+}
+
+/// Whether the kernel will insist on a signature, and whose.
+#[derive(Clone, Debug, Default)]
+pub struct SignaturePolicy {
+    /// Why signatures are judged as enforced, if they are.
+    pub enforced: Option<Enforcement>,
+    /// The certificates known to be trusted; empty where none is known.
+    pub trusted: Vec<Certificate>,
+}
+
+/// Why signatures are judged as enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enforcement {
+    /// The Module has a `sign` section, which is what enforcement is for.
+    SignSection,
+    /// The user said so (`--enforce-signatures`).
+    Asked,
+}
