@@ -5,9 +5,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::reason;
-use super::resolve::{Resolution, Target};
+use super::resolve::{Resolution, Target, resolve};
 use super::supplies::Supplies;
-use crate::api::{Finding, Severity, VerificationStage, VerificationStatus};
+use crate::api::{Finding, Module, Severity, VerificationStage, VerificationStatus};
+use crate::kernel::KernelVersion;
 use crate::image::{Digest, LookFailure, LookFailureKind};
 
 /// How long an image may be out of reach before the verdict is a Failure. It is still looked at again after that.
@@ -35,6 +36,15 @@ pub struct Subject {
     pub name: String,
     /// What it comes to on the target kernel.
     pub resolution: Resolution,
+}
+
+impl Subject {
+    /// A Module on the preflight's kernel.
+    pub fn resolve(module: &Module, kernel: &KernelVersion) -> Self {
+        let namespace = module.metadata.namespace.clone().unwrap_or_default();
+        let name = module.metadata.name.clone().unwrap_or_default();
+        Self { namespace, name, resolution: resolve(module, kernel) }
+    }
 }
 
 /// What looking at the image of a subject came to.
@@ -78,6 +88,11 @@ pub struct Verdict {
 /// Gives every subject its verdict; `looks` is asked by the subject's index.
 pub fn decide<'a>(world: &World<'_>, looks: impl Fn(usize) -> &'a Look, now: Timestamp) -> Vec<Verdict> {
     world.subjects.iter().enumerate().map(|(at, subject)| verdict(world, subject, looks(at), now)).collect()
+}
+
+/// Whether any of these findings decides: the module does not load.
+pub fn decides(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Decides)
 }
 
 /// The verdict on one subject.

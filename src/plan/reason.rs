@@ -4,9 +4,8 @@ use jiff::SignedDuration;
 
 use super::decide::World;
 use super::resolve::Target;
-use crate::api::{Finding, Rule, Severity};
+use crate::api::{FieldError, Finding, Rule, Severity};
 use crate::image::Digest;
-use crate::validate::FieldError;
 
 pub(super) const NOTHING_TO_LOAD: &str = "no kernel module to load";
 pub(super) const PENDING: &str = "verification is not finished yet: its image has not been looked at";

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use super::resolve::Target;
 use crate::api::module::{Build, Sign};
 
@@ -30,6 +33,23 @@ pub struct Supplies {
 }
 
 impl Supplies {
+    /// What stands in files. What does not may still be in the cluster.
+    pub fn from_files(config_maps: &[ConfigMap], secrets: &[Secret]) -> Self {
+        let name = |metadata: &ObjectMeta| {
+            (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+        };
+        let dockerfile = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get(DOCKERFILE_KEY)).cloned();
+        let keys = |secret: &Secret| {
+            let binary = secret.data.iter().flat_map(BTreeMap::keys);
+            binary.chain(secret.string_data.iter().flat_map(BTreeMap::keys)).cloned().collect()
+        };
+        Self {
+            complete: false,
+            dockerfiles: config_maps.iter().map(|map| (name(&map.metadata), dockerfile(map))).collect(),
+            secrets: secrets.iter().map(|secret| (name(&secret.metadata), keys(secret))).collect(),
+        }
+    }
+
     /// What is known to be missing for building or signing a target, each as a sentence; empty where nothing is.
     pub fn lacks(&self, target: &Target, toolkit_image: Option<&str>) -> Vec<String> {
         let mut lacks = Vec::new();
