@@ -16,18 +16,35 @@ pub fn build_args(target: &Target, toolkit: Option<&str>) -> Vec<BuildArg> {
         (DTK_AUTO, toolkit),
     ]
     .into_iter()
-    .filter_map(|(name, value)| Some(BuildArg { name: name.to_owned(), value: value?.to_owned() }))
+    .filter_map(|(name, value)| {
+        Some(BuildArg {
+            name: name.to_owned(),
+            value: value?.to_owned(),
+        })
+    })
     .collect();
-    let of_user = target.build.as_ref().map(|build| build.build_args.as_slice()).unwrap_or_default();
+    let of_user = target
+        .build
+        .as_ref()
+        .map(|build| build.build_args.as_slice())
+        .unwrap_or_default();
     overridden(of_user, &injected)
 }
 
 /// Arguments, with each that an override names replaced in place; the overrides that replace nothing follow, by name.
 pub(super) fn overridden(args: &[BuildArg], overrides: &[BuildArg]) -> Vec<BuildArg> {
     let last = |name: &str| overrides.iter().rev().find(|arg| arg.name == name);
-    let mut merged: Vec<BuildArg> = args.iter().map(|arg| last(&arg.name).unwrap_or(arg).clone()).collect();
+    let mut merged: Vec<BuildArg> = args
+        .iter()
+        .map(|arg| last(&arg.name).unwrap_or(arg).clone())
+        .collect();
     let is_new = |arg: &&BuildArg| args.iter().all(|old| old.name != arg.name);
-    let mut new: Vec<BuildArg> = overrides.iter().filter(is_new).filter_map(|arg| last(&arg.name)).cloned().collect();
+    let mut new: Vec<BuildArg> = overrides
+        .iter()
+        .filter(is_new)
+        .filter_map(|arg| last(&arg.name))
+        .cloned()
+        .collect();
     new.sort_by(|a, b| a.name.cmp(&b.name));
     new.dedup_by(|a, b| a.name == b.name);
     merged.append(&mut new);

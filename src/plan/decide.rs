@@ -8,8 +8,8 @@ use super::reason;
 use super::resolve::{Resolution, Target, resolve};
 use super::supplies::Supplies;
 use crate::api::{Finding, Module, Severity, VerificationStage, VerificationStatus};
-use crate::kernel::KernelVersion;
 use crate::image::{Digest, LookFailure, LookFailureKind};
+use crate::kernel::KernelVersion;
 
 /// How long an image may be out of reach before the verdict is a Failure. It is still looked at again after that.
 pub const UNREACHABLE_PATIENCE: SignedDuration = SignedDuration::from_mins(15);
@@ -43,7 +43,11 @@ impl Subject {
     pub fn resolve(module: &Module, kernel: &KernelVersion) -> Self {
         let namespace = module.metadata.namespace.clone().unwrap_or_default();
         let name = module.metadata.name.clone().unwrap_or_default();
-        Self { namespace, name, resolution: resolve(module, kernel) }
+        Self {
+            namespace,
+            name,
+            resolution: resolve(module, kernel),
+        }
     }
 }
 
@@ -86,20 +90,33 @@ pub struct Verdict {
 }
 
 /// Gives every subject its verdict; `looks` is asked by the subject's index.
-pub fn decide<'a>(world: &World<'_>, looks: impl Fn(usize) -> &'a Look, now: Timestamp) -> Vec<Verdict> {
-    world.subjects.iter().enumerate().map(|(at, subject)| verdict(world, subject, looks(at), now)).collect()
+pub fn decide<'a>(
+    world: &World<'_>,
+    looks: impl Fn(usize) -> &'a Look,
+    now: Timestamp,
+) -> Vec<Verdict> {
+    world
+        .subjects
+        .iter()
+        .enumerate()
+        .map(|(at, subject)| verdict(world, subject, looks(at), now))
+        .collect()
 }
 
 /// Whether any of these findings decides: the module does not load.
 pub fn decides(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| finding.severity == Severity::Decides)
+    findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Decides)
 }
 
 /// The verdict on one subject.
 pub fn verdict(world: &World<'_>, subject: &Subject, look: &Look, now: Timestamp) -> Verdict {
     match &subject.resolution {
         Resolution::NothingToLoad => Verdict::success(reason::NOTHING_TO_LOAD),
-        Resolution::NoMapping { mappings, kernel } => Verdict::failure(reason::no_mapping(*mappings, kernel)),
+        Resolution::NoMapping { mappings, kernel } => {
+            Verdict::failure(reason::no_mapping(*mappings, kernel))
+        }
         Resolution::Invalid(problems) => Verdict::failure(reason::invalid(problems)),
         Resolution::Target(target) => on_target(world, target, look, now).about(target),
     }
@@ -111,13 +128,18 @@ fn on_target(world: &World<'_>, target: &Target, look: &Look, now: Timestamp) ->
         Look::Judged { digest, findings } => {
             judged(world, target, digest, findings).with(Some(digest.clone()), findings)
         }
-        Look::Failed { failure, since } => failed(world, target, failure, now.duration_since(*since)),
+        Look::Failed { failure, since } => {
+            failed(world, target, failure, now.duration_since(*since))
+        }
     }
 }
 
 /// An image that can be pulled: KMM never rebuilds it, so only a wish to replace it leads to a build.
 fn judged(world: &World<'_>, target: &Target, digest: &Digest, findings: &[Finding]) -> Verdict {
-    let deciding: Vec<&Finding> = findings.iter().filter(|finding| finding.severity == Severity::Decides).collect();
+    let deciding: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Decides)
+        .collect();
     let Some(first) = deciding.first() else {
         return Verdict::success(reason::loads(target, digest, findings));
     };
@@ -131,14 +153,21 @@ fn judged(world: &World<'_>, target: &Target, digest: &Digest, findings: &[Findi
     make(world, target, &format!("{why}. It would be replaced"))
 }
 
-fn failed(world: &World<'_>, target: &Target, failure: &LookFailure, lasted: SignedDuration) -> Verdict {
+fn failed(
+    world: &World<'_>,
+    target: &Target,
+    failure: &LookFailure,
+    lasted: SignedDuration,
+) -> Verdict {
     let said = &failure.message;
     match failure.kind {
         LookFailureKind::NotFound if target.can_be_made() => make(world, target, said),
         LookFailureKind::NotFound => Verdict::failure(reason::does_not_exist(target, said)),
-        LookFailureKind::Denied if target.can_be_made() => {
-            make(world, target, &format!("{said}. Whether it exists cannot be told, so nothing would be pushed"))
-        }
+        LookFailureKind::Denied if target.can_be_made() => make(
+            world,
+            target,
+            &format!("{said}. Whether it exists cannot be told, so nothing would be pushed"),
+        ),
         LookFailureKind::Denied => Verdict::failure(reason::denied(said)),
         LookFailureKind::Damaged if target.can_be_made() => {
             make(world, target, &format!("{said}. No node could pull it"))
@@ -165,8 +194,19 @@ fn make(world: &World<'_>, target: &Target, because: &str) -> Verdict {
 }
 
 impl Verdict {
-    fn new(stage: VerificationStage, status: VerificationStatus, reason: impl Into<String>) -> Self {
-        Self { stage, status, reason: reason.into(), image: None, digest: None, findings: Vec::new() }
+    fn new(
+        stage: VerificationStage,
+        status: VerificationStatus,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self {
+            stage,
+            status,
+            reason: reason.into(),
+            image: None,
+            digest: None,
+            findings: Vec::new(),
+        }
     }
 
     fn success(reason: impl Into<String>) -> Self {
@@ -178,7 +218,11 @@ impl Verdict {
     }
 
     fn in_progress(reason: impl Into<String>) -> Self {
-        Self::new(VerificationStage::Image, VerificationStatus::InProgress, reason)
+        Self::new(
+            VerificationStage::Image,
+            VerificationStatus::InProgress,
+            reason,
+        )
     }
 
     fn about(mut self, target: &Target) -> Self {

@@ -15,3 +15,6 @@ pub use build_args::build_args;
 pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, Verdict, World, decide, decides, verdict};
 pub use resolve::{Resolution, Target, resolve};
 pub use supplies::{CERTIFICATE_KEY, DTK_AUTO, Supplies};
+
+#[cfg(test)]
+mod tests;

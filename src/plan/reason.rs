@@ -8,13 +8,20 @@ use crate::api::{FieldError, Finding, Rule, Severity};
 use crate::image::Digest;
 
 pub(super) const NOTHING_TO_LOAD: &str = "no kernel module to load";
-pub(super) const PENDING: &str = "verification is not finished yet: its image has not been looked at";
+pub(super) const PENDING: &str =
+    "verification is not finished yet: its image has not been looked at";
 
 pub(super) fn no_mapping(mappings: usize, kernel: &str) -> String {
     match mappings {
-        0 => format!("mapping not found: the Module has no kernelMappings; add one that matches {kernel}"),
-        1 => format!("mapping not found: its kernel mapping does not match {kernel}; add one that does"),
-        n => format!("mapping not found: none of its {n} kernel mappings matches {kernel}; add one that does"),
+        0 => format!(
+            "mapping not found: the Module has no kernelMappings; add one that matches {kernel}"
+        ),
+        1 => format!(
+            "mapping not found: its kernel mapping does not match {kernel}; add one that does"
+        ),
+        n => format!(
+            "mapping not found: none of its {n} kernel mappings matches {kernel}; add one that does"
+        ),
     }
 }
 
@@ -31,12 +38,20 @@ pub(super) fn loads(target: &Target, digest: &Digest, findings: &[Finding]) -> S
         target.what_loads(),
         target.kernel.raw()
     );
-    let warnings: Vec<&Finding> = findings.iter().filter(|finding| finding.severity == Severity::Warns).collect();
+    let warnings: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Warns)
+        .collect();
     if let Some(first) = warnings.first() {
-        text.push_str(&format!("; warning: {}{}", first.message, and_more(warnings.len() - 1)));
+        text.push_str(&format!(
+            "; warning: {}{}",
+            first.message,
+            and_more(warnings.len() - 1)
+        ));
     }
     if let Some(unchecked) = findings.iter().find(|finding| {
-        matches!(finding.rule, Rule::ToolkitMissing | Rule::NotChecked) && finding.severity == Severity::Informs
+        matches!(finding.rule, Rule::ToolkitMissing | Rule::NotChecked)
+            && finding.severity == Severity::Informs
     }) {
         text.push_str(&format!("; {}", unchecked.message));
     }
@@ -44,7 +59,12 @@ pub(super) fn loads(target: &Target, digest: &Digest, findings: &[Finding]) -> S
 }
 
 pub(super) fn would_not_load(first: &Finding, others: usize) -> String {
-    format!("would not load: {}{} [{}]", first.message.trim_end_matches('.'), and_more(others), first.rule)
+    format!(
+        "would not load: {}{} [{}]",
+        first.message.trim_end_matches('.'),
+        and_more(others),
+        first.rule
+    )
 }
 
 pub(super) fn mend_by_hand(rule: Rule) -> String {
@@ -56,7 +76,11 @@ pub(super) fn mend_by_hand(rule: Rule) -> String {
 }
 
 pub(super) fn mend_by_pushing(rule: Rule) -> String {
-    let hope = if rebuild_mends(rule) { "would likely mend it" } else { "alone may not mend it" };
+    let hope = if rebuild_mends(rule) {
+        "would likely mend it"
+    } else {
+        "alone may not mend it"
+    };
     format!(
         "KMM does not rebuild an image that can be pulled; a rebuild {hope}: set pushBuiltImage to have it replaced, or push a new image"
     )
@@ -95,11 +119,17 @@ pub(super) fn unreachable(said: &str) -> String {
 }
 
 pub(super) fn unreachable_for_long(said: &str, lasted: SignedDuration) -> String {
-    format!("the image could not be looked at for {} minutes: {said}. It will be tried again", lasted.as_mins())
+    format!(
+        "the image could not be looked at for {} minutes: {said}. It will be tried again",
+        lasted.as_mins()
+    )
 }
 
 pub(super) fn cannot_be_made(because: &str, lacks: &[String]) -> String {
-    format!("verified image does not exist and build/sign failed: {because}; and it cannot be built: {}", lacks.join("; "))
+    format!(
+        "verified image does not exist and build/sign failed: {because}; and it cannot be built: {}",
+        lacks.join("; ")
+    )
 }
 
 pub(super) fn would_be_made(target: &Target, because: &str, world: &World<'_>) -> String {
@@ -112,15 +142,31 @@ pub(super) fn would_be_made(target: &Target, because: &str, world: &World<'_>) -
             (None, Some(unsigned)) => format!("{unsigned} would be signed"),
             _ => "signed".to_owned(),
         };
-        steps.push(format!("{source} with Secret {}/{}", target.namespace, sign.key_secret.name));
+        steps.push(format!(
+            "{source} with Secret {}/{}",
+            target.namespace, sign.key_secret.name
+        ));
     }
-    let pushed = if world.push_built_image { "then pushed" } else { "not pushed (pushBuiltImage is false)" };
-    format!("verification is not finished yet: {because}; {}, {pushed}", steps.join(", then "))
+    let pushed = if world.push_built_image {
+        "then pushed"
+    } else {
+        "not pushed (pushBuiltImage is false)"
+    };
+    format!(
+        "verification is not finished yet: {because}; {}, {pushed}",
+        steps.join(", then ")
+    )
 }
 
 fn build_step(target: &Target, config_map: &str, world: &World<'_>) -> String {
-    let mut step = format!("it would be built from ConfigMap {}/{config_map}", target.namespace);
-    let known = world.supplies.dockerfiles.contains_key(&(target.namespace.clone(), config_map.to_owned()));
+    let mut step = format!(
+        "it would be built from ConfigMap {}/{config_map}",
+        target.namespace
+    );
+    let known = world
+        .supplies
+        .dockerfiles
+        .contains_key(&(target.namespace.clone(), config_map.to_owned()));
     if !known {
         step.push_str(" (which was not given, so not checked)");
     }
@@ -150,10 +196,15 @@ fn rebuild_mends(rule: Rule) -> bool {
 }
 
 fn and_more(others: usize) -> String {
-    if others == 0 { String::new() } else { format!(" (and {others} more)") }
+    if others == 0 {
+        String::new()
+    } else {
+        format!(" (and {others} more)")
+    }
 }
 
 fn short(digest: &Digest) -> String {
     let text = digest.to_string();
-    text.get(..19).map_or(text.clone(), |head| format!("{head}…"))
+    text.get(..19)
+        .map_or(text.clone(), |head| format!("{head}…"))
 }

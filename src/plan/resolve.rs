@@ -10,18 +10,20 @@ use k8s_openapi::api::core::v1::Toleration;
 use kube::ResourceExt;
 
 use super::{merge, soundness};
-use crate::api::module::{Build, Container, KernelMapping, Modprobe, Module, RegistryTls, Sign};
 use crate::api::FieldError;
+use crate::api::module::{Build, Container, KernelMapping, Modprobe, Module, RegistryTls, Sign};
 use crate::image::Reference;
-use crate::kernel::template::{self, Variables};
-use crate::kernel::{Architecture, GoRegexp, KernelVersion};
+use crate::kernel::{Architecture, GoRegexp, KernelVersion, Template, Variables};
 use crate::kmod::load::{Load, LoadCommand, SignaturePolicy};
 
 /// The label by which nodes tell their architecture.
 const ARCHITECTURE_LABEL: &str = "kubernetes.io/arch";
 /// Taints that every KMM pod tolerates (upstream `internal/module/helper.go`).
-const TOLERATED: [&str; 3] =
-    ["node.kubernetes.io/disk-pressure", "node.kubernetes.io/memory-pressure", "node.kubernetes.io/pid-pressure"];
+const TOLERATED: [&str; 3] = [
+    "node.kubernetes.io/disk-pressure",
+    "node.kubernetes.io/memory-pressure",
+    "node.kubernetes.io/pid-pressure",
+];
 
 /// What a Module comes to on a kernel.
 #[derive(Clone, Debug)]
@@ -78,7 +80,9 @@ pub struct Target {
 
 /// Resolves a Module for a kernel.
 pub fn resolve(module: &Module, kernel: &KernelVersion) -> Resolution {
-    let Some(loader) = &module.spec.module_loader else { return Resolution::NothingToLoad };
+    let Some(loader) = &module.spec.module_loader else {
+        return Resolution::NothingToLoad;
+    };
     let container = &loader.container;
     match find_mapping(container, kernel.without_plus()) {
         Err(problem) => Resolution::Invalid(vec![problem]),
@@ -99,12 +103,26 @@ fn find_mapping<'a>(
     kernel: &str,
 ) -> Result<Option<(usize, &'a KernelMapping)>, FieldError> {
     for (at, mapping) in container.kernel_mappings.iter().enumerate() {
-        if mapping.literal.as_deref().is_some_and(|literal| !literal.is_empty() && literal == kernel) {
+        if mapping
+            .literal
+            .as_deref()
+            .is_some_and(|literal| !literal.is_empty() && literal == kernel)
+        {
             return Ok(Some((at, mapping)));
         }
-        let Some(regexp) = mapping.regexp.as_deref().filter(|regexp| !regexp.is_empty()) else { continue };
-        let regexp = GoRegexp::new(regexp)
-            .map_err(|why| FieldError::new(format!("{}.regexp", soundness::mapping_path(at)), why.to_string()))?;
+        let Some(regexp) = mapping
+            .regexp
+            .as_deref()
+            .filter(|regexp| !regexp.is_empty())
+        else {
+            continue;
+        };
+        let regexp = GoRegexp::new(regexp).map_err(|why| {
+            FieldError::new(
+                format!("{}.regexp", soundness::mapping_path(at)),
+                why.to_string(),
+            )
+        })?;
         if regexp.is_match(kernel) {
             return Ok(Some((at, mapping)));
         }
@@ -130,7 +148,11 @@ fn target(
         .map_err(|problem| problems.push(problem));
     let build = merge::build(container.build.as_ref(), mapping.build.as_ref());
     if let Ok(Some(sign)) = &sign {
-        problems.extend(soundness::sign(sign, build.as_ref(), &container.modprobe.dir_name));
+        problems.extend(soundness::sign(
+            sign,
+            build.as_ref(),
+            &container.modprobe.dir_name,
+        ));
     }
     let (Ok((image_text, image)), Ok(sign), true) = (image, sign, problems.is_empty()) else {
         return Err(problems);
@@ -138,16 +160,28 @@ fn target(
     Ok(Target {
         namespace: module.namespace().unwrap_or_default(),
         name: module.name_any(),
-        architecture: kernel.architecture().or_else(|| selected_architecture(&module.spec.selector)),
+        architecture: kernel
+            .architecture()
+            .or_else(|| selected_architecture(&module.spec.selector)),
         kernel: kernel.clone(),
         image,
         image_text,
-        registry_tls: mapping.registry_tls.or(container.registry_tls).unwrap_or_default(),
-        pull_secret: module.spec.image_repo_secret.as_ref().map(|secret| secret.name.clone()),
+        registry_tls: mapping
+            .registry_tls
+            .or(container.registry_tls)
+            .unwrap_or_default(),
+        pull_secret: module
+            .spec
+            .image_repo_secret
+            .as_ref()
+            .map(|secret| secret.name.clone()),
         service_account: loader.service_account_name.clone(),
         build,
         sign,
-        modprobe: Modprobe { dir_name: clean_path(&container.modprobe.dir_name), ..container.modprobe.clone() },
+        modprobe: Modprobe {
+            dir_name: clean_path(&container.modprobe.dir_name),
+            ..container.modprobe.clone()
+        },
         in_tree_to_remove: merge::in_tree_to_remove(container, mapping),
         selector: module.spec.selector.clone(),
         tolerations: tolerations(module),
@@ -158,9 +192,17 @@ fn target(
 /// has them all.
 fn variables(module: &Module, kernel: &KernelVersion) -> Variables {
     let components = kernel.components();
-    let of_kernel = components.variables().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let of_module = [("MOD_NAME", module.name_any()), ("MOD_NAMESPACE", module.namespace().unwrap_or_default())];
-    of_kernel.chain(of_module.map(|(name, value)| (name.to_owned(), value))).collect()
+    let of_kernel = components
+        .variables()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let of_module = [
+        ("MOD_NAME", module.name_any()),
+        ("MOD_NAMESPACE", module.namespace().unwrap_or_default()),
+    ];
+    of_kernel
+        .chain(of_module.map(|(name, value)| (name.to_owned(), value)))
+        .collect()
 }
 
 fn image(
@@ -169,26 +211,45 @@ fn image(
     mapping: &KernelMapping,
     variables: &Variables,
 ) -> Result<(String, Reference), FieldError> {
-    let of_mapping = mapping.container_image.as_deref().filter(|image| !image.is_empty());
-    let of_container = container.container_image.as_deref().filter(|image| !image.is_empty());
+    let of_mapping = mapping
+        .container_image
+        .as_deref()
+        .filter(|image| !image.is_empty());
+    let of_container = container
+        .container_image
+        .as_deref()
+        .filter(|image| !image.is_empty());
     let (path, text) = match (of_mapping, of_container) {
-        (Some(text), _) => (format!("{}.containerImage", soundness::mapping_path(at)), text),
+        (Some(text), _) => (
+            format!("{}.containerImage", soundness::mapping_path(at)),
+            text,
+        ),
         (None, Some(text)) => (format!("{}.containerImage", soundness::CONTAINER), text),
         (None, None) => {
             let path = format!("{}.containerImage", soundness::mapping_path(at));
-            return Err(FieldError::new(path, "is missing, and the container has no containerImage either"));
+            return Err(FieldError::new(
+                path,
+                "is missing, and the container has no containerImage either",
+            ));
         }
     };
-    let filled = template::expand(text, variables).map_err(|why| FieldError::new(&path, why.to_string()))?;
-    let reference = Reference::parse(&filled).map_err(|why| FieldError::new(&path, why.to_string()))?;
+    let filled =
+        Template::expand(text, variables).map_err(|why| FieldError::new(&path, why.to_string()))?;
+    let reference =
+        Reference::parse(&filled).map_err(|why| FieldError::new(&path, why.to_string()))?;
     if reference.tag().is_none() && reference.digest().is_none() {
-        return Err(FieldError::new(path, format!("`{filled}` must name a tag or a digest")));
+        return Err(FieldError::new(
+            path,
+            format!("`{filled}` must name a tag or a digest"),
+        ));
     }
     Ok((filled, reference))
 }
 
 fn selected_architecture(selector: &BTreeMap<String, String>) -> Option<Architecture> {
-    selector.get(ARCHITECTURE_LABEL).and_then(|name| Architecture::from_name(name))
+    selector
+        .get(ARCHITECTURE_LABEL)
+        .and_then(|name| Architecture::from_name(name))
 }
 
 fn tolerations(module: &Module) -> Vec<Toleration> {
@@ -198,7 +259,13 @@ fn tolerations(module: &Module) -> Vec<Toleration> {
         effect: Some("NoSchedule".to_owned()),
         ..Toleration::default()
     });
-    module.spec.tolerations.iter().cloned().chain(internal).collect()
+    module
+        .spec
+        .tolerations
+        .iter()
+        .cloned()
+        .chain(internal)
+        .collect()
 }
 
 /// A folder's path as Go's `filepath.Join` would leave it, absolute: KMM's copy step runs in the image's root.
@@ -238,7 +305,11 @@ impl Target {
             Some(raw) => LoadCommand::Raw(raw.load.clone()),
             None => LoadCommand::Named {
                 module: modprobe.module_name.clone().unwrap_or_default(),
-                args: modprobe.args.as_ref().map(|args| args.load.clone()).unwrap_or_default(),
+                args: modprobe
+                    .args
+                    .as_ref()
+                    .map(|args| args.load.clone())
+                    .unwrap_or_default(),
                 parameters: modprobe.parameters.clone(),
             },
         };

@@ -19,7 +19,11 @@ pub fn validate(preflight: &PreflightValidationOCP) -> Result<KernelVersion, Vec
     }
     let kernel = kernel_version(&preflight.spec.kernel_version).map_err(|error| errors.push(error));
     if let Some(image) = &preflight.spec.dtk_image {
-        errors.extend(Reference::parse(image).err().map(|why| FieldError::new("spec.dtkImage", why.to_string())));
+        errors.extend(
+            Reference::parse(image)
+                .err()
+                .map(|why| FieldError::new("spec.dtkImage", why.to_string())),
+        );
     }
     match kernel {
         Ok(kernel) if errors.is_empty() => Ok(kernel),
