@@ -4,44 +4,16 @@
 //! turns the answered preflights into text. Nothing here prints.
 
 pub mod documents;
+mod question;
 pub mod report;
 
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-
-use crate::api::{Module, PreflightValidationOCP, VerificationStatus};
-use crate::kernel::Architecture;
-use crate::kmod::signature::Certificate;
+use crate::api::VerificationStatus;
 
 pub use documents::{DocumentProblem, Documents, Source};
-
-/// One preflight over the documents.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// The preflight, defaulted and valid.
-    pub preflight: PreflightValidationOCP,
-    /// Every Module of the documents.
-    pub modules: Arc<Vec<Module>>,
-    /// Every Secret of the documents.
-    pub secrets: Arc<Vec<Secret>>,
-    /// Every ConfigMap of the documents.
-    pub config_maps: Arc<Vec<ConfigMap>>,
-    /// What the user knows of the nodes.
-    pub options: Options,
-}
-
-/// What the user knows of the nodes and no file says.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Whether the nodes' kernels insist on signatures.
-    pub enforce_signatures: bool,
-    /// The certificates that the nodes' kernels trust; empty where none is known.
-    pub trusted_certificates: Vec<Certificate>,
-    /// The nodes' architecture, where the kernel's name does not tell it.
-    pub architecture: Option<Architecture>,
-}
+pub use question::{Options, Overrides, Question, WrongQuestion, questions};
 
 /// How far the work is.
 #[derive(Clone, Debug, PartialEq, Eq)]
