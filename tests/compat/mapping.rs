@@ -212,7 +212,7 @@ fn modprobe_sections_are_sound_with_a_name_or_with_raw_arguments() {
 }
 
 /// A Module that signs what it builds, or what `unsignedImage` holds.
-fn signing(files: &Value, other: Value) -> Module {
+fn signing(files: &Value, other: &Value) -> Module {
     let mut container = json!({
         "containerImage": "r.example.com/x:1",
         "kernelMappings": [{"regexp": "."}],
@@ -228,15 +228,16 @@ fn signing(files: &Value, other: Value) -> Module {
 fn there_must_be_something_to_sign() {
     let files = json!(["/opt/lib/modules/x.ko"]);
     let built = json!({"build": {"dockerfileConfigMap": {"name": "d"}}});
-    assert_eq!(problems(&signing(&files, built)), Vec::<String>::new(), "br-5");
-    let found = problems(&signing(&files, json!({}))).join("; ");
+    assert_eq!(problems(&signing(&files, &built)), Vec::<String>::new(), "br-5");
+    let found = problems(&signing(&files, &json!({}))).join("; ");
     assert!(found.contains("no image to sign"), "br-5: {found}");
 }
 
 /// Upstream writes each entry into a Dockerfile as it stands, and runs that with the private key mounted.
 #[test]
 fn files_to_sign_cannot_smuggle_instructions() {
-    let built = || json!({"build": {"dockerfileConfigMap": {"name": "d"}}});
+    let id = "br-25";
+    let built = json!({"build": {"dockerfileConfigMap": {"name": "d"}}});
     let hostile = [
         "/opt/x.ko\nRUN id",
         "/opt/x.ko; id",
@@ -246,14 +247,14 @@ fn files_to_sign_cannot_smuggle_instructions() {
         "/opt/a b.ko",
     ];
     for file in hostile {
-        assert_eq!(problems(&signing(&json!([file]), built())).len(), 1, "br-25: {file:?}");
+        assert_eq!(problems(&signing(&json!([file]), &built)).len(), 1, "{id}: {file:?}");
     }
     for file in [
         "/opt/lib/modules/${KERNEL_FULL_VERSION}/*.ko",
         "/opt/${MOD_NAME}/[ab]?.ko",
     ] {
         assert_eq!(
-            problems(&signing(&json!([file]), built())),
+            problems(&signing(&json!([file]), &built)),
             Vec::<String>::new(),
             "br-25: {file:?}"
         );
