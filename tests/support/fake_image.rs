@@ -1,5 +1,6 @@
 //! Images for the fake registry and for layouts on disk: a configuration, layers as bytes, and the manifest of both.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -18,12 +19,11 @@ pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
 /// `sha256:…` of these bytes.
 pub fn digest_of(bytes: &[u8]) -> String {
-    let hex: String = digest(&SHA256, bytes)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("sha256:{hex}")
+    let mut text = "sha256:".to_owned();
+    for byte in digest(&SHA256, bytes).as_ref() {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
 }
 
 /// An image: what a registry stores of it.
