@@ -44,17 +44,16 @@ struct Pass {
 }
 
 impl Exchange<'_> {
-    /// Does something in turn, and again when that may help.
+    /// Does something in turn, and again when that may help. The turn is kept while it waits: what troubles one
+    /// request mostly troubles the next, and a registry that asks for a pause shall have it.
     pub(super) async fn persistently<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Trouble>
     where
         F: Future<Output = Result<T, Trouble>>,
     {
+        let _turn = self.remote.turn().await?;
         let mut tries = 1;
         loop {
-            let outcome = {
-                let _turn = self.remote.turn().await?;
-                attempt().await
-            };
+            let outcome = attempt().await;
             let trouble = match outcome {
                 Err(trouble) if trouble.remedy.is_time() => trouble,
                 answered => {
