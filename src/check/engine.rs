@@ -16,7 +16,7 @@ use super::answer::answered;
 use super::credentials::Credentials;
 use super::{Progress, ProgressEvent, Question};
 use crate::api::PreflightValidationOCP;
-use crate::image::{LookFailure, LookFailureKind};
+use crate::image::{LookFailure, LookFailureKind, Reference};
 use crate::inspect::{ImageRequest, InspectedImage, Inspector, StageRequest};
 use crate::kernel::KernelVersion;
 use crate::kmod::judge;
@@ -88,13 +88,19 @@ impl Engine {
     fn groups<'a>(&self, question: &Question, subjects: &'a [Subject]) -> Vec<Group<'a>> {
         let mut groups: BTreeMap<_, Group<'a>> = BTreeMap::new();
         for (at, subject) in subjects.iter().enumerate() {
-            let Resolution::Target(target) = &subject.resolution else { continue };
+            let Resolution::Target(target) = &subject.resolution else {
+                continue;
+            };
             let access = self.credentials.of(target);
             let architecture = target.architecture.or(question.options.architecture);
             groups
                 .entry((target.image.to_string(), access.fingerprint(), architecture))
                 .or_insert_with(|| Group {
-                    request: ImageRequest { reference: target.image.clone(), access, architecture },
+                    request: ImageRequest {
+                        reference: target.image.clone(),
+                        access,
+                        architecture,
+                    },
                     targets: Vec::new(),
                 })
                 .targets
@@ -117,7 +123,11 @@ impl Engine {
             Ok(image) => {
                 let toolkit = toolkit.await;
                 let judge = |target: &Target| judged(&image, target, question, &toolkit, now);
-                group.targets.into_iter().map(|(at, target)| (at, judge(target))).collect()
+                group
+                    .targets
+                    .into_iter()
+                    .map(|(at, target)| (at, judge(target)))
+                    .collect()
             }
             Err(failure) => {
                 let look = Look::Failed { failure, since: now };
@@ -130,9 +140,17 @@ impl Engine {
         let Some(image) = question.preflight.spec.dtk_image.as_deref() else {
             return ToolkitEvidence::NotGiven;
         };
-        let request = match self.credentials.toolkit_request(image, kernel, question.options.architecture) {
-            Ok(request) => request,
-            Err(failure) => return ToolkitEvidence::Unreadable(failure),
+        let reference = match Reference::parse(image) {
+            Ok(reference) => reference,
+            Err(why) => {
+                return ToolkitEvidence::Unreadable(LookFailure::new(LookFailureKind::NotFound, why.to_string()));
+            }
+        };
+        let architecture = kernel.architecture().or(question.options.architecture);
+        let request = ImageRequest {
+            reference,
+            access: self.credentials.own(),
+            architecture,
         };
         match timeout_at(deadline, self.inspector.toolkit(&request, kernel.raw())).await {
             Ok(Ok(evidence)) => evidence,
@@ -144,7 +162,11 @@ impl Engine {
     fn too_late(&self, request: &ImageRequest) -> LookFailure {
         LookFailure::new(
             LookFailureKind::Unreachable,
-            format!("{} was not read within {} s (see --timeout)", request.reference, self.time_limit.as_secs()),
+            format!(
+                "{} was not read within {} s (see --timeout)",
+                request.reference,
+                self.time_limit.as_secs()
+            ),
         )
     }
 
@@ -158,8 +180,11 @@ impl Engine {
 }
 
 fn subjects(question: &Question, kernel: &KernelVersion) -> Vec<Subject> {
-    let mut subjects: Vec<Subject> =
-        question.modules.iter().map(|module| Subject::resolve(module, kernel)).collect();
+    let mut subjects: Vec<Subject> = question
+        .modules
+        .iter()
+        .map(|module| Subject::resolve(module, kernel))
+        .collect();
     subjects.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     subjects
 }
@@ -185,8 +210,14 @@ fn judged(
             if failure.kind == LookFailureKind::Unreachable && !plan::decides(&findings) =>
         {
             let message = format!("the driver toolkit could not be read: {}", failure.message);
-            Look::Failed { failure: LookFailure::new(failure.kind, message), since: now }
+            Look::Failed {
+                failure: LookFailure::new(failure.kind, message),
+                since: now,
+            }
         }
-        _ => Look::Judged { digest: image.digest.clone(), findings },
+        _ => Look::Judged {
+            digest: image.digest.clone(),
+            findings,
+        },
     }
 }
