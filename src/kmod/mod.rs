@@ -1,15 +1,20 @@
 //! Would it load? The heart of the house.
 //!
 //! Three steps, all pure: bytes of files become facts ([`facts`], [`symvers`], [`config`], [`index`]); what
-//! KMM's first step leaves on a node is a [`staged::StagedImage`]; and `judge` walks through what
+//! KMM's first step leaves on a node is a [`staged::StagedImage`]; and [`judge()`] walks through what
 //! modprobe and the kernel would do with it, in their order, and returns what it found.
 //!
 //! Nothing here does I/O. Every size that comes from outside is checked before it is used.
 
 pub mod config;
+
 pub mod facts;
+mod judge;
 pub mod load;
+pub mod modprobe;
 pub mod signature;
 pub mod staged;
 pub mod symvers;
 pub mod toolkit;
+
+pub use judge::judge;
