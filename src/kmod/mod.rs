@@ -15,3 +15,4 @@ pub mod signature;
 pub mod staged;
 pub mod symvers;
 pub mod toolkit;
+mod unpack;
