@@ -7,14 +7,19 @@
 //! Nothing here does I/O. Every size that comes from outside is checked before it is used.
 
 pub mod config;
-
+mod elf;
 pub mod facts;
+pub mod index;
+pub mod intree;
 mod judge;
 pub mod load;
 pub mod modprobe;
+mod modinfo;
+mod read;
 pub mod signature;
 pub mod staged;
 pub mod symvers;
 pub mod toolkit;
+mod unpack;
 
 pub use judge::judge;

@@ -28,6 +28,7 @@ pub(super) fn check(
                  refuses it even where signatures are not enforced; sign it again, or strip it"
             ),
         )),
+        Signature::Unsupported(how) => enforced.map(|why| untrusted(&format!("the signature cannot be checked: {how}"), &why)),
         Signature::Pkcs7(signature) => verify(signature, enforced, policy),
     }
 }
@@ -73,13 +74,21 @@ fn verify(signature: &Pkcs7Signature, enforced: Option<String>, policy: &Signatu
             ),
         ));
     }
-    let why = enforced?;
     let by = match checks.iter().find_map(unsupported) {
-        Some(algorithm) => format!("the signature by {signer} uses {algorithm}, which is not supported"),
+        Some(algorithm) => format!("the signature by {signer} cannot be checked: {algorithm}"),
         None => format!("the signature is by {signer}, and none of the trusted certificates is of that signer"),
     };
-    let mend = "sign it with the trusted key, or enrol its certificate on the nodes";
-    Some(Finding::decides(Rule::SignatureUntrusted, format!("{by}; signatures are enforced ({why}); {mend}")))
+    enforced.map(|why| untrusted(&by, &why))
+}
+
+/// `-ENOKEY` and `-ENOPKG`.
+fn untrusted(what: &str, why: &str) -> Finding {
+    Finding::decides(
+        Rule::SignatureUntrusted,
+        format!(
+            "{what}; signatures are enforced ({why}); sign it with the trusted key, or enrol its certificate on the nodes"
+        ),
+    )
 }
 
 fn mismatch(check: &SignatureCheck) -> Option<&str> {

@@ -10,7 +10,6 @@ use super::report::Report;
 use super::version::crc_mismatch;
 use crate::api::{Finding, Rule};
 use crate::kmod::facts::{ElfModule, Undefined, Versions};
-use crate::kernel::Architecture;
 
 /// How many symbols one sentence names.
 const NAMED: usize = 5;
@@ -43,7 +42,7 @@ impl Resolution<'_, '_> {
         let mut standing = Standing { proprietary: !licence::is_gpl_compatible(self.elf), uses_gpl_only: false };
         let mut not_loaded: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for undefined in &self.elf.undefined {
-            let Some(name) = as_resolved(self.elf.machine, &undefined.name) else { continue };
+            let name = undefined.name.as_str();
             match self.exporters.find(name) {
                 Found::Exported(exporter) => {
                     let finding = self.resolve(undefined, name, &exporter, &crcs, &mut standing);
@@ -231,18 +230,6 @@ fn listed(symbols: &[&str]) -> String {
     match symbols.len().saturating_sub(NAMED) {
         0 => first,
         more => format!("{first} and {more} more"),
-    }
-}
-
-/// The name under which the kernel resolves a symbol; `None` for those it places itself: `_GLOBAL_OFFSET_TABLE_` on
-/// x86 (`ignore_undef_symbol`), `.TOC.` on POWER, where other leading dots are dropped
-/// (`arch/powerpc/kernel/module_64.c: dedotify`).
-fn as_resolved(machine: u16, name: &str) -> Option<&str> {
-    match Architecture::from_elf_machine(machine) {
-        Some(Architecture::X86_64) if name == "_GLOBAL_OFFSET_TABLE_" => None,
-        Some(Architecture::Ppc64le) if name == ".TOC." => None,
-        Some(Architecture::Ppc64le) => Some(name.strip_prefix('.').unwrap_or(name)),
-        _ => Some(name),
     }
 }
 

@@ -17,20 +17,7 @@ fn every_symbol_has_an_exporter_of_its_version() {
         ("the first of two versions counts", with(a_module().needs("gpl_thing", 0x33).change(|elf| {
             elf.versions.as_mut().expect("versions").crcs.push(("gpl_thing".to_owned(), 9));
         })), ""),
-        ("what x86 places itself", with(a_module().needs_unversioned("_GLOBAL_OFFSET_TABLE_")), ""),
         ("without a toolkit nobody knows", with(a_module().needs("gone", 1)).without_toolkit(), ""),
-    ]);
-}
-
-#[test]
-fn power_has_dots_before_its_names() {
-    let power = |symbol| {
-        with(a_module().needs_unversioned(symbol).change(|elf| elf.machine = 21)).load(|load| load.architecture = None)
-    };
-    each(vec![
-        ("its table of contents", power(".TOC."), ""),
-        ("a dot is dropped", power("._printk"), ""),
-        ("and no more than that", power("..printk"), "symbol-missing!"),
     ]);
 }
 
