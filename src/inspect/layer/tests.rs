@@ -362,6 +362,10 @@ fn damaged_layers_are_refused_with_the_reason() {
         (b"tiny".to_vec(), "truncated"),
         (
             [good().gzip(), b"garbage".to_vec()].concat(),
+            "does not belong there",
+        ),
+        (
+            [good().gzip(), b"a lot of garbage".to_vec()].concat(),
             "does not decompress",
         ),
         (
@@ -393,7 +397,8 @@ fn damaged_layers_are_refused_with_the_reason() {
         let message = message(read(&bytes, Lens::ModuleImage));
         assert!(
             message.starts_with("damaged: ") && message.contains(reason),
-            "{reason}: {message}"
+            "{reason}: {message}: {:?}",
+            bytes.get(..4)
         );
     }
 }
