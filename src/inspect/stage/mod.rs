@@ -161,3 +161,6 @@ fn unread_module(why: &str) -> Entry {
         content,
     }))
 }
+
+#[cfg(test)]
+mod tests;

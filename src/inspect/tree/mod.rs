@@ -196,3 +196,6 @@ impl MergedTree {
 fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
     path.split('/').filter(|part| !matches!(*part, "" | "."))
 }
+
+#[cfg(test)]
+mod tests;
