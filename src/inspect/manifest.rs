@@ -6,11 +6,11 @@ use serde::Deserialize;
 
 use crate::image::{Digest, LookFailure, LookFailureKind, Platform};
 use crate::kernel::Architecture;
-use crate::registry::{Descriptor, is_index};
+use crate::registry::Descriptor;
 
 /// How many layers an image may have: overlayfs mounts no more (`fs/overlayfs: OVL_MAX_STACK`), and CRI-O allows
 /// as many (containers/storage `drivers/overlay: maxDepth`).
-pub const MAX_LAYERS: usize = 500;
+pub(super) const MAX_LAYERS: usize = 500;
 
 /// An image's layers, the lowest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +26,9 @@ pub(super) struct Index {
 
 /// One entry of an index.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct IndexEntry {
-    pub(super) digest: Digest,
-    #[serde(default)]
-    pub(super) media_type: String,
-    pub(super) platform: Option<Platform>,
+struct IndexEntry {
+    digest: Digest,
+    platform: Option<Platform>,
 }
 
 #[derive(Deserialize)]
@@ -131,7 +128,11 @@ impl Index {
     /// The entry that a node pulls, as containerd chooses (`core/images: Manifest`) and CRI-O (containers/image
     /// `internal/manifest: ChooseInstance`): the first that is for the node's platform, else the first that
     /// names none.
-    pub(super) fn choose(&self, architecture: Option<Architecture>) -> Result<&IndexEntry, LookFailure> {
+    pub(super) fn choose(&self, architecture: Option<Architecture>) -> Result<&Digest, LookFailure> {
+        self.entry(architecture).map(|entry| &entry.digest)
+    }
+
+    fn entry(&self, architecture: Option<Architecture>) -> Result<&IndexEntry, LookFailure> {
         let any = || self.entries.iter().find(|entry| entry.platform.is_none());
         match architecture {
             Some(architecture) => {
@@ -186,11 +187,6 @@ impl Index {
 }
 
 impl IndexEntry {
-    /// Whether it is an index within the index.
-    pub(super) fn is_index(&self) -> bool {
-        is_index(&self.media_type)
-    }
-
     fn runs_on(&self, architecture: &str) -> bool {
         self.platform.as_ref().is_some_and(|platform| platform.runs_on(architecture))
     }
@@ -306,7 +302,7 @@ mod tests {
         ] {
             let index = index(platforms);
             match (index.choose(architecture), expected) {
-                (Ok(entry), Ok(digit)) => assert_eq!(entry.digest.to_string(), digest(digit), "{case}"),
+                (Ok(entry), Ok(digit)) => assert_eq!(entry.to_string(), digest(digit), "{case}"),
                 (Err(failure), Err((kind, words))) => {
                     assert_eq!(failure.kind, kind, "{case}: {failure}");
                     assert!(failure.message.contains(words), "{case}: {failure}");
