@@ -7,9 +7,15 @@
 //! Nothing here does I/O. Every size that comes from outside is checked before it is used.
 
 pub mod config;
+mod elf;
 pub mod facts;
+pub mod index;
+pub mod intree;
 pub mod load;
+mod modinfo;
+mod read;
 pub mod signature;
 pub mod staged;
 pub mod symvers;
 pub mod toolkit;
+mod unpack;
