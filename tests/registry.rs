@@ -29,7 +29,7 @@ use std::time::Duration;
 use kmm_preflight::api::module::RegistryTls;
 use kmm_preflight::image::{Digest, LookFailure, LookFailureKind, Reference};
 use kmm_preflight::registry::{
-    Access, Deadlines, Descriptor, Keyring, Layout, Manifest, Settings, Sources,
+    Access, Deadlines, Descriptor, Keyring, Layout, Manifest, Proxies, Settings, Sources,
 };
 
 use support::fake_image::{FakeImage, LAYER_PLAIN, digest_of};
@@ -46,6 +46,7 @@ fn settings() -> Settings {
             blob: second * 20,
         },
         backoff: Duration::from_millis(2),
+        rest: Duration::from_secs(5),
         ..Settings::default()
     }
 }

@@ -63,35 +63,26 @@ impl Exchange<'_> {
             };
             match self.pause(tries, &trouble) {
                 Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(self.given_up(tries, trouble)),
+                None => return Err(given_up(tries, trouble)),
             }
             tries += 1;
         }
     }
 
-    fn given_up(&self, tries: u32, mut trouble: Trouble) -> Trouble {
-        self.remote.failed(&trouble);
-        if tries > 1 {
-            let asked = format!(" (asked {tries} times)");
-            trouble.message.push_str(&asked);
-        }
-        trouble
-    }
-
     /// How long to wait before the next attempt, if there is to be one.
     fn pause(&self, tries: u32, trouble: &Trouble) -> Option<Duration> {
         let settings = &self.transport.settings;
-        if tries >= settings.attempts {
-            return None;
-        }
-        match trouble.remedy {
+        let pause = match trouble.remedy {
+            _ if tries >= settings.attempts => None,
             Remedy::Again(Some(pause)) => {
                 (pause <= RETRY_AFTER_CAP).then(|| pause + jittered(settings.backoff))
             }
             _ => Some(jittered(
                 settings.backoff.saturating_mul(1 << (tries - 1).min(10)),
             )),
-        }
+        };
+        self.remote.failed(trouble, pause.is_none());
+        pause.filter(|_| self.remote.check_health().is_ok())
     }
 
     /// Asks for a path of the registry with each login in turn, at last with none.
@@ -219,6 +210,14 @@ impl Exchange<'_> {
             &Said::in_body(&body.unwrap_or_default()),
         ))
     }
+}
+
+fn given_up(tries: u32, mut trouble: Trouble) -> Trouble {
+    if tries > 1 {
+        let asked = format!(" (asked {tries} times)");
+        trouble.message.push_str(&asked);
+    }
+    trouble
 }
 
 /// Between half of it and one and a half, so that many who wait do not come back at once.

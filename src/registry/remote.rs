@@ -12,15 +12,14 @@ use tokio::time::Instant;
 use super::challenge::Challenge;
 use super::credential::Fingerprint;
 use super::home::Home;
+use super::settings::Settings;
 use super::transport::{Ask, Transport};
 use super::trouble::{Remedy, Trouble};
 use crate::api::module::RegistryTls;
 
-/// How long a registry that does not answer is not asked again: a thousand images of a dead registry must not
-/// wait for a thousand time-outs.
-const DOWN_MEMORY: Duration = Duration::from_secs(20);
-/// How many failures without a success between them mean that the registry is down, not one image.
-const DOWN_AFTER: u32 = 3;
+/// How many failed attempts without an answer between them mean that the registry is down, not one image: three
+/// images in a row, or the first attempts of all that were asked at once.
+const DOWN_AFTER: u32 = 8;
 /// How many (repository, keyring) pairs are remembered.
 const REMEMBERED_CAP: usize = 8192;
 
@@ -33,6 +32,7 @@ pub(super) struct Remote {
     challenge: Mutex<Option<Challenge>>,
     working: Mutex<HashMap<(String, Fingerprint), usize>>,
     health: Mutex<Health>,
+    rest: Duration,
     requests: Semaphore,
     blobs: Arc<Semaphore>,
 }
@@ -44,7 +44,7 @@ struct Health {
 }
 
 impl Remote {
-    pub(super) fn new(name: &str, tls: RegistryTls, concurrency: usize) -> Self {
+    pub(super) fn new(name: &str, tls: RegistryTls, settings: &Settings) -> Self {
         Self {
             name: name.to_owned(),
             tls,
@@ -53,8 +53,9 @@ impl Remote {
             challenge: Mutex::default(),
             working: Mutex::default(),
             health: Mutex::default(),
-            requests: Semaphore::new(concurrency.max(1)),
-            blobs: Arc::new(Semaphore::new(concurrency.max(1))),
+            rest: settings.rest,
+            requests: Semaphore::new(settings.concurrency.max(1)),
+            blobs: Arc::new(Semaphore::new(settings.concurrency.max(1))),
         }
     }
 
@@ -85,27 +86,31 @@ impl Remote {
 
     async fn find_home(&self, transport: &Transport) -> Result<Home, Trouble> {
         let home = Home::new(&self.name, false, self.tls)?;
-        if !self.tls.insecure {
+        if !self.tls.insecure || self.ping(transport, &home).await.is_ok() {
             return Ok(home);
         }
-        match transport.send(&home, Ask::get(home.url("")?)).await {
-            Ok(response) => {
-                self.learn(&home, &response);
-                Ok(home)
-            }
-            Err(_no_tls) => Home::new(&self.name, true, self.tls),
-        }
+        let plain = Home::new(&self.name, true, self.tls)?;
+        self.ping(transport, &plain).await?;
+        Ok(plain)
     }
 
     /// Asks the registry, once, how it wants to be asked.
     pub(super) async fn greet(&self, transport: &Transport) -> Result<(), Trouble> {
-        let greeted = self.greeted.get_or_try_init(async || {
-            let home = self.home(transport).await?;
-            let response = transport.send(home, Ask::get(home.url("")?)).await?;
-            self.learn(home, &response);
-            Ok(())
-        });
-        greeted.await.copied()
+        let home = self.home(transport).await?;
+        if self.tls.insecure {
+            // It was asked already when its address was found out.
+            return Ok(());
+        }
+        self.greeted
+            .get_or_try_init(|| self.ping(transport, home))
+            .await
+            .copied()
+    }
+
+    async fn ping(&self, transport: &Transport, home: &Home) -> Result<(), Trouble> {
+        let response = transport.send(home, Ask::get(home.url("")?)).await?;
+        self.learn(home, &response);
+        Ok(())
     }
 
     /// How it wants to be asked, as far as is known.
@@ -146,7 +151,8 @@ impl Remote {
         working.insert((repository.to_owned(), keyring), position);
     }
 
-    fn check_health(&self) -> Result<(), Trouble> {
+    /// Refused while the registry is known to be down.
+    pub(super) fn check_health(&self) -> Result<(), Trouble> {
         let health = locked(&self.health);
         match &health.down {
             Some((until, trouble)) if *until > Instant::now() => Err(Trouble {
@@ -162,12 +168,12 @@ impl Remote {
         *locked(&self.health) = Health::default();
     }
 
-    /// Takes note that every attempt of a request failed for the registry's own reasons.
-    pub(super) fn failed(&self, trouble: &Trouble) {
+    /// Takes note that an attempt failed for the registry's own reasons, perhaps the last one of a request.
+    pub(super) fn failed(&self, trouble: &Trouble, last: bool) {
         let mut health = locked(&self.health);
         health.failures = health.failures.saturating_add(1);
-        if trouble.remedy == Remedy::Reconnect || health.failures >= DOWN_AFTER {
-            health.down = Some((Instant::now() + DOWN_MEMORY, trouble.clone()));
+        if health.failures >= DOWN_AFTER || (last && trouble.remedy == Remedy::Reconnect) {
+            health.down = Some((Instant::now() + self.rest, trouble.clone()));
         }
     }
 }

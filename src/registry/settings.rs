@@ -21,6 +21,10 @@ pub const BACKOFF: Duration = Duration::from_millis(300);
 /// docker-registry spends 1.8 ms of one core on each, so eight keep several cores busy.
 pub const CONCURRENCY: usize = 8;
 
+/// How long a registry that does not answer is not asked again: a thousand images of a dead registry must not
+/// wait for a thousand time-outs.
+pub const REST: Duration = Duration::from_secs(20);
+
 /// What may be set about registries.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -36,6 +40,8 @@ pub struct Settings {
     pub attempts: u32,
     /// The pause before the second attempt.
     pub backoff: Duration,
+    /// How long a registry that does not answer is not asked again.
+    pub rest: Duration,
     /// Where registries themselves may be: anywhere by default; an operator narrows it.
     pub registry_places: Places,
     /// Where token services and redirects may lead although the registry itself is not there: nowhere but the
@@ -52,6 +58,7 @@ impl Default for Settings {
             concurrency: CONCURRENCY,
             attempts: ATTEMPTS,
             backoff: BACKOFF,
+            rest: REST,
             registry_places: Places::ANYWHERE,
             other_places: Places::PUBLIC,
         }

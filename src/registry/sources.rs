@@ -190,11 +190,11 @@ impl Question<'_> {
 impl Engine {
     /// What is known of the registry of an image, under its TLS policy.
     fn remote(&self, image: &Reference, access: &Access) -> Arc<Remote> {
-        let concurrency = self.transport.settings.concurrency;
+        let settings = &self.transport.settings;
         let mut remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
         let remote = remotes
             .entry((image.registry().to_owned(), access.tls))
-            .or_insert_with(|| Arc::new(Remote::new(image.registry(), access.tls, concurrency)));
+            .or_insert_with(|| Arc::new(Remote::new(image.registry(), access.tls, settings)));
         Arc::clone(remote)
     }
 }

@@ -41,7 +41,7 @@ async fn a_blob_is_read_whole() {
         let bytes = layer_bytes(size);
         let (registry, descriptor) = with_layer(&bytes);
         assert_eq!(read(&registry, &descriptor).await.unwrap(), bytes);
-        assert_eq!(registry.total(), 1);
+        assert_eq!(registry.count(Kind::Blob), 1);
     }
 }
 

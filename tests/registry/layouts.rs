@@ -7,6 +7,7 @@ use LookFailureKind::Damaged;
 use crate::support::fake_image::{
     INDEX, descriptor, index_of, write_blob, write_layout, write_layout_index,
 };
+use crate::support::fake_registry::Kind;
 use crate::*;
 
 fn folder_of(images: &[(&str, &FakeImage)]) -> tempfile::TempDir {
@@ -94,7 +95,7 @@ async fn what_a_layout_does_not_have_is_asked_of_the_registry() {
         .manifest(&reference(&registry, "acme/kmod:2"), &anonymous(), None)
         .await
         .unwrap();
-    assert_eq!(registry.total(), 1);
+    assert_eq!(registry.count(Kind::Manifest), 1);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ async fn an_image_costs_one_request_once_the_registry_is_known() {
             .unwrap();
         assert_eq!(digest_in(&found), digest);
     }
-    assert_eq!((registry.count(Kind::Manifest), registry.total()), (3, 3));
+    assert_eq!((registry.count(Kind::Manifest), registry.total()), (3, 4));
 }
 
 #[tokio::test]
@@ -189,4 +189,48 @@ async fn a_thousand_images_ask_a_registry_only_so_many_at_once() {
     let found = futures::future::join_all(looks).await;
     assert!(found.iter().all(Result::is_ok));
     assert!((2..=8).contains(&registry.peak()), "{}", registry.peak());
+}
+
+#[tokio::test]
+async fn a_proxy_is_used_for_what_is_not_excepted() {
+    let proxy = FakeRegistry::start();
+    proxy.push("acme/kmod:1", &image());
+    let look = async |no_proxy: Option<&str>| {
+        let http = Some(proxy.url());
+        let proxies = Proxies {
+            http,
+            https: None,
+            no_proxy: no_proxy.map(str::to_owned),
+        };
+        let sources = Sources::new(
+            Vec::new(),
+            Settings {
+                proxies,
+                ..settings()
+            },
+        )
+        .unwrap();
+        let name = Reference::parse("registry.invalid/acme/kmod:1").unwrap();
+        sources.manifest(&name, &anonymous(), None).await
+    };
+    assert_eq!(
+        look(None).await.map(|found| digest_in(&found)),
+        Ok(image().digest())
+    );
+    let direct = look(Some("example.com, .invalid")).await.unwrap_err();
+    assert!(direct.message.contains("cannot be resolved"), "{direct}");
+    let wrong = Proxies {
+        http: Some("http://user:s3cret@".into()),
+        ..Proxies::default()
+    };
+    let error = Sources::new(
+        Vec::new(),
+        Settings {
+            proxies: wrong,
+            ..settings()
+        },
+    )
+    .err()
+    .unwrap();
+    assert!(!error.to_string().contains("s3cret"), "{error}");
 }

@@ -99,6 +99,37 @@ async fn insecure_means_tls_where_it_can_be_had() {
     assert_eq!(registry.count(Kind::Manifest), 1);
 }
 
+#[tokio::test]
+async fn a_registry_that_was_down_is_not_taken_for_a_plain_one_for_ever() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let tls = RegistryTls {
+        insecure: true,
+        insecure_skip_tls_verify: true,
+    };
+    let access = Access {
+        tls,
+        ..Access::anonymous()
+    };
+    let sources = Sources::new(
+        Vec::new(),
+        Settings {
+            rest: Duration::ZERO,
+            ..settings()
+        },
+    )
+    .unwrap();
+    let name = Reference::parse(&format!("{address}/acme/kmod:1")).unwrap();
+    assert!(sources.manifest(&name, &access, None).await.is_err());
+    let registry = FakeRegistry::setup()
+        .https(&["127.0.0.1"])
+        .start_at(address);
+    registry.push("acme/kmod:1", &image());
+    sources.manifest(&name, &access, None).await.unwrap();
+}
+
 #[test]
 fn a_ca_file_of_garbage_is_refused_at_once() {
     let garbage = file("no certificate");

@@ -119,12 +119,15 @@ struct Lie {
     trick: Trick,
 }
 
+/// A repository, and a tag or digest in it.
+type Place = (String, String);
+
 /// What the registry holds and has seen.
 #[derive(Default)]
 struct State {
     setup: Setup,
-    manifests: Mutex<BTreeMap<(String, String), (String, Vec<u8>)>>,
-    blobs: Mutex<BTreeMap<(String, String), Vec<u8>>>,
+    manifests: Mutex<BTreeMap<Place, (String, Vec<u8>)>>,
+    blobs: Mutex<BTreeMap<Place, Vec<u8>>>,
     lies: Mutex<Vec<Lie>>,
     requests: Mutex<Vec<Request>>,
     tokens: Mutex<tokens::Issued>,
@@ -202,9 +205,14 @@ impl Setup {
         self
     }
 
-    /// Starts it.
+    /// Starts it on a free port.
     pub fn start(self) -> FakeRegistry {
-        FakeRegistry::with(self)
+        self.start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Starts it at this address.
+    pub fn start_at(self, address: SocketAddr) -> FakeRegistry {
+        FakeRegistry::with(self, address)
     }
 }
 
@@ -218,7 +226,7 @@ pub struct FakeRegistry {
 impl FakeRegistry {
     /// Plain HTTP, and everybody reads everything.
     pub fn start() -> Self {
-        Self::with(Setup::default())
+        Setup::default().start()
     }
 
     /// Says how to set it up first.
@@ -226,13 +234,13 @@ impl FakeRegistry {
         Setup::default()
     }
 
-    fn with(setup: Setup) -> Self {
+    fn with(setup: Setup, address: SocketAddr) -> Self {
         let state = Arc::new(State {
             setup,
             ..State::default()
         });
         let (stop, stopped) = oneshot::channel();
-        let address = wire::serve(Arc::clone(&state), stopped);
+        let address = wire::serve(address, Arc::clone(&state), stopped);
         Self {
             address,
             state,

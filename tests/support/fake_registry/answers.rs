@@ -135,9 +135,11 @@ fn deny(state: &State, headers: &HeaderMap, repository: Option<&str>) -> Respons
 fn manifest(state: &State, key: &(String, String), headers: &HeaderMap) -> Response {
     let manifests = locked(&state.manifests);
     let Some((media_type, bytes)) = manifests.get(key) else {
-        return match manifests.keys().any(|(repository, _)| *repository == key.0) {
-            true => error(404, "MANIFEST_UNKNOWN", "manifest unknown"),
-            false => error(404, "NAME_UNKNOWN", "repository name not known to registry"),
+        let known = manifests.keys().any(|(repository, _)| *repository == key.0);
+        return if known {
+            error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+        } else {
+            error(404, "NAME_UNKNOWN", "repository name not known to registry")
         };
     };
     let digest = digest_of(bytes);
@@ -223,7 +225,7 @@ async fn twist(trick: Trick, truth: Response, uri: &Uri) -> Response {
             [("location", format!("{base}{uri}"))],
         )
             .into_response(),
-        Trick::AlterBody => bent(truth, |bytes| (altered(bytes), End::Whole)).await,
+        Trick::AlterBody => bent(truth, |bytes| (altered(&bytes), End::Whole)).await,
         Trick::CutBody(after) => bent(truth, |bytes| (bytes, End::Cut(after))).await,
         Trick::StallBody(after) => bent(truth, |bytes| (bytes, End::Stall(after))).await,
         Trick::SlowHead(_) | Trick::Hang | Trick::IgnoreRange => truth,
@@ -236,7 +238,7 @@ enum End {
     Stall(usize),
 }
 
-fn altered(bytes: Bytes) -> Bytes {
+fn altered(bytes: &Bytes) -> Bytes {
     let mut bytes = bytes.to_vec();
     if let Some(last) = bytes.last_mut() {
         *last ^= 1;

@@ -40,8 +40,12 @@ impl Certificate {
 }
 
 /// Serves until told to stop; returns the address.
-pub(super) fn serve(state: Arc<State>, stopped: oneshot::Receiver<()>) -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+pub(super) fn serve(
+    address: SocketAddr,
+    state: Arc<State>,
+    stopped: oneshot::Receiver<()>,
+) -> SocketAddr {
+    let listener = std::net::TcpListener::bind(address).unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
