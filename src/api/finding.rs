@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::Rule;
 
 /// How much a finding counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Severity {
     /// Worth knowing; speaks neither for nor against loading.
     Informs,
@@ -20,7 +22,9 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// The stable name of the rule that found it; `kmm-preflight explain RULE` says more.
+    /// The stable name of the rule that found it; `kmm-preflight explain RULE` says more. Any name fits
+    /// the schema, so that a newer program can write to an older cluster.
+    #[schemars(with = "String")]
     pub rule: Rule,
     /// How much it counts.
     pub severity: Severity,
@@ -51,7 +55,13 @@ impl Finding {
     }
 
     fn new(rule: Rule, severity: Severity, message: impl Into<String>) -> Self {
-        Self { rule, severity, file: None, symbol: None, message: message.into() }
+        Self {
+            rule,
+            severity,
+            file: None,
+            symbol: None,
+            message: message.into(),
+        }
     }
 
     /// Names the file it speaks of.

@@ -60,7 +60,9 @@ pub enum WrongQuestion {
     )]
     NoKernel,
     /// No Module in the files, or none in the namespaces that were asked for.
-    #[error("there is no Module{0}, so there is nothing to check; name files that hold Modules with -f")]
+    #[error(
+        "there is no Module{0}, so there is nothing to check; name files that hold Modules with -f"
+    )]
     NoModule(String),
     /// Preflights that admission would refuse.
     #[error("{}", .0.join("\n"))]
@@ -74,13 +76,25 @@ pub fn questions(
     namespaces: &[String],
     options: &Options,
 ) -> Result<Vec<Question>, WrongQuestion> {
-    let Documents { preflights, mut modules, secrets, config_maps, .. } = documents;
+    let Documents {
+        preflights,
+        mut modules,
+        secrets,
+        config_maps,
+        ..
+    } = documents;
     let preflights = overridden(preflights, overrides)?;
-    modules.retain(|module| namespaces.is_empty() || module.namespace().is_some_and(|own| namespaces.contains(&own)));
+    modules.retain(|module| {
+        namespaces.is_empty()
+            || module
+                .namespace()
+                .is_some_and(|own| namespaces.contains(&own))
+    });
     if modules.is_empty() {
         return Err(WrongQuestion::NoModule(in_namespaces(namespaces)));
     }
-    let (modules, secrets, config_maps) = (Arc::new(modules), Arc::new(secrets), Arc::new(config_maps));
+    let (modules, secrets, config_maps) =
+        (Arc::new(modules), Arc::new(secrets), Arc::new(config_maps));
     let question = |preflight| Question {
         preflight,
         modules: Arc::clone(&modules),
@@ -92,7 +106,11 @@ pub fn questions(
 }
 
 fn in_namespaces(namespaces: &[String]) -> String {
-    if namespaces.is_empty() { String::new() } else { format!(" in namespace {}", namespaces.join(", ")) }
+    if namespaces.is_empty() {
+        String::new()
+    } else {
+        format!(" in namespace {}", namespaces.join(", "))
+    }
 }
 
 /// The preflights with what replaces their fields; a kernel alone makes one.
@@ -104,13 +122,26 @@ fn overridden(
         if overrides.kernel_version.is_none() {
             return Err(WrongQuestion::NoKernel);
         }
-        preflights.push(PreflightValidationOCP::new(UNNAMED, PreflightValidationOCPSpec::default()));
+        preflights.push(PreflightValidationOCP::new(
+            UNNAMED,
+            PreflightValidationOCPSpec::default(),
+        ));
     }
     for preflight in &mut preflights {
         let spec = &mut preflight.spec;
-        spec.kernel_version = overrides.kernel_version.clone().unwrap_or_else(|| std::mem::take(&mut spec.kernel_version));
-        spec.dtk_image = overrides.dtk_image.clone().or_else(|| spec.dtk_image.take());
-        spec.push_built_image = if overrides.push_built_image { Some(true) } else { spec.push_built_image };
+        spec.kernel_version = overrides
+            .kernel_version
+            .clone()
+            .unwrap_or_else(|| std::mem::take(&mut spec.kernel_version));
+        spec.dtk_image = overrides
+            .dtk_image
+            .clone()
+            .or_else(|| spec.dtk_image.take());
+        spec.push_built_image = if overrides.push_built_image {
+            Some(true)
+        } else {
+            spec.push_built_image
+        };
     }
     Ok(preflights)
 }

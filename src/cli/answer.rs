@@ -7,7 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::settings::CheckSettings;
-use crate::api::{ModuleStatus, PreflightStatus, PreflightValidationOCP, VerificationStage, VerificationStatus};
+use crate::api::{
+    ModuleStatus, PreflightStatus, PreflightValidationOCP, VerificationStage, VerificationStatus,
+};
 use crate::check::{Progress, ProgressEvent, Question};
 use crate::kmod::signature::Certificate;
 
@@ -23,7 +25,10 @@ pub(super) async fn all(
     progress: Progress,
     now: Timestamp,
 ) -> anyhow::Result<Vec<PreflightValidationOCP>> {
-    Ok(questions.iter().map(|question| unanswered(question, &progress, now)).collect())
+    Ok(questions
+        .iter()
+        .map(|question| unanswered(question, &progress, now))
+        .collect())
 }
 
 fn unanswered(question: &Question, progress: &Progress, now: Timestamp) -> PreflightValidationOCP {
@@ -41,7 +46,10 @@ fn unanswered(question: &Question, progress: &Progress, now: Timestamp) -> Prefl
     };
     let modules = question.modules.iter().map(row).collect();
     PreflightValidationOCP {
-        status: Some(PreflightStatus { modules, ..PreflightStatus::default() }),
+        status: Some(PreflightStatus {
+            modules,
+            ..PreflightStatus::default()
+        }),
         ..question.preflight.clone()
     }
 }

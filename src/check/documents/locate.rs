@@ -22,9 +22,11 @@ pub(super) enum Step {
 pub(super) fn locate(document: &str, path: &[Step]) -> Option<Range<usize>> {
     (0..=path.len()).rev().find_map(|length| {
         let path = path.get(..length)?;
-        let found = serde_saphyr::with_deserializer_from_str_with_options(document, options(), |deserializer| {
-            Down(path).deserialize(deserializer)
-        });
+        let found = serde_saphyr::with_deserializer_from_str_with_options(
+            document,
+            options(),
+            |deserializer| Down(path).deserialize(deserializer),
+        );
         found.ok().map(|location| bytes_of(document, &location))
     })
 }
@@ -37,7 +39,8 @@ impl<'de> DeserializeSeed<'de> for Down<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Location, D::Error> {
         match self.0 {
-            [] => <Spanned<IgnoredAny> as serde::Deserialize>::deserialize(deserializer).map(|value| value.referenced),
+            [] => <Spanned<IgnoredAny> as serde::Deserialize>::deserialize(deserializer)
+                .map(|value| value.referenced),
             _ => deserializer.deserialize_any(self),
         }
     }
@@ -54,7 +57,9 @@ impl<'de> Visitor<'de> for Down<'_> {
         let mut found = None;
         while let Some(key) = map.next_key::<String>()? {
             match self.0.split_first() {
-                Some((Step::Key(step), rest)) if *step == key => found = Some(map.next_value_seed(Down(rest))?),
+                Some((Step::Key(step), rest)) if *step == key => {
+                    found = Some(map.next_value_seed(Down(rest))?);
+                }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }

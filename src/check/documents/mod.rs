@@ -80,7 +80,11 @@ impl Reading {
     /// Reads the documents of one file.
     fn text(&mut self, file: &files::File, text: &str) {
         for document in text::split(text) {
-            let origin = text::Origin { file: &file.name, text, document: &document };
+            let origin = text::Origin {
+                file: &file.name,
+                text,
+                document: &document,
+            };
             match text::parse(&origin) {
                 Ok(value) => self.document(&origin, value, file.named),
                 Err(problem) => self.documents.problems.push(problem),
@@ -92,7 +96,10 @@ impl Reading {
     fn document(&mut self, origin: &text::Origin<'_>, value: serde_json::Value, named: bool) {
         let is_object = value.get("apiVersion").is_some() || value.get("kind").is_some();
         if !named && !is_object {
-            self.documents.notes.push(format!("{}: skipped a document that is no Kubernetes object", origin.file));
+            self.documents.notes.push(format!(
+                "{}: skipped a document that is no Kubernetes object",
+                origin.file
+            ));
         } else if let Err(problem) = self.object(origin, value) {
             self.documents.problems.push(problem);
         }
@@ -102,10 +109,15 @@ impl Reading {
         let notes = &mut self.documents.notes;
         for (kind, count) in self.skipped {
             let objects = if count == 1 { "object" } else { "objects" };
-            notes.push(format!("skipped {count} {objects} of kind {kind}, which the check does not use"));
+            notes.push(format!(
+                "skipped {count} {objects} of kind {kind}, which the check does not use"
+            ));
         }
         if !self.unplaced.is_empty() {
-            notes.push(format!("no namespace, so taken to be in `default`: {}", self.unplaced.join(", ")));
+            notes.push(format!(
+                "no namespace, so taken to be in `default`: {}",
+                self.unplaced.join(", ")
+            ));
         }
         self.documents
     }
