@@ -36,10 +36,7 @@ pub struct Exported<'a> {
 impl Symvers {
     /// The exported symbol of that name.
     pub fn symbol(&self, name: &str) -> Option<Exported<'_>> {
-        let at = self
-            .symbols
-            .binary_search_by(|row| self.slice(row.name).cmp(name))
-            .ok()?;
+        let at = self.symbols.binary_search_by(|row| self.slice(row.name).cmp(name)).ok()?;
         self.symbols.get(at).map(|row| Exported {
             name: self.slice(row.name),
             crc: row.crc,
@@ -51,8 +48,6 @@ impl Symvers {
 
     fn slice(&self, (start, len): (u32, u16)) -> &str {
         let start = start as usize;
-        self.text
-            .get(start..start + usize::from(len))
-            .unwrap_or_default()
+        self.text.get(start..start + usize::from(len)).unwrap_or_default()
     }
 }
