@@ -5,16 +5,27 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
-use super::locate::{Step, locate};
+use super::locate::Step;
 use super::text::Origin;
 use super::unknown;
-use super::{DocumentProblem, Documents, Reading};
+use super::{Documents, Reading};
 use crate::api::GROUP;
 
 /// How deep lists of lists may nest; kubectl writes one.
 const MAX_LIST_DEPTH: usize = 4;
 /// The namespace of objects that name none, as in a cluster for a user who chose none.
 const DEFAULT_NAMESPACE: &str = "default";
+
+/// What is wrong with a value of a document.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    /// The way to the value.
+    pub(super) steps: Vec<Step>,
+    /// What is wrong.
+    pub(super) message: String,
+    /// What to do about it, if there is more to say.
+    pub(super) advice: Option<String>,
+}
 
 /// An untyped object, and the way to it through lists.
 pub(super) struct Object<'a> {
@@ -55,7 +66,7 @@ impl Reading {
         &mut self,
         origin: &Origin<'_>,
         value: Value,
-    ) -> Result<(), DocumentProblem> {
+    ) -> Result<(), Flaw> {
         self.nested(Object {
             origin,
             steps: Vec::new(),
@@ -65,7 +76,7 @@ impl Reading {
         })
     }
 
-    fn nested(&mut self, mut object: Object<'_>) -> Result<(), DocumentProblem> {
+    fn nested(&mut self, mut object: Object<'_>) -> Result<(), Flaw> {
         object.learn_type()?;
         drop_nulls(&mut object.value);
         if object.kind.ends_with("List") && object.value.get("items").is_some() {
@@ -95,7 +106,7 @@ impl Reading {
     }
 
     /// The items of a list; those of a typed list need not name their type.
-    fn list(&mut self, mut list: Object<'_>) -> Result<(), DocumentProblem> {
+    fn list(&mut self, mut list: Object<'_>) -> Result<(), Flaw> {
         let items = list.value.get_mut("items").map(Value::take);
         let at = [Step::Key("items".to_owned())];
         let Some(Value::Array(items)) = items else {
@@ -115,7 +126,7 @@ impl Reading {
                 kind,
                 value,
             }) {
-                self.documents.problems.push(problem);
+                self.flaws.push(problem);
             }
         }
         Ok(())
@@ -127,7 +138,7 @@ impl Reading {
         kind: Kind,
         mut object: Object<'_>,
         kept: impl Fn(&mut Documents) -> &mut Vec<K>,
-    ) -> Result<(), DocumentProblem> {
+    ) -> Result<(), Flaw> {
         self.prepare(kind, &mut object);
         let (typed, ignored) = object.typed::<K>()?;
         let name = object.name();
@@ -200,7 +211,7 @@ fn drop_nulls(value: &mut Value) {
 
 impl Object<'_> {
     /// Reads `apiVersion` and `kind`, where the object has its own.
-    fn learn_type(&mut self) -> Result<(), DocumentProblem> {
+    fn learn_type(&mut self) -> Result<(), Flaw> {
         if !self.value.is_object() {
             return Err(self.problem(&[], "not a Kubernetes object: it has no fields"));
         }
@@ -243,7 +254,7 @@ impl Object<'_> {
     }
 
     /// The typed object, and the paths of the fields that its type does not have.
-    fn typed<K: DeserializeOwned>(&self) -> Result<(K, Vec<Vec<String>>), DocumentProblem> {
+    fn typed<K: DeserializeOwned>(&self) -> Result<(K, Vec<Vec<String>>), Flaw> {
         if self.value.pointer("/metadata/name").is_none() {
             return Err(self.problem(
                 &[Step::Key("metadata".to_owned())],
@@ -262,7 +273,7 @@ impl Object<'_> {
     }
 
     /// A field that does not fit the type. What a Secret holds stays out of the message.
-    fn mismatch(&self, path: &serde_path_to_error::Path, message: &str) -> DocumentProblem {
+    fn mismatch(&self, path: &serde_path_to_error::Path, message: &str) -> Flaw {
         let steps: Vec<Step> = path.iter().filter_map(step).collect();
         if self.kind == "Secret" {
             return self.problem(
@@ -275,19 +286,12 @@ impl Object<'_> {
         } else {
             format!("{path}: ")
         };
-        self.problem(&steps, &format!("{field}{message}"))
-            .advising(advice(message))
+        Flaw { advice: advice(message), ..self.problem(&steps, &format!("{field}{message}")) }
     }
 
-    fn problem(&self, steps: &[Step], message: &str) -> DocumentProblem {
-        let steps = [&self.steps, steps].concat();
-        let at = locate(self.origin.document_text(), &steps).unwrap_or(0..1);
-        let name = if self.kind.is_empty() {
-            String::new()
-        } else {
-            format!("{}: ", self.name())
-        };
-        self.origin.problem(at, &format!("{name}{message}"))
+    fn problem(&self, steps: &[Step], message: &str) -> Flaw {
+        let name = if self.kind.is_empty() { String::new() } else { format!("{}: ", self.name()) };
+        Flaw { steps: [&self.steps, steps].concat(), message: format!("{name}{message}"), advice: None }
     }
 }
 

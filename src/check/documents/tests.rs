@@ -184,7 +184,7 @@ fn an_alias_bomb_is_refused() {
         "apiVersion: v1\nkind: ConfigMap\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {
         let below = vec![format!("*a{}", level - 1); 10].join(", ");
-        text += &format!("a{level}: &a{level} [{below}]\n");
+        text.extend(["a", &level.to_string(), ": &a", &level.to_string(), " [", &below, "]\n"]);
     }
     let documents = reading(text);
     assert_eq!(documents.problems.len(), 1);
@@ -373,4 +373,26 @@ fn an_endless_standard_input_ends_at_the_cap() {
         problems(&documents),
         ["<stdin>: larger than the 64 MiB that are read"]
     );
+}
+
+#[test]
+fn the_problems_of_a_long_list_are_told_and_counted() {
+    let item = "- {apiVersion: kmm.sigs.x-k8s.io/v1beta1, kind: Module, metadata: {name: a, namespace: b}, spec: 7}\n";
+    let documents = reading(format!("apiVersion: v1\nkind: List\nitems:\n{}", item.repeat(250)));
+    let problems = problems(&documents);
+    assert_eq!(problems.len(), 101);
+    assert!(problems[99].starts_with(":103:"), "{}", problems[99]);
+    assert_eq!(problems[100], ": … and 150 more problems in this document");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_is_too_strange_to_read(text in "([a-z{}\\[\\]:,&*!|>'\"%@`#\\-.? \t\n\r\u{feff}é😀]{0,12}|---\n|kind: (List|Module|Secret)\n|apiVersion: v1\n|items:\n|metadata:\n|- ){0,16}") {
+        let documents = reading(text);
+        for problem in &documents.problems {
+            let mut shown = String::new();
+            let handler = miette::GraphicalReportHandler::new();
+            proptest::prop_assert!(handler.render_report(&mut shown, problem).is_ok());
+        }
+    }
 }
