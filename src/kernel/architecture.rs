@@ -57,11 +57,13 @@ impl Architecture {
         matches!(self, Self::S390x)
     }
 
-    /// The architecture that goes by that name in images, `uname -m` or Debian's packages.
+    /// The architecture that goes by that name in images, `uname -m` or Debian's packages and kernel flavours.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|arch| {
-            name == arch.go_name() || name == arch.machine_name() || (*arch == Self::Ppc64le && name == "ppc64el")
-        })
+        let debian = || matches!(name, "ppc64el" | "powerpc64le").then_some(Self::Ppc64le);
+        Self::ALL
+            .into_iter()
+            .find(|arch| name == arch.go_name() || name == arch.machine_name())
+            .or_else(debian)
     }
 
     /// The architecture whose ELF files carry that `e_machine`.

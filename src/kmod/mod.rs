@@ -8,6 +8,8 @@
 
 pub mod config;
 pub mod facts;
+pub mod index;
+pub mod intree;
 pub mod load;
 pub mod signature;
 pub mod staged;

@@ -1,0 +1,404 @@
+//! modprobe's indexes: `modules.dep.bin`, `modules.alias.bin` and their like.
+//!
+//! They are tries, written by depmod and searched by libkmod (`libkmod/libkmod-index.c`), big endian:
+//!
+//! ```text
+//! header  magic u32, version u32, root u32
+//! node    [prefix NUL-terminated]  if the offset that led here has the PREFIX flag
+//!         [first u8, last u8, child offsets u32 …]  if CHILDS
+//!         [count u32, then count × (priority u32, value NUL-terminated)]  if VALUES
+//! ```
+//!
+//! An offset of zero is no node. Offsets come from outside: each is checked, and a search takes no more steps than
+//! a sound index could ask of it.
+
+/// `INDEX_MAGIC`.
+const MAGIC: u32 = 0xB007_F457;
+/// `INDEX_VERSION`: major 2, minor 1. libkmod compares the major half.
+const VERSION_MAJOR: u32 = 2;
+const PREFIX: u32 = 0x8000_0000;
+const VALUES: u32 = 0x4000_0000;
+const CHILDS: u32 = 0x2000_0000;
+const OFFSET: u32 = 0x0FFF_FFFF;
+
+/// Nodes that one search may look at. The largest real index has some 150,000 nodes, and an alias search may pass
+/// through many of them.
+const MAX_STEPS: usize = 1_000_000;
+/// Values that one search may return. An alias that matches this many modules is no alias.
+const MAX_VALUES: usize = 10_000;
+/// The longest pattern, in bytes. Real aliases have at most some 200.
+const MAX_PATTERN: usize = 4096;
+
+/// Why an index cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IndexError {
+    /// It has no bytes.
+    #[error("it is empty")]
+    Empty,
+    /// It does not begin as an index does; modprobe treats it as absent.
+    #[error("it does not begin with the magic number and version of an index")]
+    NotAnIndex,
+    /// An offset or a length in it leads astray.
+    #[error("{0}")]
+    Damaged(&'static str),
+}
+
+/// A value of an index and its priority; lower comes first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Value {
+    /// Its place among the values of one key, from depmod's order.
+    pub priority: u32,
+    /// The value.
+    pub text: String,
+}
+
+/// An index, over the bytes of its file.
+#[derive(Clone, Copy, Debug)]
+pub struct Index<'a> {
+    bytes: &'a [u8],
+    root: u32,
+}
+
+/// One node, taken apart.
+#[derive(Clone, Copy, Debug)]
+struct Node<'a> {
+    prefix: &'a [u8],
+    first: u8,
+    children: &'a [u8],
+    values: Option<&'a [u8]>,
+}
+
+impl<'a> Index<'a> {
+    /// Opens an index (`index_file_open`).
+    pub fn open(bytes: &'a [u8]) -> Result<Self, IndexError> {
+        if bytes.is_empty() {
+            return Err(IndexError::Empty);
+        }
+        match (be32(bytes, 0), be32(bytes, 4), be32(bytes, 8)) {
+            (Some(MAGIC), Some(version), Some(root)) if version >> 16 == VERSION_MAJOR => {
+                Ok(Self { bytes, root })
+            }
+            _ => Err(IndexError::NotAnIndex),
+        }
+    }
+
+    /// The first value of exactly this key (`index_search`), as modprobe looks names up in `modules.dep.bin`.
+    pub fn search(&self, key: &str) -> Result<Option<String>, IndexError> {
+        let mut rest = key.as_bytes();
+        let mut offset = self.root;
+        while let Some(node) = self.node(offset)? {
+            let Some(after) = rest.strip_prefix(node.prefix) else {
+                return Ok(None);
+            };
+            let Some((next, after)) = after.split_first() else {
+                return Ok(values(&node)?.into_iter().min().map(|value| value.text));
+            };
+            rest = after;
+            offset = node.child(*next);
+        }
+        Ok(None)
+    }
+
+    /// The values of every key that, read as a shell pattern, matches this name (`index_searchwild`), by priority,
+    /// as modprobe looks names up in `modules.alias.bin`.
+    pub fn search_wild(&self, name: &str) -> Result<Vec<Value>, IndexError> {
+        let mut found = Vec::new();
+        let mut steps = 0;
+        let mut todo = vec![(self.root, Vec::new())];
+        while let Some((offset, mut pattern)) = todo.pop() {
+            let Some(node) = self.node(offset)? else {
+                continue;
+            };
+            steps += 1;
+            pattern.extend_from_slice(node.prefix);
+            if steps > MAX_STEPS || pattern.len() > MAX_PATTERN || found.len() > MAX_VALUES {
+                return Err(IndexError::Damaged("its nodes lead in circles"));
+            }
+            if !could_match(&pattern, name.as_bytes()) {
+                continue;
+            }
+            if node.values.is_some() && matches(&pattern, name.as_bytes()) {
+                found.extend(values(&node)?);
+            }
+            todo.extend(
+                node.labelled()
+                    .map(|(label, child)| (child, [&pattern[..], &[label]].concat())),
+            );
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// The node behind an offset; `None` for the offset that means "no such child".
+    fn node(&self, offset: u32) -> Result<Option<Node<'a>>, IndexError> {
+        let at = (offset & OFFSET) as usize;
+        if at == 0 {
+            return Ok(None);
+        }
+        let mut rest = self
+            .bytes
+            .get(at..)
+            .ok_or(IndexError::Damaged("an offset leads beyond its end"))?;
+        let mut node = Node {
+            prefix: &[],
+            first: 0,
+            children: &[],
+            values: None,
+        };
+        if offset & PREFIX != 0 {
+            let end = rest
+                .iter()
+                .position(|byte| *byte == 0)
+                .ok_or(IndexError::Damaged("a prefix has no end"))?;
+            (node.prefix, rest) = (
+                rest.get(..end).unwrap_or_default(),
+                rest.get(end + 1..).unwrap_or_default(),
+            );
+        }
+        if offset & CHILDS != 0 {
+            let broken = IndexError::Damaged("a node's children lie beyond its end");
+            let (first, last) = rest.first().zip(rest.get(1)).ok_or(broken.clone())?;
+            let count = usize::from(last.checked_sub(*first).ok_or(broken.clone())?) + 1;
+            node.first = *first;
+            (node.children, rest) = rest
+                .get(2..)
+                .and_then(|rest| rest.split_at_checked(4 * count))
+                .ok_or(broken)?;
+        }
+        if offset & VALUES != 0 {
+            node.values = Some(rest);
+        }
+        Ok(Some(node))
+    }
+}
+
+impl Node<'_> {
+    /// The offset of the child behind a byte; zero where there is none.
+    fn child(&self, label: u8) -> u32 {
+        let at = label
+            .checked_sub(self.first)
+            .map(|nth| 4 * usize::from(nth));
+        at.and_then(|at| be32(self.children, at))
+            .unwrap_or_default()
+    }
+
+    fn labelled(&self) -> impl Iterator<Item = (u8, u32)> {
+        (self.first..=u8::MAX).zip(
+            (0..self.children.len())
+                .step_by(4)
+                .filter_map(|at| be32(self.children, at)),
+        )
+    }
+}
+
+fn values(node: &Node<'_>) -> Result<Vec<Value>, IndexError> {
+    let Some(bytes) = node.values else {
+        return Ok(Vec::new());
+    };
+    let broken = || IndexError::Damaged("a node's values lie beyond its end");
+    let count = be32(bytes, 0).ok_or_else(broken)? as usize;
+    if count > MAX_VALUES {
+        return Err(broken());
+    }
+    let mut rest = bytes.get(4..).ok_or_else(broken)?;
+    let mut values = Vec::with_capacity(count.min(16));
+    for _ in 0..count {
+        let priority = be32(rest, 0).ok_or_else(broken)?;
+        let text = rest.get(4..).ok_or_else(broken)?;
+        let end = text.iter().position(|byte| *byte == 0).ok_or_else(broken)?;
+        let (value, after) = text.split_at_checked(end).ok_or_else(broken)?;
+        values.push(Value {
+            priority,
+            text: String::from_utf8_lossy(value).into_owned(),
+        });
+        rest = after.get(1..).unwrap_or_default();
+    }
+    Ok(values)
+}
+
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    let word = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_be_bytes(word.try_into().ok()?))
+}
+
+/// Whether a pattern that begins so could still match: up to its first wildcard it must be the name's beginning.
+fn could_match(beginning: &[u8], name: &[u8]) -> bool {
+    let literal = beginning
+        .iter()
+        .take_while(|byte| !matches!(byte, b'*' | b'?' | b'[' | b'\\'))
+        .count();
+    let literal = beginning.get(..literal).unwrap_or_default();
+    name.starts_with(literal)
+}
+
+/// `fnmatch(pattern, name, 0)`: `*`, `?`, `[a-z]`, `[!a]`, and `\` before a literal.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut pattern, mut name) = (pattern, name);
+    // Where the last `*` stood, and how far of the name it has swallowed.
+    let mut star: Option<(&[u8], &[u8])> = None;
+    loop {
+        if let Some((b'*', after)) = pattern.split_first() {
+            (pattern, star) = (after, Some((after, name)));
+            continue;
+        }
+        match one(pattern, name) {
+            Some((after, rest)) => (pattern, name) = (after, rest),
+            None if pattern.is_empty() && name.is_empty() => return true,
+            None => match star {
+                Some((after, [_, swallowed @ ..])) => {
+                    (pattern, name, star) = (after, swallowed, Some((after, swallowed)));
+                }
+                _ => return false,
+            },
+        }
+    }
+}
+
+/// Matches one element of a pattern against one byte; what remains of both.
+fn one<'p, 'n>(pattern: &'p [u8], name: &'n [u8]) -> Option<(&'p [u8], &'n [u8])> {
+    let (byte, rest) = name.split_first()?;
+    let (element, after) = pattern.split_first()?;
+    match element {
+        b'?' => Some((after, rest)),
+        b'[' => match bracket(after, *byte) {
+            Some((true, after)) => Some((after, rest)),
+            Some((false, _)) => None,
+            None => (*byte == b'[').then_some((after, rest)),
+        },
+        b'\\' => {
+            let (literal, after) = after.split_first()?;
+            (literal == byte).then_some((after, rest))
+        }
+        literal => (literal == byte).then_some((after, rest)),
+    }
+}
+
+/// Whether a bracket expression (after its `[`) has a byte, and what follows it; `None` if it has no end.
+fn bracket(pattern: &[u8], byte: u8) -> Option<(bool, &[u8])> {
+    let (negated, mut rest) = match pattern {
+        [b'!' | b'^', rest @ ..] => (true, rest),
+        _ => (false, pattern),
+    };
+    let mut has = false;
+    let mut is_first = true;
+    loop {
+        match rest {
+            [b']', after @ ..] if !is_first => return Some((has != negated, after)),
+            [low, b'-', high, after @ ..] if *high != b']' => {
+                has |= (*low..=*high).contains(&byte);
+                rest = after;
+            }
+            [literal, after @ ..] => {
+                has |= *literal == byte;
+                rest = after;
+            }
+            [] => return None,
+        }
+        is_first = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Real ones, written by depmod (see tests/fixtures/kmod/build.sh).
+    const DEP: &[u8] = include_bytes!("../../tests/fixtures/kmod/modules.dep.bin");
+    const ALIAS: &[u8] = include_bytes!("../../tests/fixtures/kmod/modules.alias.bin");
+    const DEP_TEXT: &str = include_str!("../../tests/fixtures/kmod/modules.dep");
+
+    #[test]
+    fn every_line_of_modules_dep_is_found_under_its_modules_name() {
+        let index = Index::open(DEP).unwrap();
+        for line in DEP_TEXT.lines() {
+            let path = line.split(':').next().unwrap();
+            let name = crate::kmod::intree::name_of(path).unwrap();
+            assert_eq!(
+                index.search(&name).unwrap().as_deref(),
+                Some(line),
+                "{name}"
+            );
+        }
+        for absent in ["", "k", "kmmp_lon", "kmmp_lonee", "zzz"] {
+            assert_eq!(index.search(absent).unwrap(), None, "{absent}");
+        }
+    }
+
+    #[test]
+    fn an_index_cut_anywhere_is_damaged_or_says_less_but_never_fails_otherwise() {
+        for end in 0..DEP.len() {
+            if let Ok(index) = Index::open(&DEP[..end]) {
+                let _ = (index.search("kmmp_pump"), index.search_wild("kmmp_pump"));
+            }
+        }
+        for at in 0..ALIAS.len() {
+            for byte in [0, 0x20, 0x7f, 0x80, 0xff] {
+                let mut bytes = ALIAS.to_vec();
+                bytes[at] = byte;
+                if let Ok(index) = Index::open(&bytes) {
+                    let _ = (
+                        index.search("x"),
+                        index.search_wild("pci:v00001234d00005678"),
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_node_that_is_its_own_child_is_damaged() {
+        let mut bytes = [
+            MAGIC.to_be_bytes(),
+            0x0002_0001_u32.to_be_bytes(),
+            (CHILDS | 0xc).to_be_bytes(),
+        ]
+        .concat();
+        bytes.extend(*b"**");
+        bytes.extend((CHILDS | 0xc).to_be_bytes());
+        let index = Index::open(&bytes).unwrap();
+        assert!(matches!(
+            index.search_wild("anything"),
+            Err(IndexError::Damaged(_))
+        ));
+        assert_eq!(index.search("***").unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_index_is_refused() {
+        assert_eq!(Index::open(b"").unwrap_err(), IndexError::Empty);
+        assert_eq!(
+            Index::open(b"extra/x.ko:\n").unwrap_err(),
+            IndexError::NotAnIndex
+        );
+        assert_eq!(Index::open(&DEP[..11]).unwrap_err(), IndexError::NotAnIndex);
+    }
+
+    #[test]
+    fn patterns_match_as_the_c_library_has_it() {
+        for (pattern, name, expected) in [
+            ("a", "a", true),
+            ("a", "b", false),
+            ("", "", true),
+            ("*", "", true),
+            ("a*c", "abbbc", true),
+            ("a*c", "abbb", false),
+            ("*a*b", "xxaxxab", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("pci:v[0-9]d*", "pci:v7dff", true),
+            ("pci:v[0-9]d*", "pci:vxdff", false),
+            ("[!a]", "b", true),
+            ("[^a]", "a", false),
+            ("[]]", "]", true),
+            ("[a", "[a", true),
+            ("\\*", "*", true),
+            ("\\*", "a", false),
+        ] {
+            assert_eq!(
+                matches(pattern.as_bytes(), name.as_bytes()),
+                expected,
+                "{pattern} {name}"
+            );
+        }
+    }
+}
