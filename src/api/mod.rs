@@ -10,8 +10,8 @@ pub mod rule;
 pub use finding::{Finding, Severity};
 pub use module::{Module, ModuleSpec};
 pub use preflight::{
-    ModuleStatus, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec,
-    VerificationStage, VerificationStatus,
+    ModuleStatus, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStage,
+    VerificationStatus,
 };
 pub use rule::Rule;
 

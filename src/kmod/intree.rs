@@ -1,58 +1,50 @@
-//! `/lib/modules/<kernel>` of a kernel, from the lists that depmod and kbuild write as text.
-
-use std::borrow::Cow;
+//! `modules.dep` and `modules.builtin` in text form → the in-tree modules of a kernel.
 
 use super::toolkit::{InTree, InTreeModule};
 
+/// The endings of module files, as depmod knows them (`shared/util.c: kmod_exts`).
+const ENDINGS: [&str; 4] = [".ko", ".ko.gz", ".ko.xz", ".ko.zst"];
+
+/// The name of the module in a file, with `-` as `_`; `None` if the file's name is not that of a module.
+pub fn name_of(path: &str) -> Option<String> {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let name = ENDINGS
+        .iter()
+        .find_map(|ending| file.strip_suffix(ending))?;
+    (!name.is_empty()).then(|| name.replace('-', "_"))
+}
+
+/// One line of `modules.dep`: a file and the files that it needs. `None` for what is no such line.
+pub fn dependency_line(line: &str) -> Option<(&str, Vec<&str>)> {
+    let (path, needs) = line.split_once(':')?;
+    Some((path.trim(), needs.split_whitespace().collect()))
+}
+
 impl InTree {
-    /// Reads `modules.dep` and `modules.builtin`. Lines that are none are passed over; of two modules of one name
-    /// the first counts, which is the one that depmod prefers.
+    /// Reads both files. Of two lines for one module the first counts, as in depmod's index.
     pub fn from_text(modules_dep: &str, modules_builtin: &str) -> Self {
         let mut modules: Vec<InTreeModule> =
-            modules_dep.lines().filter_map(DependencyLine::parse).map(DependencyLine::into_module).collect();
+            modules_dep.lines().filter_map(in_tree_module).collect();
         modules.sort_by(|a, b| a.name.cmp(&b.name));
         modules.dedup_by(|later, first| later.name == first.name);
-        let paths = modules_builtin.lines().map(str::trim).filter(|path| !path.is_empty());
-        let mut builtin: Vec<String> = paths.map(|path| module_name(path).into_owned()).collect();
-        builtin.sort_unstable();
+        let mut builtin: Vec<String> = modules_builtin
+            .lines()
+            .filter_map(|line| name_of(line.trim()))
+            .collect();
+        builtin.sort();
         builtin.dedup();
         Self { modules, builtin }
     }
 }
 
-/// A line of `modules.dep`, and a value of `modules.dep.bin`: a module and what it needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DependencyLine<'a> {
-    /// The module's path.
-    pub path: &'a str,
-    /// The paths of what it needs, those first that are loaded last (kmod reads the list backwards).
-    pub needs: Vec<&'a str>,
-}
-
-impl<'a> DependencyLine<'a> {
-    /// Reads `path: path path …` (kmod `libkmod-module.c: kmod_module_parse_depline`). A line without a colon, or
-    /// without a path before it, is none.
-    pub fn parse(line: &'a str) -> Option<Self> {
-        let (path, needs) = line.split_once(':')?;
-        let path = path.trim();
-        (!path.is_empty()).then(|| Self { path, needs: needs.split_ascii_whitespace().collect() })
-    }
-
-    fn into_module(self) -> InTreeModule {
-        InTreeModule {
-            name: module_name(self.path).into_owned(),
-            path: self.path.to_owned(),
-            needs: self.needs.into_iter().map(str::to_owned).collect(),
-        }
-    }
-}
-
-/// The name of a module from its path: the file's name up to the first dot, with `-` as `_`
-/// (kmod `shared/util.c: path_to_modname`).
-pub fn module_name(path: &str) -> Cow<'_, str> {
-    let file = path.rsplit('/').next().unwrap_or_default();
-    let name = file.split('.').next().unwrap_or_default();
-    if name.contains('-') { Cow::Owned(name.replace('-', "_")) } else { Cow::Borrowed(name) }
+fn in_tree_module(line: &str) -> Option<InTreeModule> {
+    let (path, needs) = dependency_line(line)?;
+    let needs = needs.into_iter().map(str::to_owned).collect();
+    Some(InTreeModule {
+        name: name_of(path)?,
+        path: path.to_owned(),
+        needs,
+    })
 }
 
 #[cfg(test)]
@@ -60,53 +52,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_modules_dep_are_understood() {
-        let line = |path, needs: &[&'static str]| Some(DependencyLine { path, needs: needs.to_vec() });
-        let cases = [
-            ("no dependency", "extra/a.ko:", line("extra/a.ko", &[])),
-            ("two", "extra/a.ko: extra/b.ko kernel/c.ko.xz", line("extra/a.ko", &["extra/b.ko", "kernel/c.ko.xz"])),
-            ("an absolute path", "/opt/a.ko: /opt/b.ko", line("/opt/a.ko", &["/opt/b.ko"])),
-            ("no colon", "extra/a.ko", None),
-            ("no path", ": extra/b.ko", None),
-            ("nothing", "", None),
-        ];
-        for (name, text, expected) in cases {
-            assert_eq!(DependencyLine::parse(text), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_path_gives_the_name_that_kmod_makes_of_it() {
-        let cases = [
-            ("kernel/drivers/net/virtio-net.ko.xz", "virtio_net"),
-            ("a.ko", "a"),
-            ("drivers/net/tun", "tun"),
-            ("odd-dir/snd-hda.intel.ko", "snd_hda"),
-            ("", ""),
-        ];
-        for (path, expected) in cases {
-            assert_eq!(module_name(path), expected);
-        }
-    }
-
-    #[test]
-    fn in_tree_modules_are_found_whatever_the_order_of_the_lists() {
+    fn modules_are_found_by_name_whatever_dashes_it_has() {
         let in_tree = InTree::from_text(
-            "kernel/z.ko: kernel/virtio-ring.ko\nkernel/virtio-ring.ko:\nbroken\nupdates/a.ko:\nkernel/a.ko:\n",
-            "kernel/fs/ext4/ext4.ko\n\nkernel/crypto/aes-generic.ko\n",
+            "kernel/drivers/usb/storage/usb-storage.ko.xz: kernel/drivers/usb/core/usbcore.ko\nkernel/fs/fat/fat.ko:\nrubbish\n",
+            "kernel/lib/crc-t10dif.ko\n\nkernel/fs/ext4/ext4.ko\n",
         );
-        assert_eq!(in_tree.module("virtio-ring").map(|m| m.path.as_str()), Some("kernel/virtio-ring.ko"));
-        assert_eq!(in_tree.module("z").map(|m| m.needs.clone()), Some(vec!["kernel/virtio-ring.ko".to_owned()]));
-        assert_eq!(in_tree.module("a").map(|m| m.path.as_str()), Some("updates/a.ko"));
-        assert_eq!(in_tree.module("broken"), None);
-        assert!(in_tree.is_builtin("ext4") && in_tree.is_builtin("aes-generic") && !in_tree.is_builtin("a"));
+        let storage = in_tree.module("usb_storage").unwrap();
+        assert_eq!(storage.needs, ["kernel/drivers/usb/core/usbcore.ko"]);
+        assert_eq!(in_tree.module("usb-storage"), Some(storage));
+        assert_eq!(
+            (in_tree.modules.len(), in_tree.module("rubbish")),
+            (2, None)
+        );
+        assert!(
+            in_tree.is_builtin("crc_t10dif")
+                && in_tree.is_builtin("ext4")
+                && !in_tree.is_builtin("fat")
+        );
     }
 
     #[test]
-    fn a_real_list_by_depmod_is_understood() {
-        let in_tree = InTree::from_text(include_str!("../../tests/fixtures/kmod/modules.dep"), "");
-        let pump = in_tree.module("kmmp_pump").unwrap();
-        assert_eq!(pump.path, "extra/kmmp_pump.ko");
-        assert_eq!(pump.needs, ["extra/kmmp_ring.ko"]);
+    fn only_module_files_have_a_modules_name() {
+        for (path, name) in [
+            ("extra/a-b.ko", Some("a_b")),
+            ("a.ko.zst", Some("a")),
+            ("/lib/a.ko.gz", Some("a")),
+            ("a.ko.bz2", None),
+            (".ko", None),
+            ("a.o", None),
+        ] {
+            assert_eq!(name_of(path).as_deref(), name, "{path}");
+        }
     }
 }

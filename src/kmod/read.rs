@@ -9,10 +9,16 @@ impl ModuleFile {
     pub fn read(bytes: &[u8]) -> Self {
         let packing = Packing::of(bytes);
         match unpack::unpack(packing, bytes) {
-            Ok(unpacked) => {
-                Self { packing, size: unpacked.len() as u64, content: Ok(ModuleContent::read(&unpacked)) }
-            }
-            Err(reason) => Self { packing, size: 0, content: Err(reason) },
+            Ok(unpacked) => Self {
+                packing,
+                size: unpacked.len() as u64,
+                content: Ok(ModuleContent::read(&unpacked)),
+            },
+            Err(reason) => Self {
+                packing,
+                size: 0,
+                content: Err(reason),
+            },
         }
     }
 }
@@ -20,6 +26,9 @@ impl ModuleFile {
 impl ModuleContent {
     fn read(file: &[u8]) -> Self {
         let (image, signature) = signature::split(file);
-        Self { signature, elf: elf::read(image) }
+        Self {
+            signature,
+            elf: elf::read(image),
+        }
     }
 }

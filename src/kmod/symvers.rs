@@ -1,36 +1,31 @@
-//! `Module.symvers`: what a kernel and its in-tree modules export.
+//! `Module.symvers`: what a kernel and its in-tree modules export (written by `scripts/mod/modpost.c: write_dump`).
 
-use std::collections::HashMap;
-use std::io::{self, BufRead};
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, Read};
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::intree::module_name;
+/// The largest table that is read, in bytes. Those of distributions have 1 to 4 MB.
+pub const MAX_BYTES: u64 = 128 * 1024 * 1024;
+/// The longest line that is read, in bytes: the kernel's symbols have at most 512 (`include/linux/kallsyms.h`).
+const MAX_LINE: u64 = 8 * 1024;
 
-/// The largest file that is read. Real ones have one to three MB.
-const MAX_SIZE: u64 = 128 << 20;
-
-/// The longest line that is read; longer ones are broken. Symbols, paths and namespaces have some hundred bytes.
-const MAX_LINE: u64 = 8 << 10;
-
-/// How many symbols are kept. Real kernels export some 30,000.
-const MAX_SYMBOLS: usize = 1 << 20;
-
-/// The exported symbols of one kernel, sorted by name. Names are kept in one string: there are 30,000 of them.
+/// The exported symbols of one kernel, sorted by name. Texts are kept in one string: there are 30,000 symbols.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Symvers {
     symbols: Vec<Row>,
-    modules: Vec<(u32, u16)>,
     text: String,
     skipped: usize,
 }
 
+/// A piece of the table's text: where it begins, and how many bytes it has.
+type Piece = (u32, u16);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
-    name: (u32, u16),
-    module: (u32, u16),
-    namespace: (u32, u16),
+    name: Piece,
+    module: Piece,
+    namespace: Piece,
     crc: u32,
     gpl_only: bool,
 }
@@ -50,74 +45,87 @@ pub struct Exported<'a> {
     pub namespace: Option<&'a str>,
 }
 
-/// Why a `Module.symvers` could not be read.
-#[derive(Debug, Error)]
+impl Exported<'_> {
+    /// Whether the kernel itself exports it, and not one of its modules.
+    pub fn is_in_kernel(&self) -> bool {
+        self.module == "vmlinux"
+    }
+}
+
+/// Why a table could not be read.
+#[derive(Debug, thiserror::Error)]
 pub enum SymversError {
-    /// The bytes did not come.
-    #[error("Module.symvers could not be read")]
+    /// The source of the bytes failed.
+    #[error("Module.symvers could not be read: {0}")]
     Read(#[from] io::Error),
-    /// It is beyond what any kernel has.
-    #[error("Module.symvers is larger than {MAX_SIZE} bytes, which no kernel's is")]
+    /// It is larger than [`MAX_BYTES`].
+    #[error("Module.symvers is larger than {} MiB", MAX_BYTES >> 20)]
     TooLarge,
-    /// It has more symbols than any kernel.
-    #[error("Module.symvers has more than {MAX_SYMBOLS} symbols, which no kernel has")]
-    TooManySymbols,
+    /// It has lines, but not one of them is a symbol.
+    #[error(
+        "Module.symvers has {0} lines, and none of them is a symbol: `<crc> <symbol> <module> <export>`"
+    )]
+    NoSymbols(usize),
 }
 
 impl Symvers {
-    /// Reads a `Module.symvers` of any age. Broken lines are counted and passed over; of two lines for one symbol,
-    /// the first counts.
-    pub fn read(from: impl BufRead) -> Result<Self, SymversError> {
-        let mut lines = from.take(MAX_SIZE + 1);
-        let mut builder = Builder::default();
+    /// Reads a table. Broken lines are counted and passed over; of two symbols of one name the first counts.
+    pub fn read(source: impl BufRead) -> Result<Self, SymversError> {
+        let mut source = source.take(MAX_BYTES + 1);
+        let mut table = Self::default();
+        let mut modules = Interned::default();
         let mut line = Vec::new();
-        while next_line(&mut lines, &mut line)? {
-            builder.add(&line);
-            if builder.symvers.symbols.len() > MAX_SYMBOLS {
-                return Err(SymversError::TooManySymbols);
+        loop {
+            line.clear();
+            if (&mut source).take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+                break;
             }
+            table.take_line(&line, &mut modules);
         }
-        if lines.limit() == 0 {
+        if source.limit() == 0 {
             return Err(SymversError::TooLarge);
         }
-        Ok(builder.finish())
+        table.finish()
     }
 
     /// The exported symbol of that name.
     pub fn symbol(&self, name: &str) -> Option<Exported<'_>> {
-        let at = self.symbols.binary_search_by(|row| self.slice(row.name).cmp(name)).ok()?;
+        let at = self
+            .symbols
+            .binary_search_by(|row| self.slice(row.name).cmp(name))
+            .ok()?;
         self.symbols.get(at).map(|row| self.exported(row))
     }
 
-    /// How many symbols are exported.
-    pub fn len(&self) -> usize {
+    /// Every exported symbol, by name.
+    pub fn symbols(&self) -> impl Iterator<Item = Exported<'_>> {
+        self.symbols.iter().map(|row| self.exported(row))
+    }
+
+    /// How many symbols there are.
+    pub const fn len(&self) -> usize {
         self.symbols.len()
     }
 
-    /// Whether no symbol is exported.
-    pub fn is_empty(&self) -> bool {
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
         self.symbols.is_empty()
     }
 
     /// How many lines could not be understood.
-    pub fn skipped(&self) -> usize {
+    pub const fn skipped(&self) -> usize {
         self.skipped
     }
 
-    /// Every exported symbol, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = Exported<'_>> {
-        self.symbols.iter().map(|row| self.exported(row))
-    }
-
-    /// `vmlinux` and the paths of the modules that export something, without `.ko`, each once.
-    pub fn modules(&self) -> impl Iterator<Item = &str> {
-        self.modules.iter().map(|module| self.slice(*module))
-    }
-
-    /// Whether a module of that name exports something; `-` and `_` are equal.
+    /// Whether an in-tree module of that name exports something; `-` and `_` are equal.
     pub fn in_tree_module(&self, name: &str) -> bool {
         let name = name.replace('-', "_");
-        self.modules().any(|path| path != "vmlinux" && module_name(path) == name)
+        let modules: BTreeSet<&str> = self
+            .symbols
+            .iter()
+            .map(|row| self.slice(row.module))
+            .collect();
+        modules.into_iter().any(|path| module_name(path) == name)
     }
 
     fn exported(&self, row: &Row) -> Exported<'_> {
@@ -130,90 +138,91 @@ impl Symvers {
         }
     }
 
-    fn slice(&self, (start, len): (u32, u16)) -> &str {
+    fn slice(&self, (start, len): Piece) -> &str {
         let start = start as usize;
-        self.text.get(start..start + usize::from(len)).unwrap_or_default()
+        self.text
+            .get(start..start + usize::from(len))
+            .unwrap_or_default()
     }
-}
 
-/// Reads one line, without its end; a longer one than [`MAX_LINE`] comes empty. `false` at the end.
-fn next_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    if from.by_ref().take(MAX_LINE).read_until(b'\n', line)? == 0 {
-        return Ok(false);
-    }
-    if line.last() == Some(&b'\n') {
-        line.pop();
-    } else if line.len() as u64 == MAX_LINE {
-        from.skip_until(b'\n')?;
-        line.clear();
-    }
-    Ok(true)
-}
-
-#[derive(Default)]
-struct Builder {
-    symvers: Symvers,
-    /// Modules and namespaces, which repeat from line to line.
-    known: HashMap<String, (u32, u16)>,
-}
-
-impl Builder {
-    fn add(&mut self, line: &[u8]) {
-        let row = std::str::from_utf8(line).ok().and_then(Line::parse).and_then(|line| self.row(&line));
+    fn take_line(&mut self, line: &[u8], modules: &mut Interned) {
+        let Ok(line) = str::from_utf8(line) else {
+            self.skipped += 1;
+            return;
+        };
+        let line = line.trim_end_matches(['\n', '\r']);
+        if line.is_empty() {
+            return;
+        }
+        let row = Fields::parse(line).and_then(|fields| {
+            Some(Row {
+                name: self.store(fields.name)?,
+                module: modules.piece(self, fields.module)?,
+                namespace: modules.piece(self, fields.namespace)?,
+                crc: fields.crc,
+                gpl_only: fields.gpl_only,
+            })
+        });
         match row {
-            Some(row) => self.symvers.symbols.push(row),
-            None => self.symvers.skipped += 1,
+            Some(row) => self.symbols.push(row),
+            None => self.skipped += 1,
         }
     }
 
-    fn row(&mut self, line: &Line<'_>) -> Option<Row> {
-        let module = self.known_text(line.module)?;
-        if self.symvers.modules.last() != Some(&module) {
-            self.symvers.modules.push(module);
+    fn store(&mut self, text: &str) -> Option<Piece> {
+        let piece = (
+            u32::try_from(self.text.len()).ok()?,
+            u16::try_from(text.len()).ok()?,
+        );
+        self.text.push_str(text);
+        Some(piece)
+    }
+
+    fn finish(mut self) -> Result<Self, SymversError> {
+        if self.symbols.is_empty() && self.skipped > 0 {
+            return Err(SymversError::NoSymbols(self.skipped));
         }
-        Some(Row {
-            name: self.text(line.name)?,
-            module,
-            namespace: self.known_text(line.namespace)?,
-            crc: line.crc,
-            gpl_only: line.gpl_only,
-        })
-    }
-
-    fn known_text(&mut self, text: &str) -> Option<(u32, u16)> {
-        if let Some(place) = self.known.get(text) {
-            return Some(*place);
-        }
-        let place = self.text(text)?;
-        self.known.insert(text.to_owned(), place);
-        Some(place)
-    }
-
-    fn text(&mut self, text: &str) -> Option<(u32, u16)> {
-        let place = (u32::try_from(self.symvers.text.len()).ok()?, u16::try_from(text.len()).ok()?);
-        self.symvers.text.push_str(text);
-        Some(place)
-    }
-
-    fn finish(self) -> Symvers {
-        let Symvers { mut symbols, mut modules, mut text, skipped } = self.symvers;
-        text.shrink_to_fit();
-        let mut symvers = Symvers { text, skipped, ..Symvers::default() };
-        symbols.sort_by(|a, b| symvers.slice(a.name).cmp(symvers.slice(b.name)));
-        symbols.dedup_by(|later, first| symvers.slice(later.name) == symvers.slice(first.name));
-        symbols.shrink_to_fit();
-        modules.sort_unstable();
-        modules.dedup();
-        symvers.symbols = symbols;
-        symvers.modules = modules;
-        symvers
+        let text = std::mem::take(&mut self.text);
+        let name = |row: &Row| {
+            let start = row.name.0 as usize;
+            text.get(start..start + usize::from(row.name.1))
+                .unwrap_or_default()
+        };
+        self.symbols.sort_by(|a, b| name(a).cmp(name(b)));
+        self.symbols
+            .dedup_by(|later, first| name(later) == name(first));
+        self.symbols.shrink_to_fit();
+        self.text = text;
+        Ok(self)
     }
 }
 
-/// A line: `crc symbol module export [namespace]`, separated by tabs (`Documentation/kbuild/modules.rst`). In 5.4
-/// and 5.5 the namespace stood before the module.
-struct Line<'a> {
+/// The name of a module by its path in the table; `-` is `_`, as the kernel has it.
+pub fn module_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).replace('-', "_")
+}
+
+/// Texts that come again in every line are stored once. Lines are grouped by module, so the last few suffice.
+#[derive(Default)]
+struct Interned(Vec<Piece>);
+
+impl Interned {
+    const KEPT: usize = 16;
+
+    fn piece(&mut self, table: &mut Symvers, text: &str) -> Option<Piece> {
+        if let Some(piece) = self.0.iter().find(|piece| table.slice(**piece) == text) {
+            return Some(*piece);
+        }
+        let piece = table.store(text)?;
+        if self.0.len() == Self::KEPT {
+            self.0.remove(0);
+        }
+        self.0.push(piece);
+        Some(piece)
+    }
+}
+
+struct Fields<'a> {
     crc: u32,
     name: &'a str,
     module: &'a str,
@@ -221,119 +230,129 @@ struct Line<'a> {
     gpl_only: bool,
 }
 
-impl<'a> Line<'a> {
+impl<'a> Fields<'a> {
+    /// `crc TAB symbol TAB module TAB export [TAB namespace]`. Linux 5.3 had the namespace in third place, and
+    /// before 5.0 the export could be missing.
     fn parse(line: &'a str) -> Option<Self> {
-        let fields: Vec<&str> = line.trim_end_matches('\r').splitn(6, '\t').collect();
-        let (crc, name, module, export, namespace) = match *fields.as_slice() {
-            [crc, name, module, export] => (crc, name, module, export, ""),
-            [crc, name, namespace, module, export] if is_export(export) => (crc, name, module, export, namespace),
-            [crc, name, module, export, namespace] => (crc, name, module, export, namespace),
+        let mut fields = line.split('\t');
+        let crc = fields
+            .next()?
+            .strip_prefix("0x")
+            .and_then(|hex| u32::from_str_radix(hex, 16).ok())?;
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        let rest: Vec<&str> = fields.take(4).collect();
+        let (module, export, namespace) = match *rest.as_slice() {
+            [module] => (module, "EXPORT_SYMBOL", ""),
+            [module, export] => (module, export, ""),
+            [module, export, namespace] if is_export(export) => (module, export, namespace),
+            [namespace, module, export] if is_export(export) => (module, export, namespace),
             _ => return None,
         };
-        if name.is_empty() || module.is_empty() || !is_export(export) {
-            return None;
-        }
-        let crc = u32::from_str_radix(crc.strip_prefix("0x").unwrap_or(crc), 16).ok()?;
-        Some(Self { crc, name, module, namespace, gpl_only: export.ends_with("_GPL") })
+        let gpl_only = export.starts_with("EXPORT_SYMBOL_GPL")
+            || export.starts_with("EXPORT_UNUSED_SYMBOL_GPL");
+        is_export(export).then_some(Self {
+            crc,
+            name,
+            module,
+            namespace,
+            gpl_only,
+        })
     }
 }
 
-fn is_export(field: &str) -> bool {
-    field.starts_with("EXPORT_")
+fn is_export(text: &str) -> bool {
+    text.starts_with("EXPORT_") || text == "(unknown)"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Symvers {
+    fn table(text: &str) -> Symvers {
         Symvers::read(text.as_bytes()).unwrap()
     }
 
     #[test]
-    fn a_line_of_any_age_is_understood() {
-        let plain = Exported { name: "f", crc: 0xab, module: "vmlinux", gpl_only: false, namespace: None };
-        let gpl = Exported { gpl_only: true, ..plain };
-        let cases = [
-            ("four columns", "0x000000ab\tf\tvmlinux\tEXPORT_SYMBOL", plain),
-            ("five columns without a namespace", "0x000000ab\tf\tvmlinux\tEXPORT_SYMBOL\t", plain),
-            ("GPL only", "0x000000ab\tf\tvmlinux\tEXPORT_SYMBOL_GPL\t", gpl),
-            ("to be GPL only one day", "0x000000ab\tf\tvmlinux\tEXPORT_SYMBOL_GPL_FUTURE", plain),
-            (
-                "in a namespace",
-                "0x000000ab\tf\tdrivers/x\tEXPORT_SYMBOL_GPL\tX",
-                Exported { module: "drivers/x", namespace: Some("X"), ..gpl },
-            ),
-            (
-                "in a namespace, in the order of 5.4",
-                "0x000000ab\tf\tX\tdrivers/x\tEXPORT_SYMBOL",
-                Exported { module: "drivers/x", namespace: Some("X"), ..plain },
-            ),
-            ("without one, in the order of 5.4", "0x000000ab\tf\t\tvmlinux\tEXPORT_SYMBOL", plain),
-            ("with a carriage return", "0x000000ab\tf\tvmlinux\tEXPORT_SYMBOL\r", plain),
-        ];
-        for (name, line, expected) in cases {
-            assert_eq!(read(line).symbol("f"), Some(expected), "{name}");
-            assert_eq!(read(line).skipped(), 0, "{name}");
-        }
+    fn every_form_of_a_line_is_read() {
+        let table = table(
+            "0x9c1e5bf5\tfour\tvmlinux\tEXPORT_SYMBOL\n\
+             0x00000001\tfive\tdrivers/usb/storage/usb-storage\tEXPORT_SYMBOL_GPL\tUSB_STORAGE\n\
+             0x00000002\tempty_namespace\tvmlinux\tEXPORT_SYMBOL\t\n\
+             0x00000003\tlinux_5_3\tMY_NS\tfs/ext4/ext4\tEXPORT_SYMBOL_GPL\n\
+             0x00000004\tlinux_4\tvmlinux\r\n",
+        );
+        let row = |name| {
+            table
+                .symbol(name)
+                .map(|s| (s.crc, s.module, s.gpl_only, s.namespace))
+        };
+        assert_eq!(row("four"), Some((0x9c1e_5bf5, "vmlinux", false, None)));
+        assert_eq!(
+            row("five"),
+            Some((
+                1,
+                "drivers/usb/storage/usb-storage",
+                true,
+                Some("USB_STORAGE")
+            ))
+        );
+        assert_eq!(row("empty_namespace"), Some((2, "vmlinux", false, None)));
+        assert_eq!(
+            row("linux_5_3"),
+            Some((3, "fs/ext4/ext4", true, Some("MY_NS")))
+        );
+        assert_eq!(row("linux_4"), Some((4, "vmlinux", false, None)));
+        assert_eq!((row("six"), table.len(), table.skipped()), (None, 5, 0));
     }
 
     #[test]
     fn broken_lines_are_counted_and_passed_over() {
-        let long = format!("0x1\t{}\tvmlinux\tEXPORT_SYMBOL", "x".repeat(9000));
-        let cases = [
-            ("no tabs", "0x1 f vmlinux EXPORT_SYMBOL"),
-            ("too few columns", "0x1\tf\tvmlinux"),
-            ("too many columns", "0x1\tf\tvmlinux\tEXPORT_SYMBOL\tX\tY"),
-            ("no CRC", "what\tf\tvmlinux\tEXPORT_SYMBOL"),
-            ("no name", "0x1\t\tvmlinux\tEXPORT_SYMBOL"),
-            ("another fourth column", "0x1\tf\tvmlinux\tIMPORT"),
-            ("an empty line", ""),
-            ("an endless line", long.as_str()),
-        ];
-        for (name, line) in cases {
-            let got = read(&format!("0x1\ta\tvmlinux\tEXPORT_SYMBOL\n{line}\n0x2\tb\tvmlinux\tEXPORT_SYMBOL\n"));
-            assert_eq!((got.len(), got.skipped()), (2, 1), "{name}");
-        }
-        let not_utf8 = Symvers::read(&b"0x1\t\xff\tvmlinux\tEXPORT_SYMBOL\n"[..]).unwrap();
-        assert_eq!((not_utf8.len(), not_utf8.skipped()), (0, 1));
-    }
-
-    #[test]
-    fn of_two_lines_for_a_symbol_the_first_counts() {
-        let got = read("0x2\tf\tdrivers/b\tEXPORT_SYMBOL\n0x1\tf\tdrivers/a\tEXPORT_SYMBOL\n");
-        assert_eq!(got.len(), 1);
-        assert_eq!(got.symbol("f").map(|symbol| symbol.crc), Some(2));
-    }
-
-    #[test]
-    fn modules_are_listed_once_and_found_by_name() {
-        let got = read(
-            "0x1\ta\tvmlinux\tEXPORT_SYMBOL\n0x1\tb\tdrivers/net/virtio-net\tEXPORT_SYMBOL\n\
-             0x1\tc\tvmlinux\tEXPORT_SYMBOL\n0x1\td\tdrivers/net/virtio-net\tEXPORT_SYMBOL\n",
+        let table = table(
+            "0x1\tgood\tvmlinux\tEXPORT_SYMBOL\n\nnonsense\n0xzz\tx\ty\tEXPORT_SYMBOL\n0x1\t\tv\tEXPORT_SYMBOL\n0x1\tx\ty\tWHAT\n",
         );
-        assert_eq!(got.modules().collect::<Vec<_>>(), ["vmlinux", "drivers/net/virtio-net"]);
-        assert!(got.in_tree_module("virtio_net") && got.in_tree_module("virtio-net"));
-        assert!(!got.in_tree_module("vmlinux") && !got.in_tree_module("net"));
-        assert_eq!(got.symbol("missing"), None);
+        assert_eq!((table.len(), table.skipped()), (1, 4));
     }
 
     #[test]
-    fn a_file_beyond_the_cap_is_refused_wherever_its_lines_end() {
-        let endless = io::BufReader::new(io::repeat(b'x'));
-        assert!(matches!(Symvers::read(endless), Err(SymversError::TooLarge)));
+    fn of_two_symbols_of_one_name_the_first_counts() {
+        let table = table("0x1\ttwice\tvmlinux\tEXPORT_SYMBOL\n0x2\ttwice\tother\tEXPORT_SYMBOL\n");
+        assert_eq!((table.len(), table.symbol("twice").unwrap().crc), (1, 1));
     }
 
     #[test]
-    fn a_real_kernel_is_read_whole_and_survives_the_cache() {
-        let mut text = String::new();
-        for n in 0..30_000_u32 {
-            text += &format!("{:#010x}\tsymbol_{n}\tdrivers/some/place/module_{}\tEXPORT_SYMBOL_GPL\t\n", n * 7, n / 10);
-        }
-        let got = read(&text);
-        assert_eq!((got.len(), got.skipped(), got.modules().count()), (30_000, 0, 3000));
-        assert!((0..30_000).all(|n| got.symbol(&format!("symbol_{n}")).is_some_and(|symbol| symbol.crc == n * 7)));
-        let cached: Symvers = postcard::from_bytes(&postcard::to_stdvec(&got).unwrap()).unwrap();
-        assert_eq!(cached, got);
+    fn a_table_without_any_symbol_is_refused() {
+        assert!(matches!(
+            Symvers::read(&b"<html>\n"[..]),
+            Err(SymversError::NoSymbols(1))
+        ));
+        assert!(Symvers::read(&b""[..]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn lines_without_end_and_bytes_that_are_no_text_are_passed_over() {
+        let long = [
+            b"0x1\t".to_vec(),
+            vec![b'a'; 30_000],
+            b"\tvmlinux\tEXPORT_SYMBOL\n".to_vec(),
+        ]
+        .concat();
+        assert!(Symvers::read(&long[..]).is_err());
+        assert!(Symvers::read(&b"0x1\t\xff\tvmlinux\tEXPORT_SYMBOL\n"[..]).is_err());
+    }
+
+    #[test]
+    fn a_table_beyond_the_limit_is_refused() {
+        let endless = io::BufReader::new(io::repeat(b'a'));
+        assert!(matches!(
+            Symvers::read(endless),
+            Err(SymversError::TooLarge)
+        ));
+    }
+
+    #[test]
+    fn in_tree_modules_are_known_by_what_they_export() {
+        let table = table("0x1\ta\tdrivers/usb/storage/usb-storage\tEXPORT_SYMBOL\n");
+        assert!(table.in_tree_module("usb_storage") && table.in_tree_module("usb-storage"));
+        assert!(!table.in_tree_module("storage"));
     }
 }

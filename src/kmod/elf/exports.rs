@@ -17,7 +17,11 @@ const RELOCATION_SIZE: usize = 24;
 const MAX_RELOCATIONS: usize = 1 << 18;
 
 /// The exports of a module, in the order of its tables.
-pub(super) fn read(image: &Image<'_>, symbols: &Symbols<'_>, budget: &mut Budget) -> Result<Vec<Export>, ElfDefect> {
+pub(super) fn read(
+    image: &Image<'_>,
+    symbols: &Symbols<'_>,
+    budget: &mut Budget,
+) -> Result<Vec<Export>, ElfDefect> {
     let mut exports = table(image, symbols, budget, false)?;
     exports.extend(table(image, symbols, budget, true)?);
     Ok(exports)
@@ -29,9 +33,14 @@ fn table(
     budget: &mut Budget,
     gpl_only: bool,
 ) -> Result<Vec<Export>, ElfDefect> {
-    let (table, crc_table) =
-        if gpl_only { ("__ksymtab_gpl", "__kcrctab_gpl") } else { ("__ksymtab", "__kcrctab") };
-    let Some(section) = image.allocated(table) else { return Ok(Vec::new()) };
+    let (table, crc_table) = if gpl_only {
+        ("__ksymtab_gpl", "__kcrctab_gpl")
+    } else {
+        ("__ksymtab", "__kcrctab")
+    };
+    let Some(section) = image.allocated(table) else {
+        return Ok(Vec::new());
+    };
     let crcs = CrcTable::find(image, symbols, crc_table)?;
     let mut exports = Vec::new();
     for (index, (name, namespace)) in names(image, symbols, section)?.into_iter().enumerate() {
@@ -39,7 +48,9 @@ fn table(
         exports.push(Export {
             name: budget.keep(name)?,
             gpl_only,
-            namespace: namespace.map(|namespace| budget.keep(namespace)).transpose()?,
+            namespace: namespace
+                .map(|namespace| budget.keep(namespace))
+                .transpose()?,
             crc: crcs.as_ref().and_then(|crcs| crcs.crc(index)),
         });
     }
@@ -54,12 +65,18 @@ fn names<'a>(
     section: usize,
 ) -> Result<Vec<(&'a [u8], Option<&'a [u8]>)>, ElfDefect> {
     let strings = image.allocated("__ksymtab_strings");
-    let content = image.allocated_content("__ksymtab_strings").unwrap_or_default();
+    let content = image
+        .allocated_content("__ksymtab_strings")
+        .unwrap_or_default();
     let mut entries = Vec::new();
     let mut is_open = false;
     for relocation in relocations(image, section)? {
-        let target = relocation.target(symbols).filter(|(symbol, _)| strings == Some(usize::from(symbol.section)));
-        let text = target.map(|(_, place)| text_at(content, place).ok_or_else(unreadable)).transpose()?;
+        let target = relocation
+            .target(symbols)
+            .filter(|(symbol, _)| strings == Some(usize::from(symbol.section)));
+        let text = target
+            .map(|(_, place)| text_at(content, place).ok_or_else(unreadable))
+            .transpose()?;
         match (text, entries.last_mut()) {
             (None, _) => is_open = true,
             (Some(name), _) if is_open => {
@@ -74,7 +91,9 @@ fn names<'a>(
 }
 
 fn unreadable() -> ElfDefect {
-    malformed(format!("it exports a symbol whose name lies outside the file or is longer than {MAX_NAME} bytes"))
+    malformed(format!(
+        "it exports a symbol whose name lies outside the file or is longer than {MAX_NAME} bytes"
+    ))
 }
 
 /// A relocation with an addend.
@@ -96,7 +115,10 @@ impl Relocation {
 /// The relocations of a section, by their place in it.
 fn relocations(image: &Image<'_>, section: usize) -> Result<Vec<Relocation>, ElfDefect> {
     let of_section = |info: u32| usize::try_from(info) == Ok(section);
-    let tables = image.sections.iter().filter(|table| table.kind == SHT_RELA && of_section(table.info));
+    let tables = image
+        .sections
+        .iter()
+        .filter(|table| table.kind == SHT_RELA && of_section(table.info));
     let entries = tables.flat_map(|table| image.content(table).chunks_exact(RELOCATION_SIZE));
     let read = |entry: &[u8]| {
         Some(Relocation {
@@ -107,7 +129,9 @@ fn relocations(image: &Image<'_>, section: usize) -> Result<Vec<Relocation>, Elf
     };
     let mut relocations: Vec<_> = entries.take(MAX_RELOCATIONS + 1).filter_map(read).collect();
     if relocations.len() > MAX_RELOCATIONS {
-        return Err(malformed("it has more exports than this program is willing to read"));
+        return Err(malformed(
+            "it has more exports than this program is willing to read",
+        ));
     }
     relocations.sort_by_key(|relocation| relocation.offset);
     Ok(relocations)
@@ -122,11 +146,22 @@ struct CrcTable<'i, 'a> {
 }
 
 impl<'i, 'a> CrcTable<'i, 'a> {
-    fn find(image: &'i Image<'a>, symbols: &'i Symbols<'a>, name: &str) -> Result<Option<Self>, ElfDefect> {
-        let found = image.allocated(name).and_then(|at| Some((at, image.sections.get(at)?)));
+    fn find(
+        image: &'i Image<'a>,
+        symbols: &'i Symbols<'a>,
+        name: &str,
+    ) -> Result<Option<Self>, ElfDefect> {
+        let found = image
+            .allocated(name)
+            .and_then(|at| Some((at, image.sections.get(at)?)));
         let table = found.map(|(at, section)| {
             let relocations = relocations(image, at)?;
-            Ok(Self { image, symbols, content: image.content(section), relocations })
+            Ok(Self {
+                image,
+                symbols,
+                content: image.content(section),
+                relocations,
+            })
         });
         table.transpose()
     }
@@ -135,14 +170,20 @@ impl<'i, 'a> CrcTable<'i, 'a> {
     /// to `__crc_<symbol>`, which is the CRC itself or (`CONFIG_MODULE_REL_CRCS`) the place where it stands.
     fn crc(&self, index: usize) -> Option<u32> {
         let offset = index.checked_mul(4)?;
-        let relocation = self.relocations.binary_search_by_key(&(offset as u64), |relocation| relocation.offset);
-        let Ok(at) = relocation else { return self.image.order.u32(self.content, offset) };
+        let relocation = self
+            .relocations
+            .binary_search_by_key(&(offset as u64), |relocation| relocation.offset);
+        let Ok(at) = relocation else {
+            return self.image.order.u32(self.content, offset);
+        };
         let (symbol, value) = self.relocations.get(at)?.target(self.symbols)?;
         match symbol.section {
             SHN_UNDEF => None,
             SHN_ABS => u32::try_from(value & u64::from(u32::MAX)).ok(),
             section => {
-                let content = self.image.content(self.image.sections.get(usize::from(section))?);
+                let content = self
+                    .image
+                    .content(self.image.sections.get(usize::from(section))?);
                 self.image.order.u32(content, usize::try_from(value).ok()?)
             }
         }

@@ -31,22 +31,38 @@ impl Order {
         let s390 = Architecture::S390x.elf_machine();
         let ours = |machine| Architecture::from_elf_machine(machine).is_some();
         let says_big = header.get(5) == Some(&2);
-        if little == s390 || big == s390 || (says_big && !ours(little) && !ours(big)) { Self::Big } else { Self::Little }
+        if little == s390 || big == s390 || (says_big && !ours(little) && !ours(big)) {
+            Self::Big
+        } else {
+            Self::Little
+        }
     }
 
     pub(super) fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
         let raw = array(bytes, at)?;
-        Some(if self == Self::Big { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) })
+        Some(if self == Self::Big {
+            u16::from_be_bytes(raw)
+        } else {
+            u16::from_le_bytes(raw)
+        })
     }
 
     pub(super) fn u32(self, bytes: &[u8], at: usize) -> Option<u32> {
         let raw = array(bytes, at)?;
-        Some(if self == Self::Big { u32::from_be_bytes(raw) } else { u32::from_le_bytes(raw) })
+        Some(if self == Self::Big {
+            u32::from_be_bytes(raw)
+        } else {
+            u32::from_le_bytes(raw)
+        })
     }
 
     pub(super) fn u64(self, bytes: &[u8], at: usize) -> Option<u64> {
         let raw = array(bytes, at)?;
-        Some(if self == Self::Big { u64::from_be_bytes(raw) } else { u64::from_le_bytes(raw) })
+        Some(if self == Self::Big {
+            u64::from_be_bytes(raw)
+        } else {
+            u64::from_le_bytes(raw)
+        })
     }
 }
 
@@ -114,7 +130,13 @@ impl<'a> Image<'a> {
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, ElfDefect> {
         let header = Header::read(bytes)?;
         let sections = header.sections(bytes)?;
-        let mut image = Self { bytes, order: header.order, machine: header.machine, sections, names: &[] };
+        let mut image = Self {
+            bytes,
+            order: header.order,
+            machine: header.machine,
+            sections,
+            names: &[],
+        };
         image.names = image.section_names(header.names_index)?;
         Ok(image)
     }
@@ -130,13 +152,20 @@ impl<'a> Image<'a> {
 
     /// Every section of a name (`find_any_unique_sec`).
     pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &Section> {
-        self.sections.iter().skip(1).filter(move |section| self.has_name(section, name))
+        self.sections
+            .iter()
+            .skip(1)
+            .filter(move |section| self.has_name(section, name))
     }
 
     /// The index of the first section of a name that is loaded (`find_sec`).
     pub(super) fn allocated(&self, name: &str) -> Option<usize> {
         let found = |section: &Section| section.is_allocated() && self.has_name(section, name);
-        self.sections.iter().skip(1).position(found).map(|at| at + 1)
+        self.sections
+            .iter()
+            .skip(1)
+            .position(found)
+            .map(|at| at + 1)
     }
 
     /// The bytes of the first section of a name that is loaded.
@@ -146,22 +175,36 @@ impl<'a> Image<'a> {
     }
 
     fn has_name(&self, section: &Section, name: &str) -> bool {
-        let stored = usize::try_from(section.name).ok().and_then(|at| self.names.get(at..)).unwrap_or_default();
-        stored.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+        let stored = usize::try_from(section.name)
+            .ok()
+            .and_then(|at| self.names.get(at..))
+            .unwrap_or_default();
+        stored
+            .strip_prefix(name.as_bytes())
+            .is_some_and(|rest| rest.first() == Some(&0))
     }
 
     fn section_names(&self, index: u16) -> Result<&'a [u8], ElfDefect> {
         let table = match self.sections.get(usize::from(index)) {
             Some(section) if index != 0 => section,
-            _ => return Err(header(format!("its section name index {index} is not one of its sections"))),
+            _ => {
+                return Err(header(format!(
+                    "its section name index {index} is not one of its sections"
+                )));
+            }
         };
         let names = self.content(table);
         if names.last() != Some(&0) {
-            return Err(header("its section name table is empty or does not end in NUL"));
+            return Err(header(
+                "its section name table is empty or does not end in NUL",
+            ));
         }
-        let outside = |section: &Section| section.kind != SHT_NULL && u64::from(section.name) >= table.size;
+        let outside =
+            |section: &Section| section.kind != SHT_NULL && u64::from(section.name) >= table.size;
         match self.sections.iter().position(outside) {
-            Some(at) => Err(malformed(format!("the name of section {at} lies outside the section name table"))),
+            Some(at) => Err(malformed(format!(
+                "the name of section {at} lies outside the section name table"
+            ))),
             None => Ok(names),
         }
     }
@@ -181,7 +224,12 @@ struct Header {
 impl Header {
     /// `elf_validity_ehdr`
     fn read(bytes: &[u8]) -> Result<Self, ElfDefect> {
-        let short = || header(format!("it has {} bytes, fewer than an ELF header", bytes.len()));
+        let short = || {
+            header(format!(
+                "it has {} bytes, fewer than an ELF header",
+                bytes.len()
+            ))
+        };
         let raw = bytes.get(..HEADER_SIZE).ok_or_else(short)?;
         if !raw.starts_with(b"\x7fELF") {
             return Err(header("it does not begin with the ELF magic"));
@@ -189,7 +237,9 @@ impl Header {
         let order = Order::of(raw);
         let kind = order.u16(raw, 16).ok_or_else(short)?;
         if kind != ET_REL {
-            return Err(header(format!("its ELF type is {kind}, not {ET_REL} (relocatable), which modules are")));
+            return Err(header(format!(
+                "its ELF type is {kind}, not {ET_REL} (relocatable), which modules are"
+            )));
         }
         Self::fields(order, raw).ok_or_else(short)
     }
@@ -218,10 +268,17 @@ impl Header {
         }
         let len = bytes.len() as u64;
         let outside = |section: &Section| {
-            section.has_content() && section.offset.checked_add(section.size).is_none_or(|end| end > len)
+            section.has_content()
+                && section
+                    .offset
+                    .checked_add(section.size)
+                    .is_none_or(|end| end > len)
         };
         match sections.iter().skip(1).position(outside) {
-            Some(at) => Err(truncated(format!("section {} ends beyond the file's {len} bytes", at + 1))),
+            Some(at) => Err(truncated(format!(
+                "section {} ends beyond the file's {len} bytes",
+                at + 1
+            ))),
             None => Ok(sections),
         }
     }
@@ -236,14 +293,23 @@ impl Header {
                 "its section table ({count} entries at offset {offset}) ends beyond the file's {len} bytes"
             )));
         };
-        Ok(table.chunks_exact(SECTION_SIZE).filter_map(|entry| Section::read(self.order, entry)).collect())
+        Ok(table
+            .chunks_exact(SECTION_SIZE)
+            .filter_map(|entry| Section::read(self.order, entry))
+            .collect())
     }
 
     fn wrong_entry_size(&self) -> String {
         if self.is_32_bit {
-            format!("it is a 32-bit file (machine {}), and the kernel is a 64-bit one", self.machine)
+            format!(
+                "it is a 32-bit file (machine {}), and the kernel is a 64-bit one",
+                self.machine
+            )
         } else {
-            format!("its section headers have {} bytes instead of {SECTION_SIZE}", self.entry_size)
+            format!(
+                "its section headers have {} bytes instead of {SECTION_SIZE}",
+                self.entry_size
+            )
         }
     }
 }

@@ -50,14 +50,21 @@ pub(super) fn read(bytes: &[u8]) -> Result<ElfModule, ElfDefect> {
 }
 
 /// `elf_validity_cache_index_info`: there may be one `.modinfo`, or none.
-fn modinfo_pairs(image: &Image<'_>, budget: &mut Budget) -> Result<Vec<(String, String)>, ElfDefect> {
+fn modinfo_pairs(
+    image: &Image<'_>,
+    budget: &mut Budget,
+) -> Result<Vec<(String, String)>, ElfDefect> {
     let mut sections = image.named(".modinfo");
     let section = sections.next();
     if sections.next().is_some() {
         return Err(malformed("it has more than one .modinfo section"));
     }
-    let content = section.map(|section| image.content(section)).unwrap_or_default();
-    modinfo::pairs(content).map(|(key, value)| Ok((budget.keep(key)?, budget.keep(value)?))).collect()
+    let content = section
+        .map(|section| image.content(section))
+        .unwrap_or_default();
+    modinfo::pairs(content)
+        .map(|(key, value)| Ok((budget.keep(key)?, budget.keep(value)?)))
+        .collect()
 }
 
 /// `elf_validity_cache_index_mod`, but for its size, which only the kernel can judge.
@@ -65,8 +72,12 @@ fn this_module<'i>(image: &'i Image<'_>) -> Result<&'i Section, ElfDefect> {
     let mut sections = image.named(".gnu.linkonce.this_module");
     match (sections.next(), sections.next()) {
         (Some(section), None) if section.has_content() && section.is_allocated() => Ok(section),
-        (Some(_), None) => Err(not_a_module("its .gnu.linkonce.this_module section has no content to load")),
-        (Some(_), Some(_)) => Err(not_a_module("it has more than one .gnu.linkonce.this_module section")),
+        (Some(_), None) => Err(not_a_module(
+            "its .gnu.linkonce.this_module section has no content to load",
+        )),
+        (Some(_), Some(_)) => Err(not_a_module(
+            "it has more than one .gnu.linkonce.this_module section",
+        )),
         (None, _) => Err(not_a_module("it has no .gnu.linkonce.this_module section")),
     }
 }
@@ -87,23 +98,36 @@ struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { texts: MAX_TEXTS, bytes: MAX_TEXT_BYTES }
+        Self {
+            texts: MAX_TEXTS,
+            bytes: MAX_TEXT_BYTES,
+        }
     }
 }
 
 impl Budget {
     /// The text as a string of our own; what is not UTF-8 in it is replaced.
     fn keep(&mut self, text: &[u8]) -> Result<String, ElfDefect> {
-        match (self.texts.checked_sub(1), self.bytes.checked_sub(text.len())) {
+        match (
+            self.texts.checked_sub(1),
+            self.bytes.checked_sub(text.len()),
+        ) {
             (Some(texts), Some(bytes)) => *self = Self { texts, bytes },
-            _ => return Err(malformed("it has more names than this program is willing to read")),
+            _ => {
+                return Err(malformed(
+                    "it has more names than this program is willing to read",
+                ));
+            }
         }
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 }
 
 fn defect(kind: ElfDefectKind, message: impl Into<String>) -> ElfDefect {
-    ElfDefect { kind, message: message.into() }
+    ElfDefect {
+        kind,
+        message: message.into(),
+    }
 }
 
 fn malformed(message: impl Into<String>) -> ElfDefect {

@@ -37,27 +37,43 @@ pub(super) struct Symbols<'a> {
 impl<'a> Symbols<'a> {
     /// `elf_validity_cache_index_sym` and `elf_validity_cache_index_str`
     pub(super) fn find(image: &Image<'a>) -> Result<Self, ElfDefect> {
-        let mut tables = image.sections.iter().skip(1).filter(|section| section.kind == SHT_SYMTAB);
+        let mut tables = image
+            .sections
+            .iter()
+            .skip(1)
+            .filter(|section| section.kind == SHT_SYMTAB);
         let (Some(table), None) = (tables.next(), tables.next()) else {
-            return Err(defect(ElfDefectKind::NoSymbols, "it has no symbol table, or more than one (stripped?)"));
+            return Err(defect(
+                ElfDefectKind::NoSymbols,
+                "it has no symbol table, or more than one (stripped?)",
+            ));
         };
         let link = usize::try_from(table.link).ok().filter(|link| *link != 0);
         match link.and_then(|link| image.sections.get(link)) {
-            Some(names) => {
-                Ok(Self { order: image.order, table: image.content(table), names: image.content(names) })
-            }
-            None => Err(malformed(format!("its symbol table names section {} for its names", table.link))),
+            Some(names) => Ok(Self {
+                order: image.order,
+                table: image.content(table),
+                names: image.content(names),
+            }),
+            None => Err(malformed(format!(
+                "its symbol table names section {} for its names",
+                table.link
+            ))),
         }
     }
 
     /// `elf_validity_cache_strtab`
     pub(super) fn check_names(&self) -> Result<(), ElfDefect> {
         if self.names.first() != Some(&0) || self.names.last() != Some(&0) {
-            return Err(malformed("its symbol name table is empty, or does not begin and end in NUL"));
+            return Err(malformed(
+                "its symbol name table is empty, or does not begin and end in NUL",
+            ));
         }
         let outside = |symbol: &Symbol| symbol.name as usize >= self.names.len();
         match self.all().position(|symbol| outside(&symbol)) {
-            Some(at) => Err(malformed(format!("the name of symbol {at} lies outside the symbol name table"))),
+            Some(at) => Err(malformed(format!(
+                "the name of symbol {at} lies outside the symbol name table"
+            ))),
             None => Ok(()),
         }
     }
@@ -69,14 +85,21 @@ impl<'a> Symbols<'a> {
     }
 
     /// The symbols that the module needs, as `simplify_symbols` goes through them.
-    pub(super) fn undefined(&self, machine: u16, budget: &mut Budget) -> Result<Vec<Undefined>, ElfDefect> {
+    pub(super) fn undefined(
+        &self,
+        machine: u16,
+        budget: &mut Budget,
+    ) -> Result<Vec<Undefined>, ElfDefect> {
         let mut undefined = Vec::new();
         for symbol in self.all().skip(1) {
             match symbol.section {
                 SHN_COMMON => self.check_common(symbol)?,
                 SHN_UNDEF => {
                     if let Some(name) = needed_name(machine, self.name(symbol)?) {
-                        undefined.push(Undefined { name: budget.keep(name)?, weak: symbol.info >> 4 == STB_WEAK });
+                        undefined.push(Undefined {
+                            name: budget.keep(name)?,
+                            weak: symbol.info >> 4 == STB_WEAK,
+                        });
                     }
                 }
                 _ => {}
@@ -87,20 +110,29 @@ impl<'a> Symbols<'a> {
 
     /// Common symbols are refused, but for those that mark link-time optimisation.
     fn check_common(&self, symbol: Symbol) -> Result<(), ElfDefect> {
-        let rest = usize::try_from(symbol.name).ok().and_then(|at| self.names.get(at..)).unwrap_or_default();
+        let rest = usize::try_from(symbol.name)
+            .ok()
+            .and_then(|at| self.names.get(at..))
+            .unwrap_or_default();
         if rest.starts_with(b"__gnu_lto") {
             return Ok(());
         }
         let name = String::from_utf8_lossy(self.name(symbol)?);
-        Err(defect(ElfDefectKind::CommonSymbol, format!("symbol {name} is a common one: compile with -fno-common")))
+        Err(defect(
+            ElfDefectKind::CommonSymbol,
+            format!("symbol {name} is a common one: compile with -fno-common"),
+        ))
     }
 
     fn name(&self, symbol: Symbol) -> Result<&'a [u8], ElfDefect> {
-        text_at(self.names, u64::from(symbol.name)).ok_or_else(|| malformed("it has a symbol name without an end"))
+        text_at(self.names, u64::from(symbol.name))
+            .ok_or_else(|| malformed("it has a symbol name without an end"))
     }
 
     fn all(&self) -> impl Iterator<Item = Symbol> {
-        self.table.chunks_exact(SYMBOL_SIZE).filter_map(|entry| self.read(entry))
+        self.table
+            .chunks_exact(SYMBOL_SIZE)
+            .filter_map(|entry| self.read(entry))
     }
 
     fn read(&self, entry: &[u8]) -> Option<Symbol> {

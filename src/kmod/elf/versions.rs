@@ -15,8 +15,13 @@ pub(super) fn read(image: &Image<'_>, budget: &mut Budget) -> Result<Option<Vers
     let names = image.allocated_content("__version_ext_names");
     match (crcs, names) {
         (Some(crcs), Some(names)) => extended(image, crcs, names, budget).map(Some),
-        (None, None) => image.allocated_content("__versions").map(|table| basic(image, table, budget)).transpose(),
-        _ => Err(malformed("it has only one of the sections __version_ext_crcs and __version_ext_names")),
+        (None, None) => image
+            .allocated_content("__versions")
+            .map(|table| basic(image, table, budget))
+            .transpose(),
+        _ => Err(malformed(
+            "it has only one of the sections __version_ext_crcs and __version_ext_names",
+        )),
     }
 }
 
@@ -28,7 +33,10 @@ fn basic(image: &Image<'_>, table: &[u8], budget: &mut Budget) -> Result<Version
         let crc = image.order.u64(crc, 0).unwrap_or_default();
         crcs.push((budget.keep(plain_name(image.machine, name))?, low_half(crc)));
     }
-    Ok(Versions { extended: false, crcs })
+    Ok(Versions {
+        extended: false,
+        crcs,
+    })
 }
 
 /// A CRC has 32 bits, whatever its field has.
@@ -37,7 +45,12 @@ fn low_half(crc: u64) -> u32 {
 }
 
 /// `elf_validity_cache_index_versions`: there is a name for every CRC.
-fn extended(image: &Image<'_>, crcs: &[u8], names: &[u8], budget: &mut Budget) -> Result<Versions, ElfDefect> {
+fn extended(
+    image: &Image<'_>,
+    crcs: &[u8],
+    names: &[u8],
+    budget: &mut Budget,
+) -> Result<Versions, ElfDefect> {
     let mut rest = names;
     let mut pairs = Vec::new();
     for crc in crcs.chunks_exact(4) {
@@ -45,8 +58,14 @@ fn extended(image: &Image<'_>, crcs: &[u8], names: &[u8], budget: &mut Budget) -
         let Some((name, after)) = end.and_then(|end| rest.split_at_checked(end)) else {
             return Err(malformed("it has more extended version CRCs than names"));
         };
-        pairs.push((budget.keep(name)?, image.order.u32(crc, 0).unwrap_or_default()));
+        pairs.push((
+            budget.keep(name)?,
+            image.order.u32(crc, 0).unwrap_or_default(),
+        ));
         rest = after.get(1..).unwrap_or_default();
     }
-    Ok(Versions { extended: true, crcs: pairs })
+    Ok(Versions {
+        extended: true,
+        crcs: pairs,
+    })
 }

@@ -87,12 +87,12 @@ impl Certificate {
         }
         let certificate = match pem_block(bytes) {
             Some(block) => x509_cert::Certificate::from_pem(block),
-            None if bytes.first() == Some(&0x30) => {
-                SliceReader::new(bytes).and_then(|mut reader| x509_cert::Certificate::decode(&mut reader))
-            }
+            None if bytes.first() == Some(&0x30) => SliceReader::new(bytes)
+                .and_then(|mut reader| x509_cert::Certificate::decode(&mut reader)),
             None => return Err(CertificateError::NotACertificate),
         };
-        Self::of(&certificate.map_err(CertificateError::Unreadable)?).map_err(CertificateError::Unreadable)
+        Self::of(&certificate.map_err(CertificateError::Unreadable)?)
+            .map_err(CertificateError::Unreadable)
     }
 
     fn of(certificate: &x509_cert::Certificate) -> Result<Self, der::Error> {
@@ -101,7 +101,9 @@ impl Certificate {
             subject: pkcs7::shown(&body.subject().to_string()),
             issuer: body.issuer().clone(),
             serial: body.serial_number().clone(),
-            key_id: body.get_extension::<SubjectKeyIdentifier>()?.map(|(_, key_id)| key_id),
+            key_id: body
+                .get_extension::<SubjectKeyIdentifier>()?
+                .map(|(_, key_id)| key_id),
             key: PublicKey::of(body.subject_public_key_info()),
         })
     }
@@ -118,7 +120,12 @@ impl Certificate {
             return SignatureCheck::Mismatch("its PKCS#7 message cannot be read".to_owned());
         };
         let mut answer = SignatureCheck::OtherSigner;
-        for signer in message.signer_infos.0.iter().filter(|signer| self.is(&signer.sid)) {
+        for signer in message
+            .signer_infos
+            .0
+            .iter()
+            .filter(|signer| self.is(&signer.sid))
+        {
             answer = self.verify(signer, signature);
             if answer == SignatureCheck::Good {
                 break;
@@ -129,7 +136,9 @@ impl Certificate {
 
     fn is(&self, signer: &SignerIdentifier) -> bool {
         match signer {
-            SignerIdentifier::IssuerAndSerialNumber(id) => id.issuer == self.issuer && id.serial_number == self.serial,
+            SignerIdentifier::IssuerAndSerialNumber(id) => {
+                id.issuer == self.issuer && id.serial_number == self.serial
+            }
             SignerIdentifier::SubjectKeyIdentifier(id) => Some(id) == self.key_id.as_ref(),
         }
     }
@@ -141,7 +150,9 @@ impl Certificate {
         let content = digest.and_then(|digest| digest.import(&signature.content_digest));
         let (Some(algorithm), Some(content)) = (algorithm, content) else {
             let (key, digest) = (self.key.kind.name(), &signature.digest_algorithm);
-            return SignatureCheck::UnsupportedAlgorithm(format!("{key} with {digest} is not verified by this program"));
+            return SignatureCheck::UnsupportedAlgorithm(format!(
+                "{key} with {digest} is not verified by this program"
+            ));
         };
         let key = UnparsedPublicKey::new(algorithm, &self.key.bytes);
         match key.verify_digest(&content, signer.signature.as_bytes()) {
@@ -157,7 +168,8 @@ impl Certificate {
 
 impl PublicKey {
     fn of(info: &SubjectPublicKeyInfoOwned) -> Self {
-        let curve = info.algorithm.parameters_oid().ok();
+        let parameters = info.algorithm.parameters.as_ref();
+        let curve = parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
         let kind = match (info.algorithm.oid, curve) {
             (RSA, _) => KeyKind::Rsa,
             (EC, Some(P256)) => KeyKind::P256,
@@ -166,7 +178,10 @@ impl PublicKey {
             (EC, Some(curve)) => KeyKind::Other(curve),
             (other, _) => KeyKind::Other(other),
         };
-        Self { kind, bytes: info.subject_public_key.raw_bytes().to_vec() }
+        Self {
+            kind,
+            bytes: info.subject_public_key.raw_bytes().to_vec(),
+        }
     }
 }
 

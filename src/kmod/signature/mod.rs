@@ -44,11 +44,27 @@ struct Trailer;
 impl Trailer {
     /// The content and the PKCS#7 message in front of the trailer (`mod_check_sig`).
     fn read(signed: &[u8]) -> Result<(&[u8], &[u8]), Signature> {
-        let short = || Signature::Malformed("nothing stands before its signature marker".to_owned());
-        let (body, trailer) = signed.split_last_chunk::<TRAILER_SIZE>().ok_or_else(short)?;
-        let [algo, hash, id_type, signer_len, key_id_len, pad @ .., a, b, c, d] = *trailer;
+        let short =
+            || Signature::Malformed("nothing stands before its signature marker".to_owned());
+        let (body, trailer) = signed
+            .split_last_chunk::<TRAILER_SIZE>()
+            .ok_or_else(short)?;
+        let [
+            algo,
+            hash,
+            id_type,
+            signer_len,
+            key_id_len,
+            pad @ ..,
+            a,
+            b,
+            c,
+            d,
+        ] = *trailer;
         let length = u32::from_be_bytes([a, b, c, d]);
-        let split = usize::try_from(length).ok().and_then(|length| body.len().checked_sub(length));
+        let split = usize::try_from(length)
+            .ok()
+            .and_then(|length| body.len().checked_sub(length));
         let Some(at) = split.filter(|at| *at > 0) else {
             return Err(Signature::Malformed(format!(
                 "it says that the signature has {length} bytes, and the file has only {} before it",
@@ -56,10 +72,14 @@ impl Trailer {
             )));
         };
         if id_type != PKCS7 {
-            return Err(Signature::Unsupported(format!("it is not a PKCS#7 signature (type {id_type})")));
+            return Err(Signature::Unsupported(format!(
+                "it is not a PKCS#7 signature (type {id_type})"
+            )));
         }
         if [algo, hash, signer_len, key_id_len] != [0; 4] || pad != [0; 3] {
-            return Err(Signature::Malformed("its signature trailer has fields that should be zero".to_owned()));
+            return Err(Signature::Malformed(
+                "its signature trailer has fields that should be zero".to_owned(),
+            ));
         }
         Ok(body.split_at(at))
     }

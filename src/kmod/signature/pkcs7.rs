@@ -52,13 +52,19 @@ pub(super) fn read(der: &[u8], content: &[u8]) -> Signature {
 /// The message, as far as its syntax goes. What follows it is ignored, as the kernel does.
 pub(super) fn parse(der: &[u8]) -> Result<SignedData, Signature> {
     if der.len() > MAX_MESSAGE {
-        return Err(malformed(format!("its PKCS#7 message has {} bytes; {MAX_MESSAGE} are read", der.len())));
+        return Err(malformed(format!(
+            "its PKCS#7 message has {} bytes; {MAX_MESSAGE} are read",
+            der.len()
+        )));
     }
     let unreadable = |error| malformed(format!("its PKCS#7 message cannot be read: {error}"));
     let mut reader = SliceReader::new(der).map_err(unreadable)?;
     let info = ContentInfo::decode(&mut reader).map_err(unreadable)?;
     if info.content_type != SIGNED_DATA {
-        return Err(malformed(format!("its PKCS#7 message is not signed data but {}", info.content_type)));
+        return Err(malformed(format!(
+            "its PKCS#7 message is not signed data but {}",
+            info.content_type
+        )));
     }
     info.content.decode_as::<SignedData>().map_err(unreadable)
 }
@@ -74,23 +80,40 @@ fn accept(message: &SignedData) -> Result<(String, &'static DigestAlgorithm), Si
         acceptable(message, signer).map(|_| digest)
     })?;
     if content.econtent.is_some() {
-        return Err(malformed("its PKCS#7 message carries content of its own, not that of the module"));
+        return Err(malformed(
+            "its PKCS#7 message carries content of its own, not that of the module",
+        ));
     }
     if content.econtent_type != DATA {
-        return Err(malformed(format!("its PKCS#7 message does not sign plain data but {}", content.econtent_type)));
+        return Err(malformed(format!(
+            "its PKCS#7 message does not sign plain data but {}",
+            content.econtent_type
+        )));
     }
-    if message.signer_infos.0.iter().any(|signer| signer.signed_attrs.is_some()) {
-        return Err(malformed("its PKCS#7 message has signed attributes, which the kernel does not allow on modules"));
+    if message
+        .signer_infos
+        .0
+        .iter()
+        .any(|signer| signer.signed_attrs.is_some())
+    {
+        return Err(malformed(
+            "its PKCS#7 message has signed attributes, which the kernel does not allow on modules",
+        ));
     }
     Ok((in_words(&first.sid), digest))
 }
 
 /// Whether the kernel's parser takes a signer, and its digest algorithm.
-fn acceptable(message: &SignedData, signer: &SignerInfo) -> Result<&'static DigestAlgorithm, Signature> {
+fn acceptable(
+    message: &SignedData,
+    signer: &SignerInfo,
+) -> Result<&'static DigestAlgorithm, Signature> {
     match (message.version, signer.version) {
         (CmsVersion::V1, CmsVersion::V1) | (CmsVersion::V3, CmsVersion::V3) => {}
         (message, signer) => {
-            return Err(malformed(format!("its PKCS#7 message has version {message:?} and its signer {signer:?}")));
+            return Err(malformed(format!(
+                "its PKCS#7 message has version {message:?} and its signer {signer:?}"
+            )));
         }
     }
     let digest = DigestAlgorithm::by_oid(signer.digest_alg.oid);
@@ -104,7 +127,9 @@ fn acceptable(message: &SignedData, signer: &SignerInfo) -> Result<&'static Dige
 
 fn in_words(signer: &SignerIdentifier) -> String {
     let words = match signer {
-        SignerIdentifier::IssuerAndSerialNumber(id) => format!("{} (serial number {})", id.issuer, id.serial_number),
+        SignerIdentifier::IssuerAndSerialNumber(id) => {
+            format!("{} (serial number {})", id.issuer, id.serial_number)
+        }
         SignerIdentifier::SubjectKeyIdentifier(id) => format!("the key {}", hex(id.0.as_bytes())),
     };
     shown(&words)
@@ -112,11 +137,18 @@ fn in_words(signer: &SignerIdentifier) -> String {
 
 /// A name from a file, short and without control characters.
 pub(super) fn shown(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(MAX_SIGNER).collect()
+    name.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_SIGNER)
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    bytes
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect::<Vec<_>>()
+        .join(":")
 }
 
 fn malformed(message: impl Into<String>) -> Signature {
@@ -124,5 +156,7 @@ fn malformed(message: impl Into<String>) -> Signature {
 }
 
 fn unsupported(what: &str, algorithm: ObjectIdentifier) -> Signature {
-    Signature::Unsupported(format!("the kernel does not know its {what} algorithm {algorithm}"))
+    Signature::Unsupported(format!(
+        "the kernel does not know its {what} algorithm {algorithm}"
+    ))
 }
