@@ -27,7 +27,11 @@ fn main() {
 #[divan::bench]
 fn one_module_against_a_whole_kernel(bencher: Bencher<'_, '_>) {
     let (staged, load, toolkit) = (image(), load(), toolkit());
-    assert_eq!(judge(&staged, &load, &toolkit).len(), 1, "the toolkit has no in-tree modules, and that is all");
+    assert_eq!(
+        judge(&staged, &load, &toolkit).len(),
+        1,
+        "the toolkit has no in-tree modules, and that is all"
+    );
     bencher.bench(|| judge(black_box(&staged), black_box(&load), black_box(&toolkit)));
 }
 
@@ -39,7 +43,12 @@ fn symbol(number: u32) -> String {
 fn toolkit() -> ToolkitEvidence {
     let mut text = String::from("0x00000001\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n");
     for number in 0..EXPORTED {
-        writeln!(text, "{number:#010x}\t{}\tvmlinux\tEXPORT_SYMBOL_GPL\t", symbol(number)).expect("memory");
+        writeln!(
+            text,
+            "{number:#010x}\t{}\tvmlinux\tEXPORT_SYMBOL_GPL\t",
+            symbol(number)
+        )
+        .expect("memory");
     }
     let options = "CONFIG_MODVERSIONS=y\nCONFIG_X86_64=y\nCONFIG_SMP=y\n";
     ToolkitEvidence::Found(Arc::new(Toolkit {
@@ -57,7 +66,10 @@ fn image() -> StagedImage {
     let present = Tool::Present(Some(Architecture::X86_64.elf_machine()));
     let index = include_bytes!("../tests/fixtures/kmod/modules.dep.bin").to_vec();
     let entries = BTreeMap::from([
-        ("extra/kmmp_lone.ko".to_owned(), Entry::Module(Arc::new(module()))),
+        (
+            "extra/kmmp_lone.ko".to_owned(),
+            Entry::Module(Arc::new(module())),
+        ),
         ("modules.dep.bin".to_owned(), Entry::Index(Arc::new(index))),
     ]);
     StagedImage {
@@ -72,20 +84,43 @@ fn image() -> StagedImage {
 
 fn module() -> ModuleFile {
     let needed = (0..NEEDED).map(|n| n * (EXPORTED / NEEDED));
-    let mut crcs: Vec<(String, u32)> = needed.clone().map(|number| (symbol(number), number)).collect();
+    let mut crcs: Vec<(String, u32)> = needed
+        .clone()
+        .map(|number| (symbol(number), number))
+        .collect();
     crcs.push(("module_layout".to_owned(), 1));
-    let info = [("license", "GPL"), ("vermagic", "6.1.0-49-cloud-amd64 SMP modversions ")];
+    let info = [
+        ("license", "GPL"),
+        ("vermagic", "6.1.0-49-cloud-amd64 SMP modversions "),
+    ];
     let elf = ElfModule {
         machine: Architecture::X86_64.elf_machine(),
         this_module_size: 1024,
         name: Some("kmmp_lone".to_owned()),
-        modinfo: info.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        versions: Some(Versions { extended: false, crcs }),
-        undefined: needed.map(|number| Undefined { name: symbol(number), weak: false }).collect(),
+        modinfo: info
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        versions: Some(Versions {
+            extended: false,
+            crcs,
+        }),
+        undefined: needed
+            .map(|number| Undefined {
+                name: symbol(number),
+                weak: false,
+            })
+            .collect(),
         exports: Vec::new(),
     };
-    let content = ModuleContent { signature: Signature::Absent, elf: Ok(elf) };
-    ModuleFile { packing: Packing::Plain, size: 1 << 20, content: Ok(content) }
+    let content = ModuleContent {
+        signature: Signature::Absent,
+        elf: Ok(elf),
+    };
+    ModuleFile {
+        packing: Packing::Plain,
+        size: 1 << 20,
+        content: Ok(content),
+    }
 }
 
 fn load() -> Load {
@@ -93,7 +128,11 @@ fn load() -> Load {
         kernel: KERNEL.to_owned(),
         architecture: Some(Architecture::X86_64),
         dir_name: "/opt".to_owned(),
-        command: LoadCommand::Named { module: "kmmp_lone".to_owned(), args: Vec::new(), parameters: Vec::new() },
+        command: LoadCommand::Named {
+            module: "kmmp_lone".to_owned(),
+            args: Vec::new(),
+            parameters: Vec::new(),
+        },
         loading_order: Vec::new(),
         in_tree_to_remove: Vec::new(),
         signatures: SignaturePolicy::default(),

@@ -18,11 +18,19 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) const fn new(file: String, role: Role) -> Self {
-        Self { file, role, findings: Vec::new(), counts: BTreeMap::new() }
+        Self {
+            file,
+            role,
+            findings: Vec::new(),
+            counts: BTreeMap::new(),
+        }
     }
 
     pub(super) fn add(&mut self, finding: Finding) {
-        let count = self.counts.entry((finding.rule, finding.severity)).or_default();
+        let count = self
+            .counts
+            .entry((finding.rule, finding.severity))
+            .or_default();
         *count += 1;
         if *count <= MOST_OF_A_KIND {
             self.findings.push(finding);
@@ -35,7 +43,9 @@ impl Report {
 
     /// Whether the kernel refuses the file.
     pub(super) fn decides(&self) -> bool {
-        self.counts.keys().any(|(_, severity)| *severity == Severity::Decides)
+        self.counts
+            .keys()
+            .any(|(_, severity)| *severity == Severity::Decides)
     }
 
     /// The findings, each with its file; what modprobe ignores no longer decides.
@@ -43,14 +53,31 @@ impl Report {
         for ((rule, severity), count) in &self.counts {
             let more = count.saturating_sub(MOST_OF_A_KIND);
             if more > 0 {
-                let at = self.findings.iter().rposition(|f| f.rule == *rule && f.severity == *severity);
+                let at = self
+                    .findings
+                    .iter()
+                    .rposition(|f| f.rule == *rule && f.severity == *severity);
                 let message = format!("and {more} more of this kind");
-                let rest = Finding { rule: *rule, severity: *severity, file: None, symbol: None, message };
+                let rest = Finding {
+                    rule: *rule,
+                    severity: *severity,
+                    file: None,
+                    symbol: None,
+                    message,
+                };
                 self.findings.insert(at.map_or(0, |at| at + 1), rest);
             }
         }
-        let Self { file, role, findings, .. } = self;
-        findings.into_iter().map(|finding| soften(finding, role).in_file(file.clone())).collect()
+        let Self {
+            file,
+            role,
+            findings,
+            ..
+        } = self;
+        findings
+            .into_iter()
+            .map(|finding| soften(finding, role).in_file(file.clone()))
+            .collect()
     }
 }
 
@@ -58,7 +85,9 @@ impl Report {
 fn soften(mut finding: Finding, role: Role) -> Finding {
     let why = match role {
         Role::Soft => "a soft dependency, whose failure modprobe ignores",
-        Role::AskedBeside => "one of several modules of an alias, of which modprobe answers for the last alone",
+        Role::AskedBeside => {
+            "one of several modules of an alias, of which modprobe answers for the last alone"
+        }
         Role::Asked | Role::Needed => return finding,
     };
     if finding.severity == Severity::Decides {

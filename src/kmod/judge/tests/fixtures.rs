@@ -13,7 +13,12 @@ use crate::kmod::symvers::Symvers;
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/kmod/", $name)).as_slice()
+        include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/kmod/",
+            $name
+        ))
+        .as_slice()
     };
 }
 
@@ -32,36 +37,61 @@ fn symvers() -> Symvers {
     let mut crcs = BTreeMap::new();
     for bytes in [RING, PUMP, LONE] {
         let content = ModuleFile::read(bytes).content.expect("unpacked");
-        crcs.extend(content.elf.expect("a module").versions.expect("versions").crcs);
+        crcs.extend(
+            content
+                .elf
+                .expect("a module")
+                .versions
+                .expect("versions")
+                .crcs,
+        );
     }
     let kernels = crcs.iter().filter(|(name, _)| !name.starts_with("kmmp_"));
-    let text: String = kernels.map(|(name, crc)| format!("{crc:#010x}\t{name}\tvmlinux\tEXPORT_SYMBOL\t\n")).collect();
-    Symvers::read(text.as_bytes()).expect("a table")
+    let lines: Vec<String> = kernels
+        .map(|(name, crc)| format!("{crc:#010x}\t{name}\tvmlinux\tEXPORT_SYMBOL"))
+        .collect();
+    Symvers::read(lines.join("\n").as_bytes()).expect("a table")
 }
 
 /// The fixtures as an image, for the kernel that they were built for.
 fn scene(name: &str) -> Scene {
     const OPTIONS: &str = "CONFIG_X86_64=y\nCONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\n\
                            CONFIG_MODVERSIONS=y\nCONFIG_MODULE_SIG=y\nCONFIG_MODULE_FORCE_LOAD=y\n";
-    let mut scene = a_scene().without_file("extra/drv.ko").module(name).kernel(KERNEL).toolkit(|toolkit| {
-        toolkit.symvers = Some(Arc::new(symvers()));
-        toolkit.config = Some(Arc::new(KernelConfig::parse(OPTIONS)));
-        toolkit.vermagic = None;
-        let ring = ModuleFile::read(RING).content.expect("unpacked").elf.expect("a module");
-        toolkit.this_module_size = Some(ring.this_module_size);
-    });
+    let mut scene = a_scene()
+        .without_file("extra/drv.ko")
+        .module(name)
+        .kernel(KERNEL)
+        .toolkit(|toolkit| {
+            toolkit.symvers = Some(Arc::new(symvers()));
+            toolkit.config = Some(Arc::new(KernelConfig::parse(OPTIONS)));
+            toolkit.vermagic = None;
+            let ring = ModuleFile::read(RING)
+                .content
+                .expect("unpacked")
+                .elf
+                .expect("a module");
+            toolkit.this_module_size = Some(ring.this_module_size);
+        });
     scene.entries.extend([
         ("extra/kmmp_ring.ko".to_owned(), module(RING)),
         ("extra/kmmp_pump.ko".to_owned(), module(PUMP)),
         ("extra/kmmp_lone.ko".to_owned(), module(LONE)),
-        ("modules.dep.bin".to_owned(), Entry::Index(Arc::new(fixture!("modules.dep.bin").to_vec()))),
-        ("modules.alias.bin".to_owned(), Entry::Index(Arc::new(fixture!("modules.alias.bin").to_vec()))),
+        (
+            "modules.dep.bin".to_owned(),
+            Entry::Index(Arc::new(fixture!("modules.dep.bin").to_vec())),
+        ),
+        (
+            "modules.alias.bin".to_owned(),
+            Entry::Index(Arc::new(fixture!("modules.alias.bin").to_vec())),
+        ),
     ]);
     scene
 }
 
 fn with(mut scene: Scene, name: &str, bytes: &[u8]) -> Scene {
-    scene.entries.insert(format!("extra/{name}.ko"), module(bytes));
+    scene
+        .entries
+        .insert(format!("extra/{name}.ko"), module(bytes));
     scene
 }
 
@@ -76,17 +106,33 @@ fn real_modules_load_where_they_belong() {
             scene("kmmp_pump").parameters(&["level=3", "quiet", "label=deep water", "lanes=1,2"]),
             "",
         ),
-        ("with wrong ones", scene("kmmp_pump").parameters(&["lanes=1,65536", "depth=1"]), "parameter-malformed! parameter-unknown?"),
+        (
+            "with wrong ones",
+            scene("kmmp_pump").parameters(&["lanes=1,65536", "depth=1"]),
+            "parameter-malformed! parameter-unknown?",
+        ),
         (
             "without its dependency",
             scene("kmmp_pump").without_file("extra/kmmp_ring.ko"),
             "dependency-missing! symbol-missing! symbol-missing!",
         ),
-        ("forced, where that is allowed", scene("kmmp_lone").args("-f"), "versions-missing? vermagic-missing?"),
-        ("on another release of the same ABI", scene("kmmp_pump").kernel("6.1.0-51-cloud-amd64"), ""),
+        (
+            "forced, where that is allowed",
+            scene("kmmp_lone").args("-f"),
+            "versions-missing? vermagic-missing?",
+        ),
+        (
+            "on another release of the same ABI",
+            scene("kmmp_pump").kernel("6.1.0-51-cloud-amd64"),
+            "",
+        ),
         (
             "cut off",
-            with(scene("kmmp_lone"), "kmmp_lone", LONE.get(..LONE.len() - 100).expect("long enough")),
+            with(
+                scene("kmmp_lone"),
+                "kmmp_lone",
+                LONE.get(..LONE.len() - 100).expect("long enough"),
+            ),
             "elf-truncated!",
         ),
     ]);
@@ -99,7 +145,10 @@ fn real_signatures_are_judged() {
     let signed = || with(scene("kmmp_lone"), "kmmp_lone", SIGNED);
     let mut altered = SIGNED.to_vec();
     // A byte of the name in `struct module`: the ELF image stays good.
-    let name = altered.windows(9).rposition(|window| window == b"kmmp_lone").expect("its name");
+    let name = altered
+        .windows(9)
+        .rposition(|window| window == b"kmmp_lone")
+        .expect("its name");
     altered[name] = b'K';
     let altered = || with(scene("kmmp_lone"), "kmmp_lone", &altered);
     let mut broken = SIGNED.to_vec();
@@ -108,15 +157,50 @@ fn real_signatures_are_judged() {
     let broken = || with(scene("kmmp_lone"), "kmmp_lone", &broken);
     let sign = Enforcement::SignSection;
     each(vec![
-        ("unsigned", scene("kmmp_lone").enforced(sign).trusting(rsa()), "signature-missing!"),
+        (
+            "unsigned",
+            scene("kmmp_lone").enforced(sign).trusting(rsa()),
+            "signature-missing!",
+        ),
         ("signed, and nobody asks", signed(), ""),
-        ("signed, and no certificate to compare with", signed().enforced(sign), "signature-present"),
-        ("signed by the trusted key", signed().enforced(sign).trusting(p384()).trusting(rsa()), "signature-good"),
-        ("signed by another, and enforced", signed().enforced(sign).trusting(p384()), "signature-untrusted!"),
-        ("signed by another, and not enforced", signed().trusting(p384()), ""),
-        ("altered after signing, and not enforced", altered().trusting(rsa()), "signature-mismatch!"),
-        ("altered, by a signer that the kernel does not know", altered().trusting(p384()), ""),
+        (
+            "signed, and no certificate to compare with",
+            signed().enforced(sign),
+            "signature-present",
+        ),
+        (
+            "signed by the trusted key",
+            signed().enforced(sign).trusting(p384()).trusting(rsa()),
+            "signature-good",
+        ),
+        (
+            "signed by another, and enforced",
+            signed().enforced(sign).trusting(p384()),
+            "signature-untrusted!",
+        ),
+        (
+            "signed by another, and not enforced",
+            signed().trusting(p384()),
+            "",
+        ),
+        (
+            "altered after signing, and not enforced",
+            altered().trusting(rsa()),
+            "signature-mismatch!",
+        ),
+        (
+            "altered, by a signer that the kernel does not know",
+            altered().trusting(p384()),
+            "",
+        ),
         ("broken, and not enforced", broken(), "signature-malformed!"),
-        ("forced, and enforced", signed().enforced(sign).trusting(rsa()).args("--force-vermagic"), "signature-missing! vermagic-missing?"),
+        (
+            "forced, and enforced",
+            signed()
+                .enforced(sign)
+                .trusting(rsa())
+                .args("--force-vermagic"),
+            "signature-missing! vermagic-missing?",
+        ),
     ]);
 }
