@@ -38,14 +38,24 @@ pub(super) fn check(
     }
 }
 
+/// Options that make a kernel insist on signatures whatever its command line says: the first by itself, the others by
+/// locking the kernel down (`security_locked_down(LOCKDOWN_MODULE_SIGNATURE)`).
+const ENFORCING: [&str; 3] = [
+    "MODULE_SIG_FORCE",
+    "LOCK_DOWN_KERNEL_FORCE_INTEGRITY",
+    "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY",
+];
+
 fn why_enforced(policy: &SignaturePolicy, kernel: &Kernel<'_>) -> Option<String> {
     match policy.enforced {
         Some(Enforcement::SignSection) => Some("the Module has a sign section".to_owned()),
         Some(Enforcement::Asked) => Some("it was asked to judge signatures as enforced".to_owned()),
-        None if kernel.option("MODULE_SIG_FORCE") == Some(true) => {
-            Some(format!("{} has CONFIG_MODULE_SIG_FORCE", kernel.release))
+        None => {
+            let option = ENFORCING
+                .iter()
+                .find(|option| kernel.option(option) == Some(true))?;
+            Some(format!("{} has CONFIG_{option}", kernel.release))
         }
-        None => None,
     }
 }
 

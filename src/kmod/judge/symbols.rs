@@ -51,7 +51,7 @@ impl<'a> Resolution<'a, '_> {
                 }
                 Found::Nobody if !undefined.weak => report.add(self.missing(name)),
                 Found::NotLoaded(owner) if !undefined.weak => {
-                    not_loaded.entry(owner).or_default().push(name)
+                    not_loaded.entry(owner).or_default().push(name);
                 }
                 Found::Nobody | Found::NotLoaded(_) | Found::Unknown => {}
             }

@@ -196,9 +196,9 @@ impl<'a> Lookup<'a, '_> {
         }
         let step = self.step(line.path, name.to_owned(), asked.unwrap_or(Role::Soft));
         if asked.is_none() || self.asked_has_soft {
-            self.fill(step, depth)
+            self.fill(step, depth);
         } else {
-            self.add(step)
+            self.add(step);
         }
     }
 
@@ -211,7 +211,7 @@ impl<'a> Lookup<'a, '_> {
                     .for_each(|name| self.probe(name, None, depth + 1)),
                 Ok(Meant::Builtin) => {}
                 Ok(Meant::Nothing) | Err(_) => {
-                    self.plan.findings.push(soft_missing(&step.name, &pre))
+                    self.plan.findings.push(soft_missing(&step.name, &pre));
                 }
             }
         }

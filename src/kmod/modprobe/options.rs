@@ -220,7 +220,7 @@ impl Command {
             }
             Meaning::FirstTime => self.first_time = true,
             Meaning::IgnoreCommands if self.soft == SoftDependencies::All => {
-                self.soft = SoftDependencies::NotOfTheAsked
+                self.soft = SoftDependencies::NotOfTheAsked;
             }
             Meaning::Force => {
                 self.force = Force {
@@ -298,6 +298,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
     fn command_lines_are_read_as_getopt_does() {
         let root = |dir: &str, command| Command {
             root: Some(dir.to_owned()),

@@ -7,6 +7,7 @@ use crate::kmod::staged::{StagedFolder, Tool};
 const PRESENT: fn(u16) -> Tool = |machine| Tool::Present(Some(machine));
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn what_the_copy_step_needs() {
     each(vec![
         (

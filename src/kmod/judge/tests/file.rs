@@ -119,6 +119,11 @@ fn what_the_kernel_says_of_signatures() {
             "signature-missing!",
         ),
         (
+            "a kernel that is always locked down",
+            a_scene().config("MODVERSIONS MODULE_SIG LOCK_DOWN_KERNEL_FORCE_INTEGRITY"),
+            "signature-missing!",
+        ),
+        (
             "a kernel that never looks",
             a_scene().config("MODVERSIONS").enforced(sign),
             "not-checked",

@@ -7,6 +7,7 @@ use crate::kmod::staged::Entry;
 use crate::kmod::toolkit::InTree;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn what_the_arguments_ask_for() {
     let plus = format!("{KERNEL}+");
     each(vec![
@@ -103,6 +104,7 @@ fn what_the_arguments_ask_for() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn what_the_indexes_know() {
     let index = |bytes: Vec<u8>| Entry::Index(Arc::new(bytes));
     let dep = |entry: Entry| {
@@ -267,6 +269,7 @@ fn what_the_paths_lead_to() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn what_is_loaded_before() {
     let user = || with(a_module().needs("lib_call", 0x99));
     let library = || a_module().exports("lib_call", Some(0x99));
@@ -358,6 +361,7 @@ fn what_is_loaded_before() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn soft_dependencies_are_tried_and_forgiven() {
     let user = || with(a_module().needs("lib_call", 0x99));
     let library = || a_module().exports("lib_call", Some(0x99));

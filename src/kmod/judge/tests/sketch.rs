@@ -311,7 +311,7 @@ impl Scene {
     pub(super) fn parameters(self, given: &[&str]) -> Self {
         self.load(|load| match &mut load.command {
             LoadCommand::Named { parameters, .. } => {
-                *parameters = given.iter().map(|&p| p.to_owned()).collect()
+                *parameters = given.iter().map(|&p| p.to_owned()).collect();
             }
             LoadCommand::Raw(_) => unreachable!("a named module"),
         })
@@ -354,7 +354,7 @@ impl Scene {
             .map(|name| format!("CONFIG_{name}=y"))
             .collect();
         self.toolkit(|toolkit| {
-            toolkit.config = Some(Arc::new(KernelConfig::parse(&lines.join("\n"))))
+            toolkit.config = Some(Arc::new(KernelConfig::parse(&lines.join("\n"))));
         })
     }
 

@@ -109,6 +109,7 @@ fn without_the_kernels_own_vermagic_the_release_is_what_can_be_compared() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn symbol_versions_are_asked_for_as_the_kernel_does() {
     let of_6_14 = |config| {
         with(a_module().change(extended).info("vermagic", "6.14.0 SMP"))
