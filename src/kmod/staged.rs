@@ -83,6 +83,9 @@ const NODE_FOLDERS: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
 /// How many links Linux follows before it gives up with `ELOOP` (`include/linux/namei.h: MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
 
+/// How long a path, or a link's target, may be (`include/uapi/linux/limits.h: PATH_MAX`).
+const MAX_PATH: usize = 4096;
+
 /// A copied folder at the place where it stands on the node: there, and only there, links get their meaning.
 #[derive(Clone, Debug)]
 pub struct Copied<'a> {
@@ -128,9 +131,13 @@ impl<'a> Copied<'a> {
 
     /// Follows a path, absolute or relative to the folder, and every link on the way, as the node's kernel would.
     pub fn follow(&self, path: &str) -> Reached<'a> {
+        if path.len() >= MAX_PATH {
+            return Reached::Nothing;
+        }
         let mut walk = Walk::from(if path.starts_with('/') { "/" } else { &self.at }, path);
         for _ in 0..=MAX_LINKS {
             match walk.step(self) {
+                Ok(link) if link.len() >= MAX_PATH => return Reached::Nothing,
                 Ok(link) => walk.enter(link),
                 Err(reached) => return reached,
             }
@@ -277,6 +284,17 @@ mod tests {
             .map(|(path, entry)| (path.to_owned(), entry))
             .into(),
         }
+    }
+
+    #[test]
+    fn endless_paths_lead_nowhere() {
+        let long = "a/".repeat(1 << 20);
+        let folder = Folder {
+            entries: [("long".to_owned(), Entry::Link(long.clone()))].into(),
+        };
+        let copied = Copied::new("/tmp/opt/lib/modules/6.1", &folder);
+        assert_eq!(copied.follow(&long), Reached::Nothing);
+        assert_eq!(copied.follow("long"), Reached::Nothing);
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn judge(staged: &StagedImage, load: &Load, toolkit: &ToolkitEvidence) -> Ve
     let mut findings = copy::check(staged, load);
     findings.extend(modprobe_step(staged, load, &kernel).unwrap_or_else(|finding| vec![finding]));
     findings.extend(kernel::unchecked(&kernel, load, toolkit));
-    findings
+    findings.into_iter().map(report::shortened).collect()
 }
 
 /// KMM's second step.

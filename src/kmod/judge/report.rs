@@ -8,6 +8,25 @@ use crate::kmod::modprobe::Role;
 /// How many findings of one rule and severity a file may have; the others are counted. More would hide the rest.
 const MOST_OF_A_KIND: usize = 20;
 
+/// How many characters of a finding's texts are told. Names and versions in a file can be of any length.
+const MOST_CHARACTERS: usize = 1_000;
+
+/// A finding with texts of a length that a person may read, and a status can hold.
+pub(super) fn shortened(mut finding: Finding) -> Finding {
+    let texts = [
+        finding.file.as_mut(),
+        finding.symbol.as_mut(),
+        Some(&mut finding.message),
+    ];
+    for text in texts.into_iter().flatten() {
+        if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
+            text.truncate(end);
+            text.push('…');
+        }
+    }
+    finding
+}
+
 /// The findings of one file.
 pub(super) struct Report {
     file: String,

@@ -1,7 +1,7 @@
 //! The symbols: does somebody export each that the module needs, in the version it was built for, and may it use it
 //! (`kernel/module/main.c: simplify_symbols`, `resolve_symbol`, `verify_exported_symbols`)?
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::exporters::{Exporter, Exporters, Found};
 use super::kernel::Kernel;
@@ -31,6 +31,10 @@ pub(super) struct Resolution<'a, 'r> {
 struct Standing<'a> {
     /// The versions by name; of several records the first counts, as in `check_version`.
     crcs: HashMap<&'a str, u32>,
+    /// The namespaces that it imports.
+    imported: HashSet<&'a str>,
+    /// Its licence in words.
+    licence: String,
     /// `TAINT_PROPRIETARY_MODULE`.
     proprietary: bool,
     /// `using_gplonly_symbols`.
@@ -74,6 +78,8 @@ impl<'a> Resolution<'a, '_> {
                 .rev()
                 .map(|(name, crc)| (name.as_str(), *crc))
                 .collect(),
+            imported: self.elf.infos("import_ns").collect(),
+            licence: licence::in_words(self.elf),
             proprietary: !licence::is_gpl_compatible(self.elf),
             uses_gpl_only: false,
         }
@@ -92,7 +98,7 @@ impl<'a> Resolution<'a, '_> {
             return Some(finding).filter(|_| !undefined.weak);
         }
         self.same_version(name, exporter, &standing.crcs)
-            .or_else(|| self.namespace_imported(name, exporter))
+            .or_else(|| self.namespace_imported(name, exporter, &standing.imported))
     }
 
     /// `find_symbol` with `gplok`, then `inherit_taint`.
@@ -103,7 +109,7 @@ impl<'a> Resolution<'a, '_> {
         standing: &mut Standing<'_>,
     ) -> Result<(), Finding> {
         if exporter.gpl_only && standing.proprietary {
-            return Err(self.gpl_only(name));
+            return Err(gpl_only(name, &standing.licence));
         }
         standing.uses_gpl_only |= exporter.gpl_only;
         if exporter.proprietary && standing.uses_gpl_only {
@@ -137,14 +143,14 @@ impl<'a> Resolution<'a, '_> {
     }
 
     /// `verify_namespace_is_imported`.
-    fn namespace_imported(&self, name: &str, exporter: &Exporter<'_>) -> Option<Finding> {
+    fn namespace_imported(
+        &self,
+        name: &str,
+        exporter: &Exporter<'_>,
+        imported: &HashSet<&str>,
+    ) -> Option<Finding> {
         let namespace = exporter.namespace?;
-        if self
-            .elf
-            .infos("import_ns")
-            .any(|imported| imported == namespace)
-            || is_for(namespace, self.elf, self.name)
-        {
+        if imported.contains(namespace) || is_for(namespace, self.elf, self.name) {
             return None;
         }
         let what = format!(
@@ -193,17 +199,6 @@ impl<'a> Resolution<'a, '_> {
         .of_symbol(name)
     }
 
-    fn gpl_only(&self, name: &str) -> Finding {
-        Finding::decides(
-            Rule::SymbolGplOnly,
-            format!(
-                "uses `{name}`, which is for GPL-compatible modules only, but has {} or uses symbols of a proprietary \
-                 module; only its vendor can mend that",
-                licence::in_words(self.elf)
-            ),
-        )
-    }
-
     fn unlinked(&self, owner: &str, symbols: &[&str]) -> Finding {
         let (kernel, folder) = (self.release(), &self.folder);
         Finding::decides(
@@ -236,6 +231,16 @@ impl<'a> Resolution<'a, '_> {
                 .map(|(owner, symbols)| duplicate_elsewhere(owner, symbols)),
         );
     }
+}
+
+fn gpl_only(name: &str, licence: &str) -> Finding {
+    Finding::decides(
+        Rule::SymbolGplOnly,
+        format!(
+            "uses `{name}`, which is for GPL-compatible modules only, but has {licence} or uses symbols of a proprietary \
+             module; only its vendor can mend that"
+        ),
+    )
 }
 
 fn proprietary(name: &str, exporter: &Exporter<'_>) -> Finding {

@@ -17,6 +17,10 @@ use crate::kmod::toolkit::InTree;
 /// enough to be followed safely.
 const MAX_SOFT_DEPTH: usize = 200;
 
+/// How many dependencies are followed in all: the largest kernels have some 20,000, of all their modules together.
+/// More would only keep this program busy.
+const MAX_NEEDS: usize = 100_000;
+
 /// What modprobe would do.
 #[derive(Clone, Debug, Default)]
 pub struct Plan<'a> {
@@ -82,6 +86,8 @@ pub fn plan<'a>(
         asked_has_soft: command.soft != SoftDependencies::NotOfTheAsked,
         visited: BTreeSet::new(),
         required: BTreeSet::new(),
+        added: BTreeSet::new(),
+        needs_left: MAX_NEEDS,
         plan: Plan::default(),
     };
     let asked = if command.all {
@@ -111,6 +117,8 @@ struct Lookup<'a, 'l> {
     asked_has_soft: bool,
     visited: BTreeSet<String>,
     required: BTreeSet<String>,
+    added: BTreeSet<String>,
+    needs_left: usize,
     plan: Plan<'a>,
 }
 
@@ -220,12 +228,7 @@ impl<'a> Lookup<'a, '_> {
 
     /// Puts a module on the way to the kernel, once: the second time it is loaded already.
     fn add(&mut self, mut step: Step<'a>) {
-        if self
-            .plan
-            .steps
-            .iter()
-            .any(|earlier| earlier.name == step.name)
-        {
+        if !self.added.insert(step.name.clone()) {
             return;
         }
         if step.role == Role::Soft && self.required.contains(&step.name) {
@@ -255,6 +258,11 @@ impl<'a> Lookup<'a, '_> {
     /// What a module needs. Where the file of one need cannot be found, modprobe drops them all and goes on
     /// (`kmod_module_parse_depline`).
     fn needs(&mut self, name: &str, line: &DepLine, required: bool) -> Vec<Step<'a>> {
+        let Some(left) = self.needs_left.checked_sub(line.needs.len()) else {
+            self.plan.findings.push(too_many_needs(name));
+            return Vec::new();
+        };
+        self.needs_left = left;
         for path in &line.needs {
             let reached = self.indexes.copied().follow(path);
             if !self.exists(&reached) {
@@ -414,4 +422,11 @@ fn path_given(path: &str) -> Finding {
         format!("modprobe takes the path {path} only since kmod 31; write the module's name, {name}, instead"),
     )
     .of_symbol(name)
+}
+
+fn too_many_needs(name: &str) -> Finding {
+    let message = format!(
+        "modules.dep.bin names more than {MAX_NEEDS} dependencies; those of {name} were not checked"
+    );
+    Finding::warns(Rule::NotChecked, message).of_symbol(name)
 }

@@ -467,3 +467,17 @@ fn modules_of_the_same_name() {
         first_time[0].message
     );
 }
+
+#[test]
+fn an_endless_list_of_dependencies_is_not_followed() {
+    let needs = "extra/drv.ko ".repeat(100_001);
+    let scene = a_scene().line("drv", &format!("extra/drv.ko: {needs}"));
+    assert_eq!(scene.rules(), "not-checked?");
+}
+
+#[test]
+fn endless_texts_are_shortened() {
+    let findings = a_scene().module(&"x".repeat(5_000)).findings();
+    let lengths = [&findings[0].message, findings[0].symbol.as_ref().unwrap()];
+    assert_eq!(lengths.map(|text| text.chars().count()), [1_001, 1_001]);
+}

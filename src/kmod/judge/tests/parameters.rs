@@ -68,3 +68,24 @@ fn what_the_kernel_makes_of_parameters() {
         ),
     ]);
 }
+
+#[test]
+fn who_mistakes_a_parameter_is_told_the_others() {
+    let having = |count: usize| {
+        let module = (0..count).fold(a_module(), |m, n| {
+            m.also("parmtype", &format!("p{n:02}:int"))
+        });
+        with(module)
+            .parameters(&["x=1"])
+            .findings()
+            .remove(0)
+            .message
+    };
+    for (count, words) in [
+        (0, "(it declares none)"),
+        (2, "(it has p00, p01)"),
+        (23, "p18, p19 and 3 more)"),
+    ] {
+        assert!(having(count).contains(words), "{}", having(count));
+    }
+}
