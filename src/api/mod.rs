@@ -2,16 +2,18 @@
 //!
 //! This room holds data only. It decides nothing and touches no other room.
 
+pub mod field_error;
 pub mod finding;
 pub mod module;
 pub mod preflight;
 pub mod rule;
 
+pub use field_error::FieldError;
 pub use finding::{Finding, Severity};
 pub use module::{Module, ModuleSpec};
 pub use preflight::{
-    ModuleStatus, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec,
-    VerificationStage, VerificationStatus,
+    ModuleStatus, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStage,
+    VerificationStatus,
 };
 pub use rule::Rule;
 

@@ -81,6 +81,8 @@ rules! {
     SignatureUntrusted = "signature-untrusted",
     /// A signature that does not fit the file: it was altered after signing.
     SignatureMismatch = "signature-mismatch",
+    /// A signature that was not verified: no trusted certificate is known.
+    SignaturePresent = "signature-present",
     /// A good signature.
     SignatureGood = "signature-good",
     /// Not an ELF file that the kernel takes.
@@ -147,10 +149,6 @@ impl FromStr for Rule {
     type Err = UnknownRule;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|rule| rule.name() == name)
-            .ok_or(UnknownRule)
+        Self::ALL.iter().copied().find(|rule| rule.name() == name).ok_or(UnknownRule)
     }
 }

@@ -17,13 +17,7 @@ pub enum Architecture {
 
 impl Architecture {
     /// Every architecture.
-    pub const ALL: [Self; 5] = [
-        Self::X86_64,
-        Self::Aarch64,
-        Self::Ppc64le,
-        Self::S390x,
-        Self::Riscv64,
-    ];
+    pub const ALL: [Self; 5] = [Self::X86_64, Self::Aarch64, Self::Ppc64le, Self::S390x, Self::Riscv64];
 
     /// The name that images and `kubernetes.io/arch` use.
     pub const fn go_name(self) -> &'static str {
@@ -63,19 +57,17 @@ impl Architecture {
         matches!(self, Self::S390x)
     }
 
-    /// The architecture that goes by that name in images, `uname -m` or Debian's packages.
+    /// The architecture that goes by that name in images, `uname -m` or Debian's packages and kernel flavours.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|arch| {
-            name == arch.go_name()
-                || name == arch.machine_name()
-                || (*arch == Self::Ppc64le && name == "ppc64el")
-        })
+        let debian = || matches!(name, "ppc64el" | "powerpc64le").then_some(Self::Ppc64le);
+        Self::ALL
+            .into_iter()
+            .find(|arch| name == arch.go_name() || name == arch.machine_name())
+            .or_else(debian)
     }
 
     /// The architecture whose ELF files carry that `e_machine`.
     pub fn from_elf_machine(machine: u16) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|arch| arch.elf_machine() == machine)
+        Self::ALL.into_iter().find(|arch| arch.elf_machine() == machine)
     }
 }

@@ -1,1 +1,20 @@
+//! Module + kernel → target; target + what was seen + now → verdict. Pure.
+//!
+//! [`resolve()`] answers what KMM would use for a Module on a kernel; [`decide()`] answers what that comes to, once
+//! the image was looked at. Both are total: whatever is wrong with one Module is an answer, not an error.
 
+mod build_args;
+mod decide;
+mod merge;
+mod reason;
+mod resolve;
+mod soundness;
+mod supplies;
+
+pub use build_args::build_args;
+pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, Verdict, World, decide, decides, verdict};
+pub use resolve::{Resolution, Target, resolve};
+pub use supplies::{CERTIFICATE_KEY, DTK_AUTO, Supplies};
+
+#[cfg(test)]
+mod tests;

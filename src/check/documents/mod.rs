@@ -1,0 +1,115 @@
+//! Reads the files that a user names: YAML and JSON documents, folders of them, standard input, OCI layouts.
+//!
+//! A document that cannot be read never hides the others: every problem is collected, with its place.
+
+mod excerpt;
+mod files;
+mod locate;
+mod object;
+mod problem;
+mod text;
+mod unknown;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::path::PathBuf;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+
+use crate::api::{Module, PreflightValidationOCP};
+
+pub use problem::DocumentProblem;
+
+/// Where documents come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file or a folder.
+    Path(PathBuf),
+    /// Standard input (`-`).
+    Stdin,
+}
+
+/// What was read from the files.
+#[derive(Debug, Default)]
+pub struct Documents {
+    /// The questions, as written: neither defaulted nor validated.
+    pub preflights: Vec<PreflightValidationOCP>,
+    /// The Modules.
+    pub modules: Vec<Module>,
+    /// Secrets, of which pull secrets count.
+    pub secrets: Vec<Secret>,
+    /// ConfigMaps, of which Dockerfiles count.
+    pub config_maps: Vec<ConfigMap>,
+    /// OCI image layouts that lie in the folders.
+    pub layouts: Vec<PathBuf>,
+    /// What a user should know although nothing is wrong: kinds that were skipped, namespaces that were assumed …
+    pub notes: Vec<String>,
+    /// What is wrong; where this is not empty, the rest is incomplete.
+    pub problems: Vec<DocumentProblem>,
+}
+
+/// Reads every source, in order. `stdin` is read where [`Source::Stdin`] is among them.
+pub fn read(sources: &[Source], stdin: &mut dyn Read) -> Documents {
+    let listing = files::list(sources);
+    let mut reading = Reading::default();
+    reading.documents.layouts = listing.layouts;
+    reading.documents.problems = listing.problems;
+    let mut budget = files::Budget::default();
+    for file in &listing.files {
+        match budget.read(file, stdin) {
+            Ok(text) => reading.text(file, &text),
+            Err(problem) => reading.documents.problems.push(problem),
+        }
+    }
+    reading.finish()
+}
+
+/// The documents so far, and what the notes at the end are made of.
+#[derive(Default)]
+struct Reading {
+    documents: Documents,
+    /// Kinds that mean nothing here, with how many of each there were.
+    skipped: BTreeMap<String, usize>,
+    /// Objects without a namespace.
+    unplaced: Vec<String>,
+    /// Where each kind, namespace and name stands in its list.
+    places: HashMap<(object::Kind, Option<String>, String), usize>,
+}
+
+impl Reading {
+    /// Reads the documents of one file.
+    fn text(&mut self, file: &files::File, text: &str) {
+        for document in text::split(text) {
+            let origin = text::Origin { file: &file.name, text, document: &document };
+            match text::parse(&origin) {
+                Ok(value) => self.document(&origin, value, file.named),
+                Err(problem) => self.documents.problems.push(problem),
+            }
+        }
+    }
+
+    /// One document: an object, a list of objects, or, in a folder, something else altogether.
+    fn document(&mut self, origin: &text::Origin<'_>, value: serde_json::Value, named: bool) {
+        let is_object = value.get("apiVersion").is_some() || value.get("kind").is_some();
+        if !named && !is_object {
+            self.documents.notes.push(format!("{}: skipped a document that is no Kubernetes object", origin.file));
+        } else if let Err(problem) = self.object(origin, value) {
+            self.documents.problems.push(problem);
+        }
+    }
+
+    fn finish(mut self) -> Documents {
+        let notes = &mut self.documents.notes;
+        for (kind, count) in self.skipped {
+            let objects = if count == 1 { "object" } else { "objects" };
+            notes.push(format!("skipped {count} {objects} of kind {kind}, which the check does not use"));
+        }
+        if !self.unplaced.is_empty() {
+            notes.push(format!("no namespace, so taken to be in `default`: {}", self.unplaced.join(", ")));
+        }
+        self.documents
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Documents and options → questions: one for each preflight, defaulted, valid.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::ResourceExt;
+
+use super::Documents;
+use crate::api::{Module, PreflightValidationOCP, PreflightValidationOCPSpec};
+use crate::kernel::Architecture;
+use crate::kmod::signature::Certificate;
+
+/// The name of the preflight of somebody who gives a kernel and no object.
+const UNNAMED: &str = "preflight";
+
+/// One preflight over the documents.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The preflight, defaulted and valid.
+    pub preflight: PreflightValidationOCP,
+    /// The Modules to judge.
+    pub modules: Arc<Vec<Module>>,
+    /// Every Secret of the documents.
+    pub secrets: Arc<Vec<Secret>>,
+    /// Every ConfigMap of the documents.
+    pub config_maps: Arc<Vec<ConfigMap>>,
+    /// What the user knows of the nodes.
+    pub options: Options,
+}
+
+/// What the user knows of the nodes and no file says.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether the nodes' kernels insist on signatures.
+    pub enforce_signatures: bool,
+    /// The certificates that the nodes' kernels trust; empty where none is known.
+    pub trusted_certificates: Vec<Certificate>,
+    /// The nodes' architecture, where the kernel's name does not tell it.
+    pub architecture: Option<Architecture>,
+}
+
+/// What replaces fields of every preflight.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `spec.kernelVersion`
+    pub kernel_version: Option<String>,
+    /// `spec.dtkImage`
+    pub dtk_image: Option<String>,
+    /// Sets `spec.pushBuiltImage`.
+    pub push_built_image: bool,
+}
+
+/// Why there is nothing that could be answered.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WrongQuestion {
+    /// No preflight, no kernel.
+    #[error(
+        "no target kernel: the files hold no PreflightValidationOCP; add one with -f, or name the kernel with \
+         --kernel-version, as `uname -r` will print it on the upgraded nodes"
+    )]
+    NoKernel,
+    /// No Module in the files, or none in the namespaces that were asked for.
+    #[error("there is no Module{0}, so there is nothing to check; name files that hold Modules with -f")]
+    NoModule(String),
+    /// Preflights that admission would refuse.
+    #[error("{}", .0.join("\n"))]
+    Invalid(Vec<String>),
+}
+
+/// The questions that the documents ask, with what the user knows besides.
+pub fn questions(
+    documents: Documents,
+    overrides: &Overrides,
+    namespaces: &[String],
+    options: &Options,
+) -> Result<Vec<Question>, WrongQuestion> {
+    let Documents { preflights, mut modules, secrets, config_maps, .. } = documents;
+    let preflights = overridden(preflights, overrides)?;
+    modules.retain(|module| namespaces.is_empty() || module.namespace().is_some_and(|own| namespaces.contains(&own)));
+    if modules.is_empty() {
+        return Err(WrongQuestion::NoModule(in_namespaces(namespaces)));
+    }
+    let (modules, secrets, config_maps) = (Arc::new(modules), Arc::new(secrets), Arc::new(config_maps));
+    let question = |preflight| Question {
+        preflight,
+        modules: Arc::clone(&modules),
+        secrets: Arc::clone(&secrets),
+        config_maps: Arc::clone(&config_maps),
+        options: options.clone(),
+    };
+    Ok(preflights.into_iter().map(question).collect())
+}
+
+fn in_namespaces(namespaces: &[String]) -> String {
+    if namespaces.is_empty() { String::new() } else { format!(" in namespace {}", namespaces.join(", ")) }
+}
+
+/// The preflights with what replaces their fields; a kernel alone makes one.
+fn overridden(
+    mut preflights: Vec<PreflightValidationOCP>,
+    overrides: &Overrides,
+) -> Result<Vec<PreflightValidationOCP>, WrongQuestion> {
+    if preflights.is_empty() {
+        if overrides.kernel_version.is_none() {
+            return Err(WrongQuestion::NoKernel);
+        }
+        preflights.push(PreflightValidationOCP::new(UNNAMED, PreflightValidationOCPSpec::default()));
+    }
+    for preflight in &mut preflights {
+        let spec = &mut preflight.spec;
+        spec.kernel_version = overrides.kernel_version.clone().unwrap_or_else(|| std::mem::take(&mut spec.kernel_version));
+        spec.dtk_image = overrides.dtk_image.clone().or_else(|| spec.dtk_image.take());
+        spec.push_built_image = if overrides.push_built_image { Some(true) } else { spec.push_built_image };
+    }
+    Ok(preflights)
+}

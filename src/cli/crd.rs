@@ -1,0 +1,12 @@
+//! The CustomResourceDefinition, as `kubectl apply` takes it.
+
+use kube::CustomResourceExt;
+
+use crate::api::PreflightValidationOCP;
+
+/// The definition in YAML.
+pub(super) fn yaml() -> String {
+    let definition = PreflightValidationOCP::crd();
+    let yaml = serde_saphyr::to_string(&definition).expect("invariant: a definition of texts and numbers is YAML");
+    format!("# Printed by `kmm-preflight crd`.\n{}\n", yaml.trim_end())
+}

@@ -1,0 +1,210 @@
+//! The words of verdicts: what, where, why, what next. The first words of each are upstream's, for those who grep.
+
+use jiff::SignedDuration;
+
+use super::decide::World;
+use super::resolve::Target;
+use crate::api::{FieldError, Finding, Rule, Severity};
+use crate::image::Digest;
+
+pub(super) const NOTHING_TO_LOAD: &str = "no kernel module to load";
+pub(super) const PENDING: &str =
+    "verification is not finished yet: its image has not been looked at";
+
+pub(super) fn no_mapping(mappings: usize, kernel: &str) -> String {
+    match mappings {
+        0 => format!(
+            "mapping not found: the Module has no kernelMappings; add one that matches {kernel}"
+        ),
+        1 => format!(
+            "mapping not found: its kernel mapping does not match {kernel}; add one that does"
+        ),
+        n => format!(
+            "mapping not found: none of its {n} kernel mappings matches {kernel}; add one that does"
+        ),
+    }
+}
+
+pub(super) fn invalid(problems: &[FieldError]) -> String {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    format!("the Module is invalid: {}", problems.join("; "))
+}
+
+pub(super) fn loads(target: &Target, digest: &Digest, findings: &[Finding]) -> String {
+    let mut text = format!(
+        "verified image exists: {} ({}) loads {} on {}",
+        target.image_text,
+        short(digest),
+        target.what_loads(),
+        target.kernel.raw()
+    );
+    let warnings: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Warns)
+        .collect();
+    if let Some(first) = warnings.first() {
+        text.push_str(&format!(
+            "; warning: {}{}",
+            first.message,
+            and_more(warnings.len() - 1)
+        ));
+    }
+    if let Some(unchecked) = findings.iter().find(|finding| {
+        matches!(finding.rule, Rule::ToolkitMissing | Rule::NotChecked)
+            && finding.severity == Severity::Informs
+    }) {
+        text.push_str(&format!("; {}", unchecked.message));
+    }
+    text
+}
+
+pub(super) fn would_not_load(first: &Finding, others: usize) -> String {
+    format!(
+        "would not load: {}{} [{}]",
+        first.message.trim_end_matches('.'),
+        and_more(others),
+        first.rule
+    )
+}
+
+pub(super) fn mend_by_hand(rule: Rule) -> String {
+    if rebuild_mends(rule) {
+        "Build the image for this kernel and push it".to_owned()
+    } else {
+        format!("`kmm-preflight explain {rule}` says how to mend it")
+    }
+}
+
+pub(super) fn mend_by_pushing(rule: Rule) -> String {
+    let hope = if rebuild_mends(rule) {
+        "would likely mend it"
+    } else {
+        "alone may not mend it"
+    };
+    format!(
+        "KMM does not rebuild an image that can be pulled; a rebuild {hope}: set pushBuiltImage to have it replaced, or push a new image"
+    )
+}
+
+pub(super) fn does_not_exist(target: &Target, said: &str) -> String {
+    format!(
+        "verified image does not exist: {said}. Build {} for {} and push it, or give the Module a build section",
+        target.image_text,
+        target.kernel.raw()
+    )
+}
+
+pub(super) fn denied(said: &str) -> String {
+    format!("verified image does not exist, or is not accessible: {said}")
+}
+
+pub(super) fn damaged(said: &str) -> String {
+    format!("the image is damaged, no node could pull it: {said}. Push it again")
+}
+
+pub(super) fn no_platform(said: &str) -> String {
+    format!("the image does not fit the kernel's architecture: {said}")
+}
+
+pub(super) fn too_large(said: &str) -> String {
+    format!("the image could not be judged: {said}")
+}
+
+pub(super) fn unknown_platform(said: &str) -> String {
+    format!("verification is not finished yet: {said}")
+}
+
+pub(super) fn unreachable(said: &str) -> String {
+    format!("verification is not finished yet: {said}")
+}
+
+pub(super) fn unreachable_for_long(said: &str, lasted: SignedDuration) -> String {
+    format!(
+        "the image could not be looked at for {} minutes: {said}. It will be tried again",
+        lasted.as_mins()
+    )
+}
+
+pub(super) fn cannot_be_made(because: &str, lacks: &[String]) -> String {
+    format!(
+        "verified image does not exist and build/sign failed: {because}; and it cannot be built: {}",
+        lacks.join("; ")
+    )
+}
+
+pub(super) fn would_be_made(target: &Target, because: &str, world: &World<'_>) -> String {
+    let mut steps = Vec::new();
+    if let Some(build) = &target.build {
+        steps.push(build_step(target, &build.dockerfile_config_map.name, world));
+    }
+    if let Some(sign) = &target.sign {
+        let source = match (&target.build, &sign.unsigned_image) {
+            (None, Some(unsigned)) => format!("{unsigned} would be signed"),
+            _ => "signed".to_owned(),
+        };
+        steps.push(format!(
+            "{source} with Secret {}/{}",
+            target.namespace, sign.key_secret.name
+        ));
+    }
+    let pushed = if world.push_built_image {
+        "then pushed"
+    } else {
+        "not pushed (pushBuiltImage is false)"
+    };
+    format!(
+        "verification is not finished yet: {because}; {}, {pushed}",
+        steps.join(", then ")
+    )
+}
+
+fn build_step(target: &Target, config_map: &str, world: &World<'_>) -> String {
+    let mut step = format!(
+        "it would be built from ConfigMap {}/{config_map}",
+        target.namespace
+    );
+    let known = world
+        .supplies
+        .dockerfiles
+        .contains_key(&(target.namespace.clone(), config_map.to_owned()));
+    if !known {
+        step.push_str(" (which was not given, so not checked)");
+    }
+    if let Some(toolkit) = world.toolkit_image {
+        step.push_str(&format!(" with driver toolkit {toolkit}"));
+    }
+    step
+}
+
+/// Whether building the same sources for the target kernel usually makes a finding go away.
+fn rebuild_mends(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::KernelFolderMissing
+            | Rule::VermagicMismatch
+            | Rule::CrcMismatch
+            | Rule::ModuleStructSize
+            | Rule::VersionsMissing
+            | Rule::ElfMachine
+            | Rule::ImageArchitecture
+            | Rule::ElfTruncated
+            | Rule::FileDamaged
+            | Rule::SignatureMissing
+            | Rule::SignatureMismatch
+            | Rule::SignatureMalformed
+    )
+}
+
+fn and_more(others: usize) -> String {
+    if others == 0 {
+        String::new()
+    } else {
+        format!(" (and {others} more)")
+    }
+}
+
+fn short(digest: &Digest) -> String {
+    let text = digest.to_string();
+    text.get(..19)
+        .map_or(text.clone(), |head| format!("{head}…"))
+}

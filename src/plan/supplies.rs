@@ -1,0 +1,160 @@
+//! What builds and signatures need besides the Module: Dockerfiles, keys and secrets, as far as they are known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::resolve::Target;
+use crate::api::module::{Build, Sign};
+
+/// The key of a Dockerfile's ConfigMap (upstream `internal/constants`).
+pub(super) const DOCKERFILE_KEY: &str = "dockerfile";
+/// The key of a certificate's Secret.
+pub const CERTIFICATE_KEY: &str = "cert";
+/// The key of a private key's Secret.
+pub(super) const PRIVATE_KEY_KEY: &str = "key";
+/// A Dockerfile that mentions this word, even in a comment, is given the driver toolkit of its kernel
+/// (upstream `internal/buildsign/resource/common.go`).
+pub const DTK_AUTO: &str = "DTK_AUTO";
+
+/// Namespace and name.
+pub(super) type ObjectName = (String, String);
+
+/// The ConfigMaps and Secrets that are known. Of Secrets only the keys are kept, never what stands under them.
+#[derive(Clone, Debug, Default)]
+pub struct Supplies {
+    /// Whether what is not listed here does not exist. Over files it may well exist in the cluster.
+    pub complete: bool,
+    /// The Dockerfile of each ConfigMap, or `None` where the ConfigMap has no such key.
+    pub dockerfiles: BTreeMap<ObjectName, Option<String>>,
+    /// The keys of each Secret.
+    pub secrets: BTreeMap<ObjectName, BTreeSet<String>>,
+}
+
+impl Supplies {
+    /// What stands in files. What does not may still be in the cluster.
+    pub fn from_files(config_maps: &[ConfigMap], secrets: &[Secret]) -> Self {
+        let name = |metadata: &ObjectMeta| {
+            (
+                metadata.namespace.clone().unwrap_or_default(),
+                metadata.name.clone().unwrap_or_default(),
+            )
+        };
+        let dockerfile = |map: &ConfigMap| {
+            map.data
+                .as_ref()
+                .and_then(|data| data.get(DOCKERFILE_KEY))
+                .cloned()
+        };
+        let keys = |secret: &Secret| {
+            let binary = secret.data.iter().flat_map(BTreeMap::keys);
+            binary
+                .chain(secret.string_data.iter().flat_map(BTreeMap::keys))
+                .cloned()
+                .collect()
+        };
+        Self {
+            complete: false,
+            dockerfiles: config_maps
+                .iter()
+                .map(|map| (name(&map.metadata), dockerfile(map)))
+                .collect(),
+            secrets: secrets
+                .iter()
+                .map(|secret| (name(&secret.metadata), keys(secret)))
+                .collect(),
+        }
+    }
+
+    /// What is known to be missing for building or signing a target, each as a sentence; empty where nothing is.
+    pub fn lacks(&self, target: &Target, toolkit_image: Option<&str>) -> Vec<String> {
+        let mut lacks = Vec::new();
+        if let Some(build) = &target.build {
+            lacks.extend(self.dockerfile_lack(target, build, toolkit_image));
+            lacks.extend(
+                build
+                    .secrets
+                    .iter()
+                    .filter_map(|secret| self.secret_lack(target, &secret.name, None)),
+            );
+        }
+        if let Some(sign) = &target.sign {
+            lacks.extend(self.sign_lacks(target, sign));
+        }
+        lacks.extend(
+            target
+                .pull_secret
+                .iter()
+                .filter_map(|name| self.secret_lack(target, name, None)),
+        );
+        lacks
+    }
+
+    /// Whether the Dockerfile of a build is known and asks for the driver toolkit.
+    pub fn wants_toolkit(&self, target: &Target, build: &Build) -> bool {
+        let name = (
+            target.namespace.clone(),
+            build.dockerfile_config_map.name.clone(),
+        );
+        matches!(self.dockerfiles.get(&name), Some(Some(text)) if text.contains(DTK_AUTO))
+    }
+
+    fn dockerfile_lack(
+        &self,
+        target: &Target,
+        build: &Build,
+        toolkit_image: Option<&str>,
+    ) -> Option<String> {
+        let name = &build.dockerfile_config_map.name;
+        match self
+            .dockerfiles
+            .get(&(target.namespace.clone(), name.clone()))
+        {
+            None if self.complete => Some(format!(
+                "the ConfigMap {}/{name} does not exist",
+                target.namespace
+            )),
+            None => None,
+            Some(None) => Some(format!(
+                "the ConfigMap {}/{name} has no key `{DOCKERFILE_KEY}`",
+                target.namespace
+            )),
+            Some(Some(text)) if text.contains(DTK_AUTO) && toolkit_image.is_none() => {
+                Some(format!(
+                    "the Dockerfile of ConfigMap {}/{name} uses {DTK_AUTO}, and no driver toolkit is known for {}: set spec.dtkImage",
+                    target.namespace,
+                    target.kernel.raw()
+                ))
+            }
+            Some(Some(_)) => None,
+        }
+    }
+
+    fn sign_lacks(&self, target: &Target, sign: &Sign) -> Vec<String> {
+        let mut lacks: Vec<String> = [
+            (&sign.key_secret, PRIVATE_KEY_KEY),
+            (&sign.cert_secret, CERTIFICATE_KEY),
+        ]
+        .into_iter()
+        .filter_map(|(secret, key)| self.secret_lack(target, &secret.name, Some(key)))
+        .collect();
+        if target.build.is_none() && sign.unsigned_image.is_none() {
+            lacks.push("there is nothing to sign: the Module has neither a build section nor sign.unsignedImage".to_owned());
+        }
+        lacks
+    }
+
+    fn secret_lack(&self, target: &Target, name: &str, key: Option<&str>) -> Option<String> {
+        let namespace = &target.namespace;
+        match (self.secrets.get(&(namespace.clone(), name.to_owned())), key) {
+            (None, _) if self.complete => {
+                Some(format!("the Secret {namespace}/{name} does not exist"))
+            }
+            (Some(keys), Some(key)) if !keys.contains(key) => {
+                Some(format!("the Secret {namespace}/{name} has no key `{key}`"))
+            }
+            _ => None,
+        }
+    }
+}
