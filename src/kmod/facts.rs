@@ -101,10 +101,7 @@ impl ElfModule {
 
     /// All values of a `.modinfo` key.
     pub fn infos<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.modinfo
-            .iter()
-            .filter(move |(k, _)| k == key)
-            .map(|(_, v)| v.as_str())
+        self.modinfo.iter().filter(move |(k, _)| k == key).map(|(_, v)| v.as_str())
     }
 }
 
@@ -121,10 +118,7 @@ pub struct Versions {
 impl Versions {
     /// The CRC that the module expects of a symbol: the first record of that name.
     pub fn crc(&self, symbol: &str) -> Option<u32> {
-        self.crcs
-            .iter()
-            .find(|(name, _)| name == symbol)
-            .map(|(_, crc)| *crc)
+        self.crcs.iter().find(|(name, _)| name == symbol).map(|(_, crc)| *crc)
     }
 }
 

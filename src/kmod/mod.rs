@@ -1,7 +1,7 @@
 //! Would it load? The heart of the house.
 //!
 //! Three steps, all pure: bytes of files become facts ([`facts`], [`symvers`], [`config`], [`index`]); what
-//! KMM's first step leaves on a node is a [`staged::StagedImage`]; and `judge` walks through what
+//! KMM's first step leaves on a node is a [`staged::StagedImage`]; and [`judge()`] walks through what
 //! modprobe and the kernel would do with it, in their order, and returns what it found.
 //!
 //! Nothing here does I/O. Every size that comes from outside is checked before it is used.
@@ -11,7 +11,9 @@ mod elf;
 pub mod facts;
 pub mod index;
 pub mod intree;
+mod judge;
 pub mod load;
+pub mod modprobe;
 mod modinfo;
 mod read;
 pub mod signature;
@@ -19,3 +21,5 @@ pub mod staged;
 pub mod symvers;
 pub mod toolkit;
 mod unpack;
+
+pub use judge::judge;

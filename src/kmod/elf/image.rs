@@ -174,7 +174,7 @@ impl<'a> Image<'a> {
         Some(self.content(section))
     }
 
-    fn has_name(&self, section: &Section, name: &str) -> bool {
+    pub(super) fn has_name(&self, section: &Section, name: &str) -> bool {
         let stored = usize::try_from(section.name)
             .ok()
             .and_then(|at| self.names.get(at..))
