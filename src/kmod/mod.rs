@@ -8,6 +8,7 @@
 
 pub mod config;
 mod elf;
+pub mod explain;
 pub mod facts;
 pub mod index;
 pub mod intree;

@@ -77,12 +77,17 @@ fn vermagic(
     let Some(built_for) = elf.info("vermagic").filter(|_| !command.force_vermagic) else {
         return Some(kernel.unless_force_load(Rule::VermagicMissing, what, &format!("{REBUILD}, without forcing")));
     };
-    // The extended form alone does not count here: `same_magic` is told of `__versions` only.
-    let skips_release = versions.is_some_and(|versions| !versions.extended) && kernel.checks_versions() != Some(false);
+    let skips_release = versions.is_some_and(|versions| is_basic(versions, kernel)) && kernel.checks_versions() != Some(false);
     match &kernel.vermagic {
         Some(wanted) => vermagic_against(built_for, wanted, skips_release, kernel),
         None => release_against(built_for, skips_release, kernel),
     }
+}
+
+/// `same_magic` is told of `__versions` only. The extended form usually comes beside it; alone it comes from kernels
+/// built without `CONFIG_BASIC_MODVERSIONS`.
+fn is_basic(versions: &Versions, kernel: &Kernel<'_>) -> bool {
+    !versions.extended || kernel.option("BASIC_MODVERSIONS") != Some(false)
 }
 
 /// `kernel/module/version.c: same_magic`; without `CONFIG_MODVERSIONS` the whole strings are compared.

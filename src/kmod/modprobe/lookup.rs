@@ -126,12 +126,13 @@ impl<'a> Lookup<'a, '_> {
         self.probe(name, Some(role), 0);
     }
 
-    /// A path instead of a name, which kmod takes since version 30. What it needs still stands in the index.
+    /// A path instead of a name, which kmod takes since version 31; what it needs still stands in the index.
     fn ask_path(&mut self, path: &str) {
         let found = path.starts_with('/') && self.exists(&self.indexes.copied().follow(path));
         if !found {
             return self.plan.findings.push(self.not_found(path));
         }
+        self.plan.findings.push(path_given(path));
         let name = file_name_to_module(path);
         let needs = self.indexes.dep_line(&name).ok().flatten().map(|line| line.needs).unwrap_or_default();
         self.visited.insert(name.clone());
@@ -307,4 +308,13 @@ fn soft_missing(module: &str, pre: &str) -> Finding {
         format!("modulesLoadingOrder wants {pre} before {module}, but the image has no such module; modprobe ignores it"),
     )
     .of_symbol(pre)
+}
+
+fn path_given(path: &str) -> Finding {
+    let name = file_name_to_module(path);
+    Finding::warns(
+        Rule::ModuleNotFound,
+        format!("modprobe takes the path {path} only since kmod 31; write the module's name, {name}, instead"),
+    )
+    .of_symbol(name)
 }

@@ -21,7 +21,7 @@ fn what_the_arguments_ask_for() {
         ("a kernel with + has another folder", a_scene().kernel(&plus), "kernel-folder-plus!"),
         (
             "unless modprobe is told of it",
-            a_scene().kernel(&plus).args(&format!("-S {KERNEL}")).toolkit(|t| t.vermagic = None).config("MODVERSIONS"),
+            a_scene().kernel(&plus).args(&format!("-S {KERNEL}")).toolkit(|t| t.vermagic = None).config("MODVERSIONS SMP PREEMPT_BUILD MODULE_UNLOAD X86_64"),
             "",
         ),
         ("raw arguments with the copy", a_scene().raw("-d /tmp/opt drv"), ""),
@@ -65,7 +65,11 @@ fn what_the_indexes_know() {
             a_scene().beside("bad", a_module().needs("gone", 1)).alias("a", "drv").alias("a", "bad").module("a"),
             "symbol-missing!",
         ),
-        ("a path instead of a name", a_scene().module(&format!("/tmp/opt/lib/modules/{KERNEL}/extra/drv.ko")), ""),
+        (
+            "a path instead of a name",
+            a_scene().module(&format!("/tmp/opt/lib/modules/{KERNEL}/extra/drv.ko")),
+            "module-not-found?",
+        ),
         ("a path to nothing", a_scene().module("/tmp/drv.ko"), "module-not-found!"),
     ]);
 }
@@ -98,7 +102,7 @@ fn what_the_paths_lead_to() {
         (
             "a link to an in-tree module",
             node(&format!("/lib/modules/{KERNEL}/kernel/drivers/intree.ko.xz")),
-            "module-file-missing!",
+            "module-in-tree?",
         ),
         (
             "an in-tree module that was asked for",
@@ -204,7 +208,7 @@ fn soft_dependencies_are_tried_and_forgiven() {
 
 #[test]
 fn an_endless_loading_order_is_followed_only_so_far() {
-    let names: Vec<String> = (0..5_000).map(|n| format!("m{n}")).collect();
+    let names: Vec<String> = (0..500).map(|n| format!("m{n}")).collect();
     let mut scene = a_scene().order(&format!("drv {}", names.join(" ")));
     for name in &names {
         scene = scene.line(name, "extra/drv.ko:");

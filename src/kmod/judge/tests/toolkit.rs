@@ -13,7 +13,7 @@ fn each_missing_part_of_a_toolkit_is_named() {
         ("in-tree modules", a_scene().toolkit(|t| t.in_tree = None), "not-checked"),
         ("configuration", a_scene().toolkit(|t| t.config = None), "not-checked"),
         ("vermagic can be worked out", a_scene().toolkit(|t| t.vermagic = None).config(
-            "SMP PREEMPT_BUILD MODULE_UNLOAD MODVERSIONS",
+            "SMP PREEMPT_BUILD MODULE_UNLOAD MODVERSIONS X86_64",
         ), ""),
         ("everything", a_scene().toolkit(|t| *t = crate::kmod::toolkit::Toolkit::default()),
             "not-checked not-checked not-checked not-checked not-checked"),
