@@ -16,6 +16,7 @@ mod stage;
 mod toolkit;
 pub mod tree;
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -91,7 +92,7 @@ pub struct InspectedImage {
 
 impl InspectedImage {
     /// What KMM's copy step finds in it.
-    pub fn stage(&self, request: &StageRequest<'_>) -> StagedImage {
+    pub fn stage(&self, request: &StageRequest) -> StagedImage {
         self.tree.stage(request)
     }
 }
@@ -112,6 +113,14 @@ struct Shared {
     reading: Flights<(LayerKey, Fingerprint), Result<Arc<cache::KnownLayer>, LookFailure>>,
     recent: Recent,
     counters: Counters,
+}
+
+impl fmt::Debug for Inspector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inspector")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What makes two requests the same.

@@ -15,25 +15,25 @@ const PATH: [&str; 6] = ["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin
 
 /// What KMM will copy out of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StageRequest<'a> {
+pub struct StageRequest {
     /// `dirName`.
-    pub dir_name: &'a str,
+    pub dir_name: String,
     /// The name of the kernel's folder below `<dirName>/lib/modules`.
-    pub kernel_folder: &'a str,
+    pub kernel_folder: String,
     /// `firmwarePath`, where one is set.
-    pub firmware_path: Option<&'a str>,
+    pub firmware_path: Option<String>,
 }
 
 impl MergedTree {
     /// What KMM's copy step finds in this image.
-    pub fn stage(&self, request: &StageRequest<'_>) -> StagedImage {
+    pub fn stage(&self, request: &StageRequest) -> StagedImage {
         StagedImage {
             sh: self.tool("bin/sh"),
             mkdir: self.program("mkdir"),
             cp: self.program("cp"),
             folder: self.staged_folder(request),
-            has_modprobe_config: self.has_modprobe_config(request.dir_name),
-            firmware: request.firmware_path.map(|path| self.has_firmware(path)),
+            has_modprobe_config: self.has_modprobe_config(&request.dir_name),
+            firmware: request.firmware_path.as_deref().map(|path| self.has_firmware(path)),
         }
     }
 
@@ -53,9 +53,9 @@ impl MergedTree {
     }
 
     /// `cp -R` follows links above the folder that it is told to copy, and copies that folder itself as it is.
-    fn staged_folder(&self, request: &StageRequest<'_>) -> StagedFolder {
+    fn staged_folder(&self, request: &StageRequest) -> StagedFolder {
         let modules = self.dir(&format!("{}/lib/modules", request.dir_name));
-        let found = modules.as_ref().and_then(|dir| self.child(dir, request.kernel_folder));
+        let found = modules.as_ref().and_then(|dir| self.child(dir, &request.kernel_folder));
         match found {
             Some(Found::Dir(dir)) => StagedFolder::Folder(Arc::new(self.folder(&dir))),
             Some(Found::Link(target)) => StagedFolder::Link {

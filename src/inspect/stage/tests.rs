@@ -19,9 +19,9 @@ fn stage(layers: Vec<Layer>) -> StagedImage {
 fn stage_of(layers: Vec<Layer>, dir_name: &str, firmware_path: Option<&str>) -> StagedImage {
     let tree = MergedTree::new(layers.into_iter().map(Layer::facts).collect());
     tree.stage(&StageRequest {
-        dir_name,
-        kernel_folder: KERNEL,
-        firmware_path,
+        dir_name: dir_name.to_owned(),
+        kernel_folder: KERNEL.to_owned(),
+        firmware_path: firmware_path.map(str::to_owned),
     })
 }
 
