@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Rule;
 
 /// How much a finding counts.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Severity {
     /// Worth knowing; speaks neither for nor against loading.
     Informs,
@@ -55,13 +53,7 @@ impl Finding {
     }
 
     fn new(rule: Rule, severity: Severity, message: impl Into<String>) -> Self {
-        Self {
-            rule,
-            severity,
-            file: None,
-            symbol: None,
-            message: message.into(),
-        }
+        Self { rule, severity, file: None, symbol: None, message: message.into() }
     }
 
     /// Names the file it speaks of.
