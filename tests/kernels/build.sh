@@ -22,7 +22,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/arm64.sh"
 export PATH=$PATH:/usr/sbin
 
-images= arm64=
+images='' arm64=''
 while [[ ${1-} == --* ]]; do
     case $1 in
     --images) images=yes ;;
@@ -62,7 +62,7 @@ toolkit() {
         "$headers/include/generated/utsrelease.h"
     if [[ -n $images && $1 != *arm64 ]]; then
         headers_image_fetch "$root" "$1"
-        ln -sfn "$root/lib/modules/$1" "$folder/in-tree"
+        ln -sfn "../../debian/lib/modules/$1" "$folder/in-tree"
     fi
 }
 
@@ -92,8 +92,9 @@ compile_mismarked() {
 # build_kernel KERNEL MAKE: everything of one kernel, unless it was made from these very sources.
 build_kernel() {
     local mark=$cache/$1/made-from sources
-    sources=$(cat "$here"/*.sh "$here"/*.py "$here"/modules/*/* "$cache"/keys/*.der | sha256sum)
     toolkit "$1"
+    sources=$(cat "$here"/*.sh "$here"/*.py "$here"/modules/*/* "$cache"/keys/*.der | sha256sum)
+    [[ ! -e $cache/$1/toolkit/in-tree ]] || sources+=" in-tree"
     [[ -e $mark && $(<"$mark") == "$sources" ]] && return
     echo "compiling for $1" >&2
     compile "$1" "$2"

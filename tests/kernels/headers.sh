@@ -2,6 +2,7 @@
 #
 # To be sourced by bash scripts. Needs apt-get, dpkg, sed. `headers_fetch` leaves a usable build folder
 # at ROOT/usr/src/linux-headers-KERNEL, which `headers_make` compiles modules against.
+# shellcheck shell=bash
 
 # The kernels that are wanted, oldest first. Debian drops old packages at point releases: where one is gone, the
 # oldest or newest that apt still has of its line takes its place.

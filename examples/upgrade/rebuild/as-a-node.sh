@@ -45,6 +45,7 @@ cp -R $2/* /tmp$2;
 
 # modprobe_dry FOLDER MODULE [PARAMETER…]: KMM's worker, which has the node's /lib/modules.
 modprobe_dry() {
+    # shellcheck disable=SC2016 # the inner shell expands it
     local script='mount --bind "$1" /lib/modules && shift && modprobe --dry-run "$@"'
     unshare -rm bash -c "$script" - "$cache/lib/modules" -S "$KERNEL" -vd "$1/tmp/opt" "${@:2}" 2>&1 |
         sed "s#$1##g"
