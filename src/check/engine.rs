@@ -172,9 +172,9 @@ fn subjects(question: &Question) -> Vec<Subject> {
 /// An image as one target's loader would meet it. A toolkit that could not be reached leaves the question open.
 fn judged(image: &InspectedImage, target: &Target, question: &Question, toolkit: &Toolkit, now: Timestamp) -> Look {
     let staged = image.stage(&StageRequest {
-        dir_name: &target.modprobe.dir_name,
-        kernel_folder: target.kernel.folder(),
-        firmware_path: target.modprobe.firmware_path.as_deref(),
+        dir_name: target.modprobe.dir_name.clone(),
+        kernel_folder: target.kernel.folder().to_owned(),
+        firmware_path: target.modprobe.firmware_path.clone(),
     });
     let mut load = target.load(question.signatures(target));
     load.architecture = load.architecture.or(question.options.architecture);
