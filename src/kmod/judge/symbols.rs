@@ -41,6 +41,21 @@ struct Standing<'a> {
     uses_gpl_only: bool,
 }
 
+impl Standing<'_> {
+    /// `find_symbol` with `gplok`, then `inherit_taint`.
+    fn permits(&mut self, name: &str, exporter: &Exporter<'_>) -> Result<(), Finding> {
+        if exporter.gpl_only && self.proprietary {
+            return Err(gpl_only(name, &self.licence));
+        }
+        self.uses_gpl_only |= exporter.gpl_only;
+        if exporter.proprietary && self.uses_gpl_only {
+            return Err(proprietary(name, exporter));
+        }
+        self.proprietary |= exporter.proprietary;
+        Ok(())
+    }
+}
+
 impl<'a> Resolution<'a, '_> {
     /// Every symbol that it needs, in the order of its symbol table: earlier ones can make later ones impossible.
     pub(super) fn check(&self, report: &mut Report) {
@@ -94,29 +109,11 @@ impl<'a> Resolution<'a, '_> {
         standing: &mut Standing<'_>,
     ) -> Option<Finding> {
         let name = undefined.name.as_str();
-        if let Err(finding) = self.permitted(name, exporter, standing) {
+        if let Err(finding) = standing.permits(name, exporter) {
             return Some(finding).filter(|_| !undefined.weak);
         }
         self.same_version(name, exporter, &standing.crcs)
             .or_else(|| self.namespace_imported(name, exporter, &standing.imported))
-    }
-
-    /// `find_symbol` with `gplok`, then `inherit_taint`.
-    fn permitted(
-        &self,
-        name: &str,
-        exporter: &Exporter<'_>,
-        standing: &mut Standing<'_>,
-    ) -> Result<(), Finding> {
-        if exporter.gpl_only && standing.proprietary {
-            return Err(gpl_only(name, &standing.licence));
-        }
-        standing.uses_gpl_only |= exporter.gpl_only;
-        if exporter.proprietary && standing.uses_gpl_only {
-            return Err(proprietary(name, exporter));
-        }
-        standing.proprietary |= exporter.proprietary;
-        Ok(())
     }
 
     /// `check_version`.
