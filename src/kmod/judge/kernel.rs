@@ -127,6 +127,9 @@ impl<'a> Kernel<'a> {
 }
 
 /// What could not be checked, and why: one finding where there is no toolkit, else one for each part it lacks.
+///
+/// A toolkit that was named and cannot be used decides: whoever named it asked for these checks, and an all-clear
+/// without them would be false.
 pub(super) fn unchecked(
     kernel: &Kernel<'_>,
     load: &Load,

@@ -64,7 +64,7 @@ fn a_toolkit_that_cannot_be_used_is_named() {
         (
             ToolkitEvidence::Unreadable("registry is down".to_owned()),
             Rule::ToolkitMissing,
-            Severity::Informs,
+            Severity::Decides,
             "registry is down".to_owned(),
         ),
         (
