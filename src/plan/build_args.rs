@@ -7,7 +7,8 @@ use crate::api::module::BuildArg;
 
 /// The arguments that a target is built with. `toolkit` is the driver toolkit, where the Dockerfile asks for one.
 pub fn build_args(target: &Target, toolkit: Option<&str>) -> Vec<BuildArg> {
-    let kernel = target.kernel.raw();
+    // A node's kernel without its trailing `+`, as KMM's own builds have it.
+    let kernel = target.kernel.without_plus();
     let injected: Vec<BuildArg> = [
         ("KERNEL_FULL_VERSION", Some(kernel)),
         ("KERNEL_VERSION", Some(kernel)),

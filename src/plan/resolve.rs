@@ -28,7 +28,7 @@ const TOLERATED: [&str; 3] = [
 /// What a Module comes to on a kernel.
 #[derive(Clone, Debug)]
 pub enum Resolution {
-    /// It loads no kernel module: it only brings a device plugin.
+    /// It loads no kernel module there: it only brings a device plugin, or wants nodes of another architecture.
     NothingToLoad,
     /// None of its kernel mappings matches.
     NoMapping {
@@ -95,6 +95,12 @@ pub fn resolve(module: &Module, kernel: &KernelVersion) -> Resolution {
             Err(problems) => Resolution::Invalid(problems),
         },
     }
+}
+
+/// Whether its selector wants nodes of another architecture than the kernel has: no such node will run this kernel.
+fn is_for_other_nodes(module: &Module, kernel: &KernelVersion) -> bool {
+    let selected = selected_architecture(&module.spec.selector);
+    selected.zip(kernel.architecture()).is_some_and(|(selected, own)| selected != own)
 }
 
 /// The first mapping that matches (`kernelmapper.go: findKernelMapping`). A regexp after it is never looked at.

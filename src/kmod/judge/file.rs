@@ -17,9 +17,9 @@ pub(super) fn unpacked(file: &ModuleFile) -> Result<&ModuleContent, Finding> {
             Rule::FileDamaged,
             format!("the {} data is damaged ({word}) and cannot be unpacked; build the image again", packing(file.packing)),
         ),
-        Unpackable::TooLarge(limit) => Finding::warns(
+        Unpackable::TooLarge(limit) => Finding::decides(
             Rule::FileTooLarge,
-            format!("the module has more than {limit} bytes once unpacked, more than this program reads; it was not checked"),
+            format!("the module has more than {limit} bytes once unpacked, more than this program reads, so nobody can say that it loads"),
         ),
     })
 }

@@ -145,10 +145,10 @@ fn damaged(file: &str, error: &impl std::fmt::Display) -> Finding {
 }
 
 fn too_large(file: &str, size: u64) -> Finding {
-    Finding::warns(
+    Finding::decides(
         Rule::FileTooLarge,
         format!(
-            "{file} has {size} bytes, more than this program reads; nothing behind it was checked"
+            "{file} has {size} bytes, more than this program reads, so nobody can say what modprobe finds in it"
         ),
     )
     .in_file(file)

@@ -359,8 +359,8 @@ fn lost(path: &str, reached: &Reached<'_>) -> Finding {
             entry: Entry::TooLarge(_),
             ..
         } => {
-            let message = format!("{path} is larger than this program reads; it was not checked");
-            return Finding::warns(Rule::FileTooLarge, message).in_file(path);
+            let message = format!("{path} is larger than this program reads, so nobody can say that it loads");
+            return Finding::decides(Rule::FileTooLarge, message).in_file(path);
         }
         Reached::Outside(_) | Reached::Loop => (
             Rule::LinkLeavesFolder,
