@@ -253,11 +253,8 @@ fn files_to_sign_cannot_smuggle_instructions() {
         "/opt/lib/modules/${KERNEL_FULL_VERSION}/*.ko",
         "/opt/${MOD_NAME}/[ab]?.ko",
     ] {
-        assert_eq!(
-            problems(&signing(&json!([file]), &built)),
-            Vec::<String>::new(),
-            "br-25: {file:?}"
-        );
+        let found = problems(&signing(&json!([file]), &built));
+        assert!(found.is_empty(), "{id}: {file:?}: {found:?}");
     }
 }
 
