@@ -53,7 +53,13 @@ impl Finding {
     }
 
     fn new(rule: Rule, severity: Severity, message: impl Into<String>) -> Self {
-        Self { rule, severity, file: None, symbol: None, message: message.into() }
+        Self {
+            rule,
+            severity,
+            file: None,
+            symbol: None,
+            message: message.into(),
+        }
     }
 
     /// Names the file it speaks of.

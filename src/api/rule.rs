@@ -147,6 +147,10 @@ impl FromStr for Rule {
     type Err = UnknownRule;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.iter().copied().find(|rule| rule.name() == name).ok_or(UnknownRule)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|rule| rule.name() == name)
+            .ok_or(UnknownRule)
     }
 }

@@ -77,7 +77,13 @@ pub fn questions(
     namespaces: &[String],
     options: &Options,
 ) -> Result<Vec<Question>, WrongQuestion> {
-    let Documents { preflights, mut modules, secrets, config_maps, .. } = documents;
+    let Documents {
+        preflights,
+        mut modules,
+        secrets,
+        config_maps,
+        ..
+    } = documents;
     let preflights = overridden(preflights, overrides)?;
     modules.retain(|module| namespaces.is_empty() || module.namespace().is_some_and(|own| namespaces.contains(&own)));
     if modules.is_empty() {
@@ -108,15 +114,26 @@ fn admitted(
             Err(errors) => {
                 let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
                 let name = preflight.name_any();
-                objections.push(format!("the PreflightValidationOCP {name:?} is invalid: {}", errors.join("; ")));
+                objections.push(format!(
+                    "the PreflightValidationOCP {name:?} is invalid: {}",
+                    errors.join("; ")
+                ));
             }
         }
     }
-    if objections.is_empty() { Ok(admitted) } else { Err(WrongQuestion::Invalid(objections)) }
+    if objections.is_empty() {
+        Ok(admitted)
+    } else {
+        Err(WrongQuestion::Invalid(objections))
+    }
 }
 
 fn in_namespaces(namespaces: &[String]) -> String {
-    if namespaces.is_empty() { String::new() } else { format!(" in namespace {}", namespaces.join(", ")) }
+    if namespaces.is_empty() {
+        String::new()
+    } else {
+        format!(" in namespace {}", namespaces.join(", "))
+    }
 }
 
 /// The preflights with what replaces their fields; a kernel alone makes one.
@@ -128,13 +145,23 @@ fn overridden(
         if overrides.kernel_version.is_none() {
             return Err(WrongQuestion::NoKernel);
         }
-        preflights.push(PreflightValidationOCP::new(UNNAMED, PreflightValidationOCPSpec::default()));
+        preflights.push(PreflightValidationOCP::new(
+            UNNAMED,
+            PreflightValidationOCPSpec::default(),
+        ));
     }
     for preflight in &mut preflights {
         let spec = &mut preflight.spec;
-        spec.kernel_version = overrides.kernel_version.clone().unwrap_or_else(|| std::mem::take(&mut spec.kernel_version));
+        spec.kernel_version = overrides
+            .kernel_version
+            .clone()
+            .unwrap_or_else(|| std::mem::take(&mut spec.kernel_version));
         spec.dtk_image = overrides.dtk_image.clone().or_else(|| spec.dtk_image.take());
-        spec.push_built_image = if overrides.push_built_image { Some(true) } else { spec.push_built_image };
+        spec.push_built_image = if overrides.push_built_image {
+            Some(true)
+        } else {
+            spec.push_built_image
+        };
     }
     Ok(preflights)
 }

@@ -27,8 +27,10 @@ pub(super) async fn layers(
     lens: Lens,
 ) -> Result<Vec<Arc<LayerFacts>>, LookFailure> {
     // Boxed, or the compiler cannot tell that the whole may move between threads.
-    let reading: Vec<_> =
-        descriptors.iter().map(|descriptor| shared.layer(request, descriptor, lens).boxed()).collect();
+    let reading: Vec<_> = descriptors
+        .iter()
+        .map(|descriptor| shared.layer(request, descriptor, lens).boxed())
+        .collect();
     let mut layers = futures::stream::iter(reading).buffered(LAYERS_AT_ONCE);
     let mut facts = Vec::with_capacity(descriptors.len());
     let mut weight = 0;

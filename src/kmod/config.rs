@@ -86,29 +86,19 @@ impl KernelConfig {
     /// `None` where the configuration alone does not tell it: a randomised layout adds a hash, and each architecture may
     /// add words of its own.
     pub fn vermagic(&self, release: &str) -> Option<String> {
-        let is_known = ["X86_64", "ARM64", "PPC64", "S390", "RISCV"].iter().any(|name| self.is_on(name));
+        let is_known = ["X86_64", "ARM64", "PPC64", "S390", "RISCV"]
+            .iter()
+            .any(|name| self.is_on(name));
         if !is_known || self.is_on("GCC_PLUGIN_RANDSTRUCT") || self.is_on("RANDSTRUCT") {
             return None;
         }
         let words = [
             if self.is_on("SMP") { "SMP " } else { "" },
             self.preemption(),
-            if self.is_on("MODULE_UNLOAD") {
-                "mod_unload "
-            } else {
-                ""
-            },
-            if self.is_on("MODVERSIONS") {
-                "modversions "
-            } else {
-                ""
-            },
+            if self.is_on("MODULE_UNLOAD") { "mod_unload " } else { "" },
+            if self.is_on("MODVERSIONS") { "modversions " } else { "" },
         ];
-        Some(format!(
-            "{release} {}{}",
-            words.concat(),
-            self.architecture_words()
-        ))
+        Some(format!("{release} {}{}", words.concat(), self.architecture_words()))
     }
 
     /// `vermagic.h: MODULE_VERMAGIC_PREEMPT`. Until 5.15 `CONFIG_PREEMPT` stood where

@@ -35,10 +35,7 @@ pub fn build_args(target: &Target, toolkit: Option<&str>) -> Vec<BuildArg> {
 /// Arguments, with each that an override names replaced in place; the overrides that replace nothing follow, by name.
 pub(super) fn overridden(args: &[BuildArg], overrides: &[BuildArg]) -> Vec<BuildArg> {
     let last = |name: &str| overrides.iter().rev().find(|arg| arg.name == name);
-    let mut merged: Vec<BuildArg> = args
-        .iter()
-        .map(|arg| last(&arg.name).unwrap_or(arg).clone())
-        .collect();
+    let mut merged: Vec<BuildArg> = args.iter().map(|arg| last(&arg.name).unwrap_or(arg).clone()).collect();
     let is_new = |arg: &&BuildArg| args.iter().all(|old| old.name != arg.name);
     let mut new: Vec<BuildArg> = overrides
         .iter()
