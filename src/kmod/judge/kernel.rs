@@ -71,6 +71,12 @@ impl<'a> Kernel<'a> {
             })
     }
 
+    /// Whether Debian built it, with its own patches, told by the compiler that it names.
+    pub(super) fn is_debians(&self) -> bool {
+        let compiler = self.config().and_then(|config| config.value("CC_VERSION_TEXT"));
+        compiler.is_some_and(|compiler| compiler.contains("Debian"))
+    }
+
     /// Whether the kernel is at least of that version; a release that cannot be read is taken as newest.
     pub(super) fn at_least(&self, major: u32, minor: u32) -> bool {
         let mut numbers = self.release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
