@@ -32,7 +32,7 @@ fn sources() -> Sources {
     let deadlines = Deadlines {
         connect: second,
         head: second,
-        idle: second,
+        idle: second / 2,
         blob: second * 20,
     };
     let backoff = Duration::from_millis(2);

@@ -134,7 +134,7 @@ async fn a_registry_that_never_answers_ends_by_the_deadline() {
 #[tokio::test]
 async fn a_slow_registry_delays_its_own_images_only() {
     let (slow, quick) = (FakeRegistry::start(), FakeRegistry::start());
-    for at in 0..20 {
+    for at in 0..10 {
         slow.push(&format!("acme/kmod:{at}"), &image(&format!("s{at}")));
         quick.push(&format!("acme/kmod:{at}"), &image(&format!("q{at}")));
     }
@@ -145,7 +145,7 @@ async fn a_slow_registry_delays_its_own_images_only() {
     };
     let inspector = Inspector::new(sources(), Cache::in_memory(), limits);
     let of = |registry| {
-        (0..20)
+        (0..10)
             .map(|at| request(registry, &format!("acme/kmod:{at}")))
             .collect::<Vec<_>>()
     };
