@@ -20,7 +20,9 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// The stable name of the rule that found it; `kmm-preflight explain RULE` says more.
+    /// The stable name of the rule that found it; `kmm-preflight explain RULE` says more. Any name fits
+    /// the schema, so that a newer program can write to an older cluster.
+    #[schemars(with = "String")]
     pub rule: Rule,
     /// How much it counts.
     pub severity: Severity,

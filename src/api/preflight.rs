@@ -7,12 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::Finding;
 
+/// A coarse form of what admission checks, for clusters without our webhook. A value that is stored already stays
+/// writable, whatever it is, for KMM's own webhook admits more.
+const KERNEL_VERSION_RULE: &str = "oldSelf.hasValue() && oldSelf.value() == self || \
+    size(self) <= 64 && self.matches('^[0-9]+[.][0-9]+[0-9A-Za-z._+~:-]*$')";
+
 /// Which kernel to validate every Module for, and how.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "kmm.sigs.x-k8s.io",
     version = "v1beta2",
     kind = "PreflightValidationOCP",
+    doc = "Asks, before a kernel upgrade, whether every Module will load on the target kernel.",
     plural = "preflightvalidationsocp",
     singular = "preflightvalidationocp",
     shortname = "pfvo",
@@ -26,6 +32,11 @@ use super::Finding;
 #[serde(rename_all = "camelCase")]
 pub struct PreflightValidationOCPSpec {
     /// The target kernel, as `uname -r` will print it on the upgraded nodes.
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": KERNEL_VERSION_RULE,
+        "optionalOldSelf": true,
+        "message": "must be a kernel release as `uname -r` prints it",
+    }]))]
     pub kernel_version: String,
     /// The driver toolkit image of that kernel: its headers, configuration and `Module.symvers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,8 +62,10 @@ pub struct PreflightStatus {
     /// `Complete` (every Module has a final answer) and `Verified` (every answer is Success).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
-    /// One row per Module, sorted by namespace and name.
-    #[serde(default)]
+    /// One row per Module, sorted by namespace and name. The list is atomic for server-side apply: managed fields
+    /// of each row would double the object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub modules: Vec<ModuleStatus>,
 }
 

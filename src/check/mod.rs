@@ -8,6 +8,7 @@ mod credentials;
 pub mod documents;
 mod engine;
 mod question;
+mod signatures;
 pub mod report;
 
 use std::fmt;

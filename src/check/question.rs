@@ -7,8 +7,9 @@ use kube::ResourceExt;
 
 use super::Documents;
 use crate::api::{Module, PreflightValidationOCP, PreflightValidationOCPSpec};
-use crate::kernel::Architecture;
+use crate::kernel::{Architecture, KernelVersion};
 use crate::kmod::signature::Certificate;
+use crate::validate::preflight::{apply_defaults, validate};
 
 /// The name of the preflight of somebody who gives a kernel and no object.
 const UNNAMED: &str = "preflight";
@@ -18,6 +19,8 @@ const UNNAMED: &str = "preflight";
 pub struct Question {
     /// The preflight, defaulted and valid.
     pub preflight: PreflightValidationOCP,
+    /// Its target kernel.
+    pub kernel: KernelVersion,
     /// The Modules to judge.
     pub modules: Arc<Vec<Module>>,
     /// Every Secret of the documents.
@@ -81,14 +84,35 @@ pub fn questions(
         return Err(WrongQuestion::NoModule(in_namespaces(namespaces)));
     }
     let (modules, secrets, config_maps) = (Arc::new(modules), Arc::new(secrets), Arc::new(config_maps));
-    let question = |preflight| Question {
+    let question = |(preflight, kernel)| Question {
         preflight,
+        kernel,
         modules: Arc::clone(&modules),
         secrets: Arc::clone(&secrets),
         config_maps: Arc::clone(&config_maps),
         options: options.clone(),
     };
-    Ok(preflights.into_iter().map(question).collect())
+    Ok(admitted(preflights)?.into_iter().map(question).collect())
+}
+
+/// The preflights as admission would leave them, each with its kernel; or every objection to any of them.
+fn admitted(
+    preflights: Vec<PreflightValidationOCP>,
+) -> Result<Vec<(PreflightValidationOCP, KernelVersion)>, WrongQuestion> {
+    let mut admitted = Vec::new();
+    let mut objections = Vec::new();
+    for mut preflight in preflights {
+        apply_defaults(&mut preflight);
+        match validate(&preflight) {
+            Ok(kernel) => admitted.push((preflight, kernel)),
+            Err(errors) => {
+                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                let name = preflight.name_any();
+                objections.push(format!("the PreflightValidationOCP {name:?} is invalid: {}", errors.join("; ")));
+            }
+        }
+    }
+    if objections.is_empty() { Ok(admitted) } else { Err(WrongQuestion::Invalid(objections)) }
 }
 
 fn in_namespaces(namespaces: &[String]) -> String {

@@ -10,8 +10,15 @@ use clap_complete::Shell;
 /// Reads Modules and a PreflightValidationOCP from files, looks into the Modules' images, and predicts what KMM's
 /// loader and the kernel will do with them on an upgraded node. No cluster is asked, nothing is changed.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
-#[command(after_long_help = "Start with `check --help`. What a finding means, and how to mend it: `explain RULE`.")]
+#[command(
+    version,
+    max_term_width = 110,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_long_help = "Start with `check --help`. What a finding means, and how to mend it: `explain RULE`."
+)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) task: Task,
@@ -54,17 +61,18 @@ EXAMPLES
     kmm-preflight check -f deploy/ -f preflight.yaml -o junit > report.xml
 
 WHAT THE FILES MAY HOLD
-  PreflightValidationOCP  kernel, driver toolkit and flags; options override them; several give several reports
+  PreflightValidationOCP  kernel, driver toolkit and flags, which options override; each gets a report
   Module                  what is judged
-  Secret                  pull secrets that Modules name in imageRepoSecret, and certificates of `sign`
-  ConfigMap               Dockerfiles that Modules name in build
+  Secret                  pull secrets (imageRepoSecret), and certificates of `sign`
+  ConfigMap               Dockerfiles of `build`
   Other kinds are skipped with a note.
 
 EXIT CODES
   0  every Module is verified
   1  at least one Module failed
   2  the question was wrong: arguments, files, malformed objects
-  3  no Module failed, but some have no answer: a registry did not answer, or an image would have to be built first";
+  3  no Module failed, but some have no answer: a registry did not answer,
+     or an image would have to be built first";
 
 /// Check that every Module in the files will load on the target kernel
 ///

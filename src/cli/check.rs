@@ -28,7 +28,10 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<Ending> {
         return Ok(Ending::WrongQuestion);
     }
     if !settings.quiet {
-        documents.notes.iter().for_each(|note| output::complain(&format!("note: {note}")));
+        documents
+            .notes
+            .iter()
+            .for_each(|note| output::complain(&format!("note: {note}")));
     }
     let questions = questions(documents, &mut settings)?;
     let Some(answers) = answers(&questions, &settings)? else {
@@ -39,20 +42,33 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<Ending> {
 }
 
 fn questions(documents: Documents, settings: &mut CheckSettings) -> anyhow::Result<Vec<Question>> {
-    settings.images.layouts.extend(documents.layouts.iter().cloned());
+    settings
+        .images
+        .layouts
+        .extend(documents.layouts.iter().cloned());
     let options = Options {
         enforce_signatures: settings.enforce_signatures,
         trusted_certificates: answer::certificates(&settings.trusted_certificates)?,
         architecture: settings.architecture,
     };
-    Ok(check::questions(documents, &settings.overrides, &settings.namespaces, &options)?)
+    Ok(check::questions(
+        documents,
+        &settings.overrides,
+        &settings.namespaces,
+        &options,
+    )?)
 }
 
 /// The answered preflights, in the order of the questions; `None` if somebody pressed Ctrl-C first.
-fn answers(questions: &[Question], settings: &CheckSettings) -> anyhow::Result<Option<Vec<PreflightValidationOCP>>> {
+fn answers(
+    questions: &[Question],
+    settings: &CheckSettings,
+) -> anyhow::Result<Option<Vec<PreflightValidationOCP>>> {
     let bar = (environment::is_watched() && !settings.quiet).then(Bar::new);
     let progress = bar.as_ref().map_or_else(Progress::silent, Bar::progress);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let answers = runtime.block_on(async {
         tokio::select! {
             answers = answer::all(questions, settings, progress, environment::now()) => answers.map(Some),
@@ -71,7 +87,13 @@ fn report(answers: &[PreflightValidationOCP], format: Format) -> String {
     };
     match format {
         Format::Table => report::table(answers, layout),
-        Format::Wide => report::table(answers, Layout { width: None, ..layout }),
+        Format::Wide => report::table(
+            answers,
+            Layout {
+                width: None,
+                ..layout
+            },
+        ),
         Format::Json => report::json(answers),
         Format::Yaml => report::yaml(answers),
         Format::Junit => report::junit(answers),
@@ -93,9 +115,10 @@ fn ending(answers: &[PreflightValidationOCP]) -> Ending {
 
 /// Shows what is wrong with the documents, each with the lines around it.
 fn complain_of(problems: &[DocumentProblem]) {
-    let theme = match environment::complaints_take_colours() {
-        true => GraphicalTheme::unicode(),
-        false => GraphicalTheme::unicode_nocolor(),
+    let theme = if environment::complaints_take_colours() {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
     };
     let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false);
     for problem in problems.iter().take(MAX_PROBLEMS_SHOWN) {
@@ -105,7 +128,11 @@ fn complain_of(problems: &[DocumentProblem]) {
             Err(_) => output::complain(&problem.to_string()),
         }
     }
-    if let Some(more) = problems.len().checked_sub(MAX_PROBLEMS_SHOWN).filter(|more| *more > 0) {
+    if let Some(more) = problems
+        .len()
+        .checked_sub(MAX_PROBLEMS_SHOWN)
+        .filter(|more| *more > 0)
+    {
         output::complain(&format!("… and {more} more"));
     }
 }
@@ -118,6 +145,8 @@ fn log_to_stderr(verbosity: u8) {
         _ => "info,kmm_preflight=debug",
     };
     let colours = environment::complaints_take_colours();
-    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_ansi(colours);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_ansi(colours);
     let _ = log.with_writer(io::stderr).try_init();
 }

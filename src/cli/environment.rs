@@ -6,20 +6,28 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 /// An environment variable; one that is empty or no text counts as not set.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The time, which decisions are told.
-#[expect(clippy::disallowed_methods, reason = "the edge at which decisions learn the time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge at which decisions learn the time"
+)]
 pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }
 
 /// The folder for what may be lost: `$XDG_CACHE_HOME/kmm-preflight`, else `~/.cache/kmm-preflight`.
 pub(super) fn cache_folder(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    let own = variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let own = variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute());
     let folder = own.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache")))?;
     Some(folder.join("kmm-preflight"))
 }
@@ -53,15 +61,25 @@ mod tests {
 
     #[test]
     fn the_cache_is_where_the_desktop_standard_wants_it() {
-        let cases: &[(&str, &[(&str, &str)], Option<&str>)] = &[
-            ("named", &[("XDG_CACHE_HOME", "/c"), ("HOME", "/h")], Some("/c/kmm-preflight")),
-            ("usual", &[("HOME", "/h")], Some("/h/.cache/kmm-preflight")),
-            ("relative names mean nothing", &[("XDG_CACHE_HOME", "c"), ("HOME", "/h")], Some("/h/.cache/kmm-preflight")),
-            ("homeless", &[], None),
+        let cases = [
+            ("named", Some("/c"), Some("/h"), Some("/c/kmm-preflight")),
+            ("usual", None, Some("/h"), Some("/h/.cache/kmm-preflight")),
+            (
+                "relative names mean nothing",
+                Some("c"),
+                Some("/h"),
+                Some("/h/.cache/kmm-preflight"),
+            ),
+            ("homeless", None, None, None),
         ];
-        for (name, variables, expected) in cases {
-            let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-            assert_eq!(cache_folder(variable), expected.map(PathBuf::from), "{name}");
+        for (name, cache, home, expected) in cases {
+            let variable =
+                |name: &str| if name == "HOME" { home } else { cache }.map(str::to_owned);
+            assert_eq!(
+                cache_folder(variable),
+                expected.map(PathBuf::from),
+                "{name}"
+            );
         }
     }
 }

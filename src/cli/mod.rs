@@ -70,7 +70,10 @@ fn perform(task: Task, command: Command) -> anyhow::Result<Ending> {
 /// The command under the name it was started by: kubectl finds its plugins by the name `kubectl-…`.
 fn command(program: Option<&OsStr>) -> Command {
     let command = Cli::command();
-    let name = program.map(Path::new).and_then(Path::file_stem).and_then(OsStr::to_str);
+    let name = program
+        .map(Path::new)
+        .and_then(Path::file_stem)
+        .and_then(OsStr::to_str);
     match name.and_then(|name| name.strip_prefix("kubectl-")) {
         Some(plugin) => {
             let spoken = format!("kubectl {}", plugin.replace('-', " ").replace('_', "-"));
@@ -103,8 +106,12 @@ fn man(mut command: Command, name: Option<&str>) -> anyhow::Result<Ending> {
         None => command,
         Some(name) => {
             let found = command.find_subcommand(name).cloned();
-            let found = found.ok_or_else(|| anyhow::anyhow!("there is no command `{name}`; --help lists them"))?;
-            found.name(format!("{}-{name}", command.get_name())).display_name(format!("{}-{name}", command.get_name()))
+            let found = found.ok_or_else(|| {
+                anyhow::anyhow!("there is no command `{name}`; --help lists them")
+            })?;
+            found
+                .name(format!("{}-{name}", command.get_name()))
+                .display_name(format!("{}-{name}", command.get_name()))
         }
     };
     let mut roff = Vec::new();

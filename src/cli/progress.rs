@@ -11,7 +11,8 @@ impl Bar {
     /// A bar on standard error.
     pub(super) fn new() -> Self {
         let bar = ProgressBar::no_length();
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} Modules  {elapsed}  {wide_msg}");
+        let style =
+            ProgressStyle::with_template("{bar:30} {pos}/{len} Modules  {elapsed}  {wide_msg}");
         bar.set_style(style.expect("invariant: the template is fixed and well formed"));
         Self(bar)
     }
@@ -20,8 +21,12 @@ impl Bar {
     pub(super) fn progress(&self) -> Progress {
         let bar = self.0.clone();
         Progress::new(move |event| match event {
-            ProgressEvent::Total(modules) => bar.inc_length(u64::try_from(modules).unwrap_or(u64::MAX)),
-            ProgressEvent::ModuleDone { namespace, name, .. } => {
+            ProgressEvent::Total(modules) => {
+                bar.inc_length(u64::try_from(modules).unwrap_or(u64::MAX));
+            }
+            ProgressEvent::ModuleDone {
+                namespace, name, ..
+            } => {
                 bar.set_message(format!("{namespace}/{name}"));
                 bar.inc(1);
             }

@@ -11,7 +11,7 @@ use crate::check::{Overrides, Source};
 use crate::kernel::Architecture;
 
 /// Longest time a check may be given. A day is more than any registry needs, and sums of it stay sane.
-const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 
 /// What `check` was told, validated.
 #[derive(Clone, Debug)]
@@ -67,9 +67,18 @@ impl CheckSettings {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, WrongArguments> {
         let mut wrong = Vec::new();
-        let architecture = args.target.architecture.as_deref().and_then(|name| architecture(name, &mut wrong));
+        let architecture = args
+            .target
+            .architecture
+            .as_deref()
+            .and_then(|name| architecture(name, &mut wrong));
         let images = images(args.images, variable, &mut wrong);
-        for file in images.auth_file.iter().chain(&images.ca_files).chain(&args.target.trusted_certificates) {
+        for file in images
+            .auth_file
+            .iter()
+            .chain(&images.ca_files)
+            .chain(&args.target.trusted_certificates)
+        {
             if !file.is_file() {
                 wrong.push(format!("{}: there is no such file", file.display()));
             }
@@ -90,12 +99,20 @@ impl CheckSettings {
             quiet: args.quiet,
             verbosity: args.verbose,
         };
-        if wrong.is_empty() { Ok(settings) } else { Err(WrongArguments(wrong)) }
+        if wrong.is_empty() {
+            Ok(settings)
+        } else {
+            Err(WrongArguments(wrong))
+        }
     }
 }
 
 fn source(path: PathBuf) -> Source {
-    if path.as_os_str() == "-" { Source::Stdin } else { Source::Path(path) }
+    if path.as_os_str() == "-" {
+        Source::Stdin
+    } else {
+        Source::Path(path)
+    }
 }
 
 fn architecture(name: &str, wrong: &mut Vec<String>) -> Option<Architecture> {
@@ -107,11 +124,26 @@ fn architecture(name: &str, wrong: &mut Vec<String>) -> Option<Architecture> {
     architecture
 }
 
-fn images(args: ImageArgs, variable: impl Fn(&str) -> Option<String>, wrong: &mut Vec<String>) -> ImageSettings {
-    for layout in args.layouts.iter().filter(|layout| !layout.join("oci-layout").is_file()) {
-        wrong.push(format!("--oci-layout {}: not an OCI image layout: it has no file `oci-layout`", layout.display()));
+fn images(
+    args: ImageArgs,
+    variable: impl Fn(&str) -> Option<String>,
+    wrong: &mut Vec<String>,
+) -> ImageSettings {
+    for layout in args
+        .layouts
+        .iter()
+        .filter(|layout| !layout.join("oci-layout").is_file())
+    {
+        wrong.push(format!(
+            "--oci-layout {}: not an OCI image layout: it has no file `oci-layout`",
+            layout.display()
+        ));
     }
-    let cache = if args.no_cache { None } else { args.cache_dir.or_else(|| cache_folder(variable)) };
+    let cache = if args.no_cache {
+        None
+    } else {
+        args.cache_dir.or_else(|| cache_folder(variable))
+    };
     ImageSettings {
         layouts: args.layouts,
         auth_file: args.authfile,
@@ -124,7 +156,10 @@ fn images(args: ImageArgs, variable: impl Fn(&str) -> Option<String>, wrong: &mu
 
 /// A time like `90s`, `10m` or `1h30m`.
 fn timeout(text: &str, wrong: &mut Vec<String>) -> Duration {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    let parsed = text
+        .parse::<SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok());
     match parsed {
         Some(duration) if duration > Duration::ZERO && duration <= MAX_TIMEOUT => duration,
         _ => {
@@ -144,7 +179,9 @@ mod tests {
     fn settings(line: &str) -> Result<CheckSettings, WrongArguments> {
         let words = "kmm-preflight check".split(' ').chain(line.split(' '));
         match Cli::parse_from(words).task {
-            Task::Check(args) => CheckSettings::new(*args, |name| (name == "HOME").then(|| "/home/me".to_owned())),
+            Task::Check(args) => CheckSettings::new(*args, |name| {
+                (name == "HOME").then(|| "/home/me".to_owned())
+            }),
             task => panic!("not a check: {task:?}"),
         }
     }
@@ -152,33 +189,61 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_help() {
         let settings = settings("-f a.yaml -f -").expect("good arguments");
-        assert_eq!(settings.sources, [Source::Path("a.yaml".into()), Source::Stdin]);
-        assert_eq!(settings.images.timeout, Duration::from_secs(600));
+        assert_eq!(
+            settings.sources,
+            [Source::Path("a.yaml".into()), Source::Stdin]
+        );
+        assert_eq!(settings.images.timeout, Duration::from_mins(10));
         assert_eq!(settings.images.concurrency, 8);
-        assert_eq!(settings.images.cache, Some("/home/me/.cache/kmm-preflight".into()));
+        assert_eq!(
+            settings.images.cache,
+            Some("/home/me/.cache/kmm-preflight".into())
+        );
         assert_eq!(settings.format, Format::Table);
     }
 
     #[test]
     fn a_cache_can_be_named_or_left_out() {
-        assert_eq!(settings("-f a --cache-dir /c").expect("good arguments").images.cache, Some("/c".into()));
-        assert_eq!(settings("-f a --no-cache").expect("good arguments").images.cache, None);
+        assert_eq!(
+            settings("-f a --cache-dir /c")
+                .expect("good arguments")
+                .images
+                .cache,
+            Some("/c".into())
+        );
+        assert_eq!(
+            settings("-f a --no-cache")
+                .expect("good arguments")
+                .images
+                .cache,
+            None
+        );
     }
 
     #[test]
     fn times_are_written_as_people_do() {
         for (text, expected) in [("90s", 90), ("1h30m", 5_400), ("24h", 86_400)] {
             let settings = settings(&format!("-f a --timeout {text}")).expect("good arguments");
-            assert_eq!(settings.images.timeout, Duration::from_secs(expected), "{text}");
+            assert_eq!(
+                settings.images.timeout,
+                Duration::from_secs(expected),
+                "{text}"
+            );
         }
         for text in ["0s", "soon", "10", "25h", "-5m"] {
-            assert!(settings(&format!("-f a --timeout={text}")).is_err(), "{text}");
+            assert!(
+                settings(&format!("-f a --timeout={text}")).is_err(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn every_mistake_is_named_at_once() {
-        let wrong = settings("-f a --architecture vax --oci-layout /no --authfile /no/auth.json --timeout x").unwrap_err();
+        let wrong = settings(
+            "-f a --architecture vax --oci-layout /no --authfile /no/auth.json --timeout x",
+        )
+        .unwrap_err();
         assert_eq!(
             wrong.to_string(),
             "--architecture `vax`: not one of amd64, arm64, ppc64le, s390x, riscv64\n\

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 
 use super::cache::{KnownLayer, LayerKey};
 use super::failure::{about, in_layer};
@@ -26,9 +26,9 @@ pub(super) async fn layers(
     descriptors: &[Descriptor],
     lens: Lens,
 ) -> Result<Vec<Arc<LayerFacts>>, LookFailure> {
-    let reading = descriptors
-        .iter()
-        .map(|descriptor| shared.layer(request, descriptor, lens));
+    // Boxed, or the compiler cannot tell that the whole may move between threads.
+    let reading: Vec<_> =
+        descriptors.iter().map(|descriptor| shared.layer(request, descriptor, lens).boxed()).collect();
     let mut layers = futures::stream::iter(reading).buffered(LAYERS_AT_ONCE);
     let mut facts = Vec::with_capacity(descriptors.len());
     let mut weight = 0;

@@ -145,7 +145,7 @@ fn judged(world: &World<'_>, target: &Target, digest: &Digest, findings: &[Findi
     };
     let why = reason::would_not_load(first, deciding.len() - 1);
     if !target.can_be_made() {
-        return Verdict::failure(format!("{why}. {}", reason::mend_by_hand(first.rule)));
+        return Verdict::failure(why);
     }
     if !world.push_built_image {
         return Verdict::failure(format!("{why}. {}", reason::mend_by_pushing(first.rule)));

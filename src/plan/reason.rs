@@ -67,14 +67,6 @@ pub(super) fn would_not_load(first: &Finding, others: usize) -> String {
     )
 }
 
-pub(super) fn mend_by_hand(rule: Rule) -> String {
-    if rebuild_mends(rule) {
-        "Build the image for this kernel and push it".to_owned()
-    } else {
-        format!("`kmm-preflight explain {rule}` says how to mend it")
-    }
-}
-
 pub(super) fn mend_by_pushing(rule: Rule) -> String {
     let hope = if rebuild_mends(rule) {
         "would likely mend it"

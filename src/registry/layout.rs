@@ -128,6 +128,12 @@ impl Layout {
         named.map(|entry| entry.digest.clone())
     }
 
+    /// Whether it has an image of the same repository, whatever its tag.
+    pub fn has_repository(&self, image: &Reference) -> bool {
+        let same = |name: &str| Reference::parse(name).is_ok_and(|other| other.name() == image.name());
+        self.references().any(same)
+    }
+
     /// Reads a manifest.
     pub(super) fn manifest(&self, digest: &Digest) -> Result<Manifest, Trouble> {
         let path = self.path(digest);

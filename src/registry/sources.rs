@@ -80,10 +80,10 @@ impl Sources {
         match self.layout_of(image) {
             Some((_, digest)) if known == Some(&digest) => Ok(Manifest::Unchanged(digest)),
             Some((layout, digest)) => read_from(layout, image, digest).await,
-            None => self
-                .ask(&question)
-                .await
-                .map_err(|trouble| trouble.about(&image.to_string())),
+            None => {
+                let answer = self.ask(&question).await;
+                answer.map_err(|trouble| self.unless_a_layout_speaks(image, trouble).about(&image.to_string()))
+            }
         }
     }
 
@@ -149,6 +149,24 @@ impl Sources {
         self.layouts
             .iter()
             .find_map(|layout| layout.find(image).map(|digest| (layout, digest)))
+    }
+
+    /// A layout that has other images of a repository speaks for it where its registry cannot be reached: that is how
+    /// a folder of images is used on a machine without a network.
+    fn unless_a_layout_speaks(&self, image: &Reference, trouble: Trouble) -> Trouble {
+        let speaks = |layout: &&Layout| layout.has_repository(image);
+        match self.layouts.iter().find(speaks) {
+            Some(layout) if trouble.kind == LookFailureKind::Unreachable => {
+                let folder = layout.folder().display();
+                let words = format!(
+                    "the layout {folder} has other images of {}, but not this one, and its registry could not be asked ({})",
+                    image.name(),
+                    trouble.message
+                );
+                Trouble::new(LookFailureKind::NotFound, words)
+            }
+            _ => trouble,
+        }
     }
 
     async fn ask(&self, question: &Question<'_>) -> Result<Manifest, Trouble> {

@@ -26,7 +26,10 @@ impl Place {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
             line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
+            column: before
+                .get(line_start..)
+                .map_or(0, |line| line.chars().count())
+                + 1,
             offset,
         }
     }
@@ -51,19 +54,32 @@ impl Excerpt {
         let first_line = place.line.saturating_sub(2);
         let mut lines = String::new();
         let (mut start, mut underlined) = (0, 0);
-        let shown = text.lines().enumerate().skip(first_line).take(place.line + 1 - first_line);
+        let shown = text
+            .lines()
+            .enumerate()
+            .skip(first_line)
+            .take(place.line + 1 - first_line);
         for (number, line) in shown {
             if number + 1 == place.line {
                 let (cropped, column) = crop_around(line, place.column - 1);
                 start = lines.len() + column;
-                underlined = length.max(1).min(cropped.len().saturating_sub(column).max(1));
+                underlined = length
+                    .max(1)
+                    .min(cropped.len().saturating_sub(column).max(1));
                 lines.push_str(&cropped);
             } else {
                 lines.extend(line.chars().take(MAX_LINE_CHARS).map(printable));
             }
             lines.push('\n');
         }
-        Self { file: file.to_owned(), place, first_line, lines, start, length: underlined }
+        Self {
+            file: file.to_owned(),
+            place,
+            first_line,
+            lines,
+            start,
+            length: underlined,
+        }
     }
 
     /// What is underlined.
@@ -74,15 +90,31 @@ impl Excerpt {
 
 /// The part of a line around a column (in characters, from 0), and where the column is in it, in bytes.
 fn crop_around(line: &str, column: usize) -> (String, usize) {
-    let skipped = if column > MAX_LINE_CHARS - CHARS_BEFORE { column - CHARS_BEFORE } else { 0 };
-    let cropped: String = line.chars().skip(skipped).take(MAX_LINE_CHARS).map(printable).collect();
-    let start = cropped.char_indices().nth(column - skipped).map_or(cropped.len(), |(at, _)| at);
+    let skipped = if column > MAX_LINE_CHARS - CHARS_BEFORE {
+        column - CHARS_BEFORE
+    } else {
+        0
+    };
+    let cropped: String = line
+        .chars()
+        .skip(skipped)
+        .take(MAX_LINE_CHARS)
+        .map(printable)
+        .collect();
+    let start = cropped
+        .char_indices()
+        .nth(column - skipped)
+        .map_or(cropped.len(), |(at, _)| at);
     (cropped, start)
 }
 
 /// Escape sequences in a file must not reach the terminal.
 fn printable(character: char) -> char {
-    if character.is_control() && character != '\t' { '\u{fffd}' } else { character }
+    if character.is_control() && character != '\t' {
+        '\u{fffd}'
+    } else {
+        character
+    }
 }
 
 impl SourceCode for Excerpt {
@@ -101,6 +133,13 @@ impl SourceCode for Excerpt {
             _ => (self.first_line, 0),
         };
         let (name, lines) = (self.file.clone(), self.lines.lines().count());
-        Ok(Box::new(MietteSpanContents::new_named(name, self.lines.as_bytes(), whole, line, column, lines)))
+        Ok(Box::new(MietteSpanContents::new_named(
+            name,
+            self.lines.as_bytes(),
+            whole,
+            line,
+            column,
+            lines,
+        )))
     }
 }

@@ -20,6 +20,9 @@ use crate::api::{Module, PreflightValidationOCP};
 
 pub use problem::DocumentProblem;
 
+/// How many problems of one document are told. What is wrong with thousands of objects is wrong with the first.
+const MAX_FLAWS: usize = 100;
+
 /// Where documents come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -72,6 +75,8 @@ struct Reading {
     skipped: BTreeMap<String, usize>,
     /// Objects without a namespace.
     unplaced: Vec<String>,
+    /// What is wrong with the document that is being read.
+    flaws: Vec<object::Flaw>,
     /// Where each kind, namespace and name stands in its list.
     places: HashMap<(object::Kind, Option<String>, String), usize>,
 }
@@ -80,7 +85,11 @@ impl Reading {
     /// Reads the documents of one file.
     fn text(&mut self, file: &files::File, text: &str) {
         for document in text::split(text) {
-            let origin = text::Origin { file: &file.name, text, document: &document };
+            let origin = text::Origin {
+                file: &file.name,
+                text,
+                document: &document,
+            };
             match text::parse(&origin) {
                 Ok(value) => self.document(&origin, value, file.named),
                 Err(problem) => self.documents.problems.push(problem),
@@ -93,8 +102,25 @@ impl Reading {
         let is_object = value.get("apiVersion").is_some() || value.get("kind").is_some();
         if !named && !is_object {
             self.documents.notes.push(format!("{}: skipped a document that is no Kubernetes object", origin.file));
-        } else if let Err(problem) = self.object(origin, value) {
-            self.documents.problems.push(problem);
+        } else if let Err(flaw) = self.object(origin, value) {
+            self.flaws.push(flaw);
+        }
+        self.place_flaws(origin);
+    }
+
+    /// The flaws of a document become problems, each with its place.
+    fn place_flaws(&mut self, origin: &text::Origin<'_>) {
+        let mut flaws = std::mem::take(&mut self.flaws);
+        let more = flaws.len().saturating_sub(MAX_FLAWS);
+        flaws.truncate(MAX_FLAWS);
+        let steps: Vec<_> = flaws.iter_mut().map(|flaw| std::mem::take(&mut flaw.steps)).collect();
+        let places = locate::locate(origin.document_text(), &steps);
+        let problems = flaws.into_iter().zip(places);
+        let problems = problems.map(|(flaw, at)| origin.problem(at, &flaw.message).advising(flaw.advice));
+        self.documents.problems.extend(problems);
+        if more > 0 {
+            let message = format!("{}: … and {more} more problems in this document", origin.file);
+            self.documents.problems.push(DocumentProblem::new(message));
         }
     }
 
@@ -102,10 +128,15 @@ impl Reading {
         let notes = &mut self.documents.notes;
         for (kind, count) in self.skipped {
             let objects = if count == 1 { "object" } else { "objects" };
-            notes.push(format!("skipped {count} {objects} of kind {kind}, which the check does not use"));
+            notes.push(format!(
+                "skipped {count} {objects} of kind {kind}, which the check does not use"
+            ));
         }
         if !self.unplaced.is_empty() {
-            notes.push(format!("no namespace, so taken to be in `default`: {}", self.unplaced.join(", ")));
+            notes.push(format!(
+                "no namespace, so taken to be in `default`: {}",
+                self.unplaced.join(", ")
+            ));
         }
         self.documents
     }

@@ -5,16 +5,27 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
-use super::locate::{Step, locate};
+use super::locate::Step;
 use super::text::Origin;
 use super::unknown;
-use super::{DocumentProblem, Documents, Reading};
+use super::{Documents, Reading};
 use crate::api::GROUP;
 
 /// How deep lists of lists may nest; kubectl writes one.
 const MAX_LIST_DEPTH: usize = 4;
 /// The namespace of objects that name none, as in a cluster for a user who chose none.
 const DEFAULT_NAMESPACE: &str = "default";
+
+/// What is wrong with a value of a document.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    /// The way to the value.
+    pub(super) steps: Vec<Step>,
+    /// What is wrong.
+    pub(super) message: String,
+    /// What to do about it, if there is more to say.
+    pub(super) advice: Option<String>,
+}
 
 /// An untyped object, and the way to it through lists.
 pub(super) struct Object<'a> {
@@ -36,7 +47,9 @@ pub(super) enum Kind {
 
 impl Kind {
     fn of(api_version: &str, kind: &str) -> Option<Self> {
-        let version = api_version.strip_prefix(GROUP).and_then(|rest| rest.strip_prefix('/'));
+        let version = api_version
+            .strip_prefix(GROUP)
+            .and_then(|rest| rest.strip_prefix('/'));
         match (version, api_version, kind) {
             (Some("v1beta1" | "v1beta2"), _, "PreflightValidationOCP") => Some(Self::Preflight),
             (Some("v1beta1"), _, "Module") => Some(Self::Module),
@@ -49,30 +62,51 @@ impl Kind {
 
 impl Reading {
     /// Takes an object, or every object of a list.
-    pub(super) fn object(&mut self, origin: &Origin<'_>, value: Value) -> Result<(), DocumentProblem> {
-        self.nested(Object { origin, steps: Vec::new(), api_version: String::new(), kind: String::new(), value })
+    pub(super) fn object(
+        &mut self,
+        origin: &Origin<'_>,
+        value: Value,
+    ) -> Result<(), Flaw> {
+        self.nested(Object {
+            origin,
+            steps: Vec::new(),
+            api_version: String::new(),
+            kind: String::new(),
+            value,
+        })
     }
 
-    fn nested(&mut self, mut object: Object<'_>) -> Result<(), DocumentProblem> {
+    fn nested(&mut self, mut object: Object<'_>) -> Result<(), Flaw> {
         object.learn_type()?;
         drop_nulls(&mut object.value);
         if object.kind.ends_with("List") && object.value.get("items").is_some() {
             return self.list(object);
         }
         match Kind::of(&object.api_version, &object.kind) {
-            Some(kind @ Kind::Preflight) => self.take(kind, object, |documents| &mut documents.preflights),
-            Some(kind @ Kind::Module) => self.take(kind, object, |documents| &mut documents.modules),
-            Some(kind @ Kind::Secret) => self.take(kind, object, |documents| &mut documents.secrets),
-            Some(kind @ Kind::ConfigMap) => self.take(kind, object, |documents| &mut documents.config_maps),
+            Some(kind @ Kind::Preflight) => {
+                self.take(kind, object, |documents| &mut documents.preflights)
+            }
+            Some(kind @ Kind::Module) => {
+                self.take(kind, object, |documents| &mut documents.modules)
+            }
+            Some(kind @ Kind::Secret) => {
+                self.take(kind, object, |documents| &mut documents.secrets)
+            }
+            Some(kind @ Kind::ConfigMap) => {
+                self.take(kind, object, |documents| &mut documents.config_maps)
+            }
             None => {
-                *self.skipped.entry(format!("{} ({})", object.kind, object.api_version)).or_default() += 1;
+                *self
+                    .skipped
+                    .entry(format!("{} ({})", object.kind, object.api_version))
+                    .or_default() += 1;
                 Ok(())
             }
         }
     }
 
     /// The items of a list; those of a typed list need not name their type.
-    fn list(&mut self, mut list: Object<'_>) -> Result<(), DocumentProblem> {
+    fn list(&mut self, mut list: Object<'_>) -> Result<(), Flaw> {
         let items = list.value.get_mut("items").map(Value::take);
         let at = [Step::Key("items".to_owned())];
         let Some(Value::Array(items)) = items else {
@@ -85,8 +119,14 @@ impl Reading {
         for (index, value) in items.into_iter().enumerate() {
             let steps = [&list.steps, at.as_slice(), &[Step::Index(index)]].concat();
             let (api_version, kind) = (list.api_version.clone(), item_kind.to_owned());
-            if let Err(problem) = self.nested(Object { origin: list.origin, steps, api_version, kind, value }) {
-                self.documents.problems.push(problem);
+            if let Err(problem) = self.nested(Object {
+                origin: list.origin,
+                steps,
+                api_version,
+                kind,
+                value,
+            }) {
+                self.flaws.push(problem);
             }
         }
         Ok(())
@@ -98,19 +138,27 @@ impl Reading {
         kind: Kind,
         mut object: Object<'_>,
         kept: impl Fn(&mut Documents) -> &mut Vec<K>,
-    ) -> Result<(), DocumentProblem> {
+    ) -> Result<(), Flaw> {
         self.prepare(kind, &mut object);
         let (typed, ignored) = object.typed::<K>()?;
         let name = object.name();
-        let notes = unknown::notes(kind, &ignored).into_iter().map(|note| format!("{}: {name}: {note}", object.file()));
+        let notes = unknown::notes(kind, &ignored)
+            .into_iter()
+            .map(|note| format!("{}: {name}: {note}", object.file()));
         self.documents.notes.extend(notes);
         let kept = kept(&mut self.documents);
-        match self.places.insert((kind, typed.namespace(), typed.name_any()), kept.len()) {
+        match self
+            .places
+            .insert((kind, typed.namespace(), typed.name_any()), kept.len())
+        {
             None => kept.push(typed),
             Some(earlier) => {
-                self.places.insert((kind, typed.namespace(), typed.name_any()), earlier);
+                self.places
+                    .insert((kind, typed.namespace(), typed.name_any()), earlier);
                 kept.splice(earlier..=earlier, [typed]);
-                self.documents.notes.push(format!("{}: {name} replaces an earlier one", object.file()));
+                self.documents
+                    .notes
+                    .push(format!("{}: {name} replaces an earlier one", object.file()));
             }
         }
         Ok(())
@@ -119,7 +167,9 @@ impl Reading {
     /// What a cluster would add or drop before anybody reads the object.
     fn prepare(&mut self, kind: Kind, object: &mut Object<'_>) {
         let name = object.name();
-        let Some(fields) = object.value.as_object_mut() else { return };
+        let Some(fields) = object.value.as_object_mut() else {
+            return;
+        };
         if matches!(kind, Kind::Preflight | Kind::Module) {
             fields.remove("status");
         }
@@ -127,7 +177,9 @@ impl Reading {
             Kind::Preflight => admit_missing_kernel(fields),
             Kind::Module | Kind::Secret | Kind::ConfigMap => {
                 let metadata = fields.get_mut("metadata").and_then(Value::as_object_mut);
-                if let Some(metadata) = metadata.filter(|metadata| !metadata.contains_key("namespace")) {
+                if let Some(metadata) =
+                    metadata.filter(|metadata| !metadata.contains_key("namespace"))
+                {
                     metadata.insert("namespace".to_owned(), DEFAULT_NAMESPACE.into());
                     self.unplaced.push(name);
                 }
@@ -159,18 +211,24 @@ fn drop_nulls(value: &mut Value) {
 
 impl Object<'_> {
     /// Reads `apiVersion` and `kind`, where the object has its own.
-    fn learn_type(&mut self) -> Result<(), DocumentProblem> {
+    fn learn_type(&mut self) -> Result<(), Flaw> {
         if !self.value.is_object() {
             return Err(self.problem(&[], "not a Kubernetes object: it has no fields"));
         }
-        for (field, known) in [("apiVersion", &mut self.api_version), ("kind", &mut self.kind)] {
+        for (field, known) in [
+            ("apiVersion", &mut self.api_version),
+            ("kind", &mut self.kind),
+        ] {
             if let Some(own) = self.value.get(field).and_then(Value::as_str) {
                 own.clone_into(known);
             }
         }
         for (field, known) in [("apiVersion", &self.api_version), ("kind", &self.kind)] {
             if known.is_empty() {
-                return Err(self.problem(&[], &format!("not a Kubernetes object: it has no `{field}`")));
+                return Err(self.problem(
+                    &[],
+                    &format!("not a Kubernetes object: it has no `{field}`"),
+                ));
             }
         }
         Ok(())
@@ -182,7 +240,12 @@ impl Object<'_> {
 
     /// Kind, namespace and name.
     fn name(&self) -> String {
-        let of = |field| self.value.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_str);
+        let of = |field| {
+            self.value
+                .get("metadata")
+                .and_then(|metadata| metadata.get(field))
+                .and_then(Value::as_str)
+        };
         let name = of("name").unwrap_or("without a name");
         match of("namespace") {
             Some(namespace) => format!("{} {namespace}/{name}", self.kind),
@@ -191,9 +254,12 @@ impl Object<'_> {
     }
 
     /// The typed object, and the paths of the fields that its type does not have.
-    fn typed<K: DeserializeOwned>(&self) -> Result<(K, Vec<Vec<String>>), DocumentProblem> {
+    fn typed<K: DeserializeOwned>(&self) -> Result<(K, Vec<Vec<String>>), Flaw> {
         if self.value.pointer("/metadata/name").is_none() {
-            return Err(self.problem(&[Step::Key("metadata".to_owned())], "metadata.name: missing"));
+            return Err(self.problem(
+                &[Step::Key("metadata".to_owned())],
+                "metadata.name: missing",
+            ));
         }
         let mut ignored = Vec::new();
         let mut note = |path: serde_ignored::Path<'_>| ignored.push(unknown::parts(&path));
@@ -207,20 +273,25 @@ impl Object<'_> {
     }
 
     /// A field that does not fit the type. What a Secret holds stays out of the message.
-    fn mismatch(&self, path: &serde_path_to_error::Path, message: &str) -> DocumentProblem {
+    fn mismatch(&self, path: &serde_path_to_error::Path, message: &str) -> Flaw {
         let steps: Vec<Step> = path.iter().filter_map(step).collect();
         if self.kind == "Secret" {
-            return self.problem(&steps, &format!("{path}: not what a Secret has there (its value is not shown)"));
+            return self.problem(
+                &steps,
+                &format!("{path}: not what a Secret has there (its value is not shown)"),
+            );
         }
-        let field = if steps.is_empty() { String::new() } else { format!("{path}: ") };
-        self.problem(&steps, &format!("{field}{message}")).advising(advice(message))
+        let field = if steps.is_empty() {
+            String::new()
+        } else {
+            format!("{path}: ")
+        };
+        Flaw { advice: advice(message), ..self.problem(&steps, &format!("{field}{message}")) }
     }
 
-    fn problem(&self, steps: &[Step], message: &str) -> DocumentProblem {
-        let steps = [&self.steps, steps].concat();
-        let at = locate(self.origin.document_text(), &steps).unwrap_or(0..1);
+    fn problem(&self, steps: &[Step], message: &str) -> Flaw {
         let name = if self.kind.is_empty() { String::new() } else { format!("{}: ", self.name()) };
-        self.origin.problem(at, &format!("{name}{message}"))
+        Flaw { steps: [&self.steps, steps].concat(), message: format!("{name}{message}"), advice: None }
     }
 }
 
@@ -235,6 +306,9 @@ fn step(segment: &Segment) -> Option<Step> {
 /// `kernelVersion: 5.14` is a number in YAML, and `on` a boolean.
 fn advice(message: &str) -> Option<String> {
     let scalar = ["integer", "floating point", "boolean"];
-    let is_scalar = scalar.iter().any(|kind| message.starts_with(&format!("invalid type: {kind}")));
-    (is_scalar && message.ends_with("expected a string")).then(|| "put the value in quotes".to_owned())
+    let is_scalar = scalar
+        .iter()
+        .any(|kind| message.starts_with(&format!("invalid type: {kind}")));
+    (is_scalar && message.ends_with("expected a string"))
+        .then(|| "put the value in quotes".to_owned())
 }

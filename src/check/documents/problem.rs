@@ -11,18 +11,22 @@ use super::excerpt::Excerpt;
 pub struct DocumentProblem {
     message: String,
     advice: Option<String>,
-    excerpt: Option<Excerpt>,
+    excerpt: Option<Box<Excerpt>>,
 }
 
 impl DocumentProblem {
     /// A problem that has no place in a text.
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), advice: None, excerpt: None }
+        Self {
+            message: message.into(),
+            advice: None,
+            excerpt: None,
+        }
     }
 
     /// Shows the lines around it.
     pub(super) fn showing(mut self, excerpt: Excerpt) -> Self {
-        self.excerpt = Some(excerpt);
+        self.excerpt = Some(Box::new(excerpt));
         self
     }
 
@@ -43,16 +47,20 @@ impl std::error::Error for DocumentProblem {}
 
 impl Diagnostic for DocumentProblem {
     fn help(&self) -> Option<Box<dyn fmt::Display + '_>> {
-        self.advice.as_ref().map(|advice| Box::new(advice) as Box<dyn fmt::Display>)
+        self.advice
+            .as_ref()
+            .map(|advice| Box::new(advice) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.excerpt.as_ref().map(|excerpt| excerpt as &dyn SourceCode)
+        self.excerpt
+            .as_ref()
+            .map(|excerpt| excerpt.as_ref() as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let excerpt = self.excerpt.as_ref()?;
-        let label = LabeledSpan::new_primary_with_span(Some("here".to_owned()), excerpt.span());
+        let label = LabeledSpan::new_primary_with_span(None, excerpt.span());
         Some(Box::new(std::iter::once(label)))
     }
 }

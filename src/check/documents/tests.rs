@@ -14,14 +14,21 @@ fn reading(text: impl AsRef<[u8]>) -> Documents {
     fs::write(&path, text).expect("a file");
     let mut documents = read(&[Source::Path(path)], &mut std::io::empty());
     let prefix = format!("{}/", folder.path().display());
-    documents.notes.iter_mut().for_each(|note| *note = note.replace(&prefix, ""));
+    documents
+        .notes
+        .iter_mut()
+        .for_each(|note| *note = note.replace(&prefix, ""));
     documents
 }
 
 /// The sentences of what is wrong, without the folder of the test.
 fn problems(documents: &Documents) -> Vec<String> {
     let sentence = |problem: &super::DocumentProblem| problem.to_string();
-    let plain = |sentence: String| sentence.split_once("given.yaml").map_or(sentence.clone(), |(_, rest)| rest.to_owned());
+    let plain = |sentence: String| {
+        sentence
+            .split_once("given.yaml")
+            .map_or(sentence.clone(), |(_, rest)| rest.to_owned())
+    };
     documents.problems.iter().map(sentence).map(plain).collect()
 }
 
@@ -33,16 +40,27 @@ fn module(name: &str) -> String {
 }
 
 fn preflight(spec: &str) -> String {
-    format!("apiVersion: kmm.sigs.x-k8s.io/v1beta2\nkind: PreflightValidationOCP\nmetadata: {{name: upgrade}}\nspec: {spec}\n")
+    format!(
+        "apiVersion: kmm.sigs.x-k8s.io/v1beta2\nkind: PreflightValidationOCP\nmetadata: {{name: upgrade}}\nspec: {spec}\n"
+    )
 }
 
 fn names(documents: &Documents) -> Vec<String> {
-    documents.modules.iter().map(ResourceExt::name_any).collect()
+    documents
+        .modules
+        .iter()
+        .map(ResourceExt::name_any)
+        .collect()
 }
 
 #[test]
 fn several_documents_of_one_file_are_all_read() {
-    let text = format!("# first\n---\n{}---\n\n---\n{}...\n---\n{}", module("a"), preflight("{}"), module("b"));
+    let text = format!(
+        "# first\n---\n{}---\n\n---\n{}...\n---\n{}",
+        module("a"),
+        preflight("{}"),
+        module("b")
+    );
     let documents = reading(text);
     assert_eq!(problems(&documents), Vec::<String>::new());
     assert_eq!(names(&documents), ["a", "b"]);
@@ -56,11 +74,19 @@ fn json_is_read_as_kubectl_and_jq_write_it() {
         "spec": {"selector": {}}});
     let mut b = a.clone();
     b["metadata"]["name"] = "b".into();
-    let text = format!("{}\n{b}", serde_json::to_string_pretty(&a).expect("JSON").replace("  ", "\t"));
+    let text = format!(
+        "{}\n{b}",
+        serde_json::to_string_pretty(&a)
+            .expect("JSON")
+            .replace("  ", "\t")
+    );
     let documents = reading(text.replace('😀', "\\ud83d\\ude00"));
     assert_eq!(problems(&documents), Vec::<String>::new());
     assert_eq!(names(&documents), ["a", "b"]);
-    let note = documents.modules[0].annotations().get("note").expect("an annotation");
+    let note = documents.modules[0]
+        .annotations()
+        .get("note")
+        .expect("an annotation");
     assert_eq!(note, "tab\t, quote\", slash/, smile 😀");
 }
 
@@ -70,7 +96,10 @@ fn lists_give_their_items_whether_or_not_these_name_their_type() {
     let typed = "apiVersion: kmm.sigs.x-k8s.io/v1beta1\nkind: ModuleList\nitems:\n- {metadata: {name: a, namespace: x}, spec: {}}\n";
     let documents = reading(format!("{list}---\n{typed}"));
     assert_eq!(problems(&documents), Vec::<String>::new());
-    assert_eq!((documents.config_maps.len(), names(&documents)), (1, vec!["a".to_owned()]));
+    assert_eq!(
+        (documents.config_maps.len(), names(&documents)),
+        (1, vec!["a".to_owned()])
+    );
 }
 
 #[test]
@@ -82,7 +111,10 @@ fn a_byte_order_mark_and_windows_line_ends_are_no_problem() {
 
 #[test]
 fn null_means_not_there() {
-    let documents = reading(module("a").replace("kernelMappings: []", "kernelMappings: null\n      sign: null"));
+    let documents = reading(module("a").replace(
+        "kernelMappings: []",
+        "kernelMappings: null\n      sign: null",
+    ));
     assert_eq!(problems(&documents), Vec::<String>::new());
 }
 
@@ -124,7 +156,11 @@ fn each_mistake_is_named_with_its_place_and_its_field() {
 
 #[test]
 fn a_syntax_error_has_line_and_column_and_hides_no_other_document() {
-    let documents = reading(format!("{}---\nkind: Module\n  metadata: [\n---\n{}", module("a"), module("b")));
+    let documents = reading(format!(
+        "{}---\nkind: Module\n  metadata: [\n---\n{}",
+        module("a"),
+        module("b")
+    ));
     assert_eq!(names(&documents), ["a", "b"]);
     let problems = problems(&documents);
     assert_eq!(problems.len(), 1, "{problems:?}");
@@ -133,16 +169,22 @@ fn a_syntax_error_has_line_and_column_and_hides_no_other_document() {
 
 #[test]
 fn a_duplicate_key_is_refused() {
-    let problems = problems(&reading(module("a").replace("kind: Module", "kind: Module\nkind: Secret")));
-    assert!(problems[0].contains("duplicate mapping key: kind"), "{problems:?}");
+    let problems = problems(&reading(
+        module("a").replace("kind: Module", "kind: Module\nkind: Secret"),
+    ));
+    assert!(
+        problems[0].contains("duplicate mapping key: kind"),
+        "{problems:?}"
+    );
 }
 
 #[test]
 fn an_alias_bomb_is_refused() {
-    let mut text = "apiVersion: v1\nkind: ConfigMap\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    let mut text =
+        "apiVersion: v1\nkind: ConfigMap\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {
         let below = vec![format!("*a{}", level - 1); 10].join(", ");
-        text.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        text.extend(["a", &level.to_string(), ": &a", &level.to_string(), " [", &below, "]\n"]);
     }
     let documents = reading(text);
     assert_eq!(documents.problems.len(), 1);
@@ -159,13 +201,21 @@ fn deep_nesting_is_refused() {
 fn bytes_that_are_no_text_are_named_by_line() {
     let mut bytes = module("a").into_bytes();
     bytes.extend(b"\xff");
-    assert_eq!(problems(&reading(bytes)), [": not UTF-8 text: line 9 has a byte that is none; save the file as UTF-8"]);
+    assert_eq!(
+        problems(&reading(bytes)),
+        [": not UTF-8 text: line 9 has a byte that is none; save the file as UTF-8"]
+    );
 }
 
 #[test]
 fn what_a_secret_holds_is_never_shown() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: pull, namespace: x}\n";
-    for data in ["data: {password: hunter2!}", "data: {password: [hunter2!]}", "data: hunter2!", "data: {a: hunter2!"] {
+    for data in [
+        "data: {password: hunter2!}",
+        "data: {password: [hunter2!]}",
+        "data: hunter2!",
+        "data: {a: hunter2!",
+    ] {
         let documents = reading(format!("{secret}{data}\n"));
         let shown = format!("{:?}", documents.problems);
         assert_eq!(documents.problems.len(), 1, "{data}");
@@ -175,7 +225,9 @@ fn what_a_secret_holds_is_never_shown() {
 
 #[test]
 fn an_unknown_field_is_noted_and_the_likely_one_offered() {
-    let documents = reading(preflight("{kernelVersion: 5.14.0, kernelVerison: x, dtkimage: y}"));
+    let documents = reading(preflight(
+        "{kernelVersion: 5.14.0, kernelVerison: x, dtkimage: y}",
+    ));
     assert_eq!(
         documents.notes,
         [
@@ -183,10 +235,16 @@ fn an_unknown_field_is_noted_and_the_likely_one_offered() {
             "given.yaml: PreflightValidationOCP upgrade: there is no field `spec.kernelVerison`, so it means nothing; did you mean `spec.kernelVersion`?",
         ]
     );
-    let documents = reading(module("a").replace("kernelMappings: []", "kernelMappings: [{regex: x}]").replace("spec:", "spec:\n  devicePlugin: {}"));
+    let documents = reading(
+        module("a")
+            .replace("kernelMappings: []", "kernelMappings: [{regex: x}]")
+            .replace("spec:", "spec:\n  devicePlugin: {}"),
+    );
     assert_eq!(
         documents.notes,
-        ["given.yaml: Module drivers/a: there is no field `spec.moduleLoader.container.kernelMappings[0].regex`, so it means nothing"]
+        [
+            "given.yaml: Module drivers/a: there is no field `spec.moduleLoader.container.kernelMappings[0].regex`, so it means nothing"
+        ]
     );
 }
 
@@ -194,7 +252,10 @@ fn an_unknown_field_is_noted_and_the_likely_one_offered() {
 fn other_kinds_are_counted_and_skipped() {
     let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n";
     let documents = reading(format!("{deployment}---\n{deployment}---\n{}", module("a")));
-    assert_eq!(documents.notes, ["skipped 2 objects of kind Deployment (apps/v1), which the check does not use"]);
+    assert_eq!(
+        documents.notes,
+        ["skipped 2 objects of kind Deployment (apps/v1), which the check does not use"]
+    );
 }
 
 #[test]
@@ -203,8 +264,15 @@ fn the_last_object_of_a_name_wins_and_a_namespace_is_assumed() {
     let second = first.replace("moduleName: a", "moduleName: second");
     let documents = reading(format!("{first}---\n{}---\n{second}", module("a")));
     assert_eq!(names(&documents), ["a", "a"]);
-    let loader = documents.modules[0].spec.module_loader.as_ref().expect("a loader");
-    assert_eq!(loader.container.modprobe.module_name.as_deref(), Some("second"));
+    let loader = documents.modules[0]
+        .spec
+        .module_loader
+        .as_ref()
+        .expect("a loader");
+    assert_eq!(
+        loader.container.modprobe.module_name.as_deref(),
+        Some("second")
+    );
     assert_eq!(
         documents.notes,
         [
@@ -217,14 +285,22 @@ fn the_last_object_of_a_name_wins_and_a_namespace_is_assumed() {
 #[test]
 fn an_older_preflight_with_a_status_is_read() {
     let text = preflight("{kernelVersion: 5.14.0}").replace("v1beta2", "v1beta1");
-    let documents = reading(format!("{text}status: {{crStatuses: {{a: {{verificationStage: Image}}}}, modules: wrong}}\n"));
+    let documents = reading(format!(
+        "{text}status: {{crStatuses: {{a: {{verificationStage: Image}}}}, modules: wrong}}\n"
+    ));
     assert_eq!(problems(&documents), Vec::<String>::new());
     assert_eq!(documents.preflights.len(), 1);
 }
 
 #[test]
 fn the_excerpt_of_an_endless_line_is_short() {
-    let text = module("a").replace("kernelMappings: []", &format!("kernelMappings: [{{literal: {}, regexp: 5}}]", "x".repeat(1 << 20)));
+    let text = module("a").replace(
+        "kernelMappings: []",
+        &format!(
+            "kernelMappings: [{{literal: {}, regexp: 5}}]",
+            "x".repeat(1 << 20)
+        ),
+    );
     let documents = reading(text);
     assert!(format!("{:?}", documents.problems).len() < 1_000);
 }
@@ -254,11 +330,17 @@ fn a_folder_is_read_in_order_without_hidden_files_and_layouts() {
             ("values.yaml", "replicas: 3\n"),
         ],
     );
-    let documents = read(&[Source::Path(folder.path().to_owned())], &mut std::io::empty());
+    let documents = read(
+        &[Source::Path(folder.path().to_owned())],
+        &mut std::io::empty(),
+    );
     assert_eq!(problems(&documents), Vec::<String>::new());
     assert_eq!(names(&documents), ["a", "b", "c"]);
     assert_eq!(documents.layouts, [folder.path().join("images")]);
-    assert!(documents.notes[0].ends_with("values.yaml: skipped a document that is no Kubernetes object"));
+    assert!(
+        documents.notes[0]
+            .ends_with("values.yaml: skipped a document that is no Kubernetes object")
+    );
 }
 
 #[test]
@@ -266,17 +348,51 @@ fn standard_input_is_read_once() {
     let text = module("a");
     let documents = read(&[Source::Stdin, Source::Stdin], &mut text.as_bytes());
     assert_eq!(names(&documents), ["a"]);
-    assert_eq!(problems(&documents), ["`-f -` was given twice: standard input can be read once"]);
+    assert_eq!(
+        problems(&documents),
+        ["`-f -` was given twice: standard input can be read once"]
+    );
 }
 
 #[test]
 fn a_file_that_is_not_there_is_a_problem() {
-    let documents = read(&[Source::Path("no/such/file.yaml".into())], &mut std::io::empty());
-    assert_eq!(problems(&documents), ["no/such/file.yaml: No such file or directory (os error 2)"]);
+    let documents = read(
+        &[Source::Path("no/such/file.yaml".into())],
+        &mut std::io::empty(),
+    );
+    assert_eq!(
+        problems(&documents),
+        ["no/such/file.yaml: No such file or directory (os error 2)"]
+    );
 }
 
 #[test]
 fn an_endless_standard_input_ends_at_the_cap() {
     let documents = read(&[Source::Stdin], &mut std::io::repeat(b'#'));
-    assert_eq!(problems(&documents), ["<stdin>: larger than the 64 MiB that are read"]);
+    assert_eq!(
+        problems(&documents),
+        ["<stdin>: larger than the 64 MiB that are read"]
+    );
+}
+
+#[test]
+fn the_problems_of_a_long_list_are_told_and_counted() {
+    let item = "- {apiVersion: kmm.sigs.x-k8s.io/v1beta1, kind: Module, metadata: {name: a, namespace: b}, spec: 7}\n";
+    let documents = reading(format!("apiVersion: v1\nkind: List\nitems:\n{}", item.repeat(250)));
+    let problems = problems(&documents);
+    assert_eq!(problems.len(), 101);
+    assert!(problems[99].starts_with(":103:"), "{}", problems[99]);
+    assert_eq!(problems[100], ": … and 150 more problems in this document");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_is_too_strange_to_read(text in "([a-z{}\\[\\]:,&*!|>'\"%@`#\\-.? \t\n\r\u{feff}é😀]{0,12}|---\n|kind: (List|Module|Secret)\n|apiVersion: v1\n|items:\n|metadata:\n|- ){0,16}") {
+        let documents = reading(text);
+        for problem in &documents.problems {
+            let mut shown = String::new();
+            let handler = miette::GraphicalReportHandler::new();
+            proptest::prop_assert!(handler.render_report(&mut shown, problem).is_ok());
+        }
+    }
 }

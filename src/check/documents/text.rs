@@ -34,7 +34,10 @@ impl Origin<'_> {
     /// A problem at a byte of the document. The lines around it are shown unless they may be secret.
     pub(super) fn problem(&self, at: Range<usize>, message: &str) -> DocumentProblem {
         let place = Place::at(self.text, self.document.start + at.start);
-        let problem = DocumentProblem::new(format!("{}:{}:{}: {message}", self.file, place.line, place.column));
+        let problem = DocumentProblem::new(format!(
+            "{}:{}:{}: {message}",
+            self.file, place.line, place.column
+        ));
         if self.may_be_secret() {
             return problem;
         }
@@ -57,14 +60,23 @@ pub(super) fn split(text: &str) -> Vec<Range<usize>> {
     let mut starts = vec![0];
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
-        if offset > 0 && line.strip_prefix("---").is_some_and(|rest| rest.trim_start().len() < rest.len()) {
+        if offset > 0
+            && line
+                .strip_prefix("---")
+                .is_some_and(|rest| rest.trim_start().len() < rest.len())
+        {
             starts.push(offset);
         }
         offset += line.len();
     }
     starts.push(text.len());
-    let documents = starts.iter().zip(starts.iter().skip(1)).map(|(start, end)| *start..*end);
-    documents.filter(|document| text.get(document.clone()).is_some_and(holds_something)).collect()
+    let documents = starts
+        .iter()
+        .zip(starts.iter().skip(1))
+        .map(|(start, end)| *start..*end);
+    documents
+        .filter(|document| text.get(document.clone()).is_some_and(holds_something))
+        .collect()
 }
 
 /// The documents of a text that is one JSON value after another, as `jq` prints them.
@@ -95,10 +107,14 @@ fn holds_something(document: &str) -> bool {
 /// The value of a document. Duplicate keys are refused, for the cluster would keep only one of them.
 pub(super) fn parse(origin: &Origin<'_>) -> Result<Value, DocumentProblem> {
     serde_saphyr::from_str_with_options(origin.document_text(), options()).map_err(|error| {
-        let message = error.without_snippet().render_with_options(serde_saphyr::render_options! {
-            snippets: serde_saphyr::SnippetMode::Off,
-        });
-        let at = error.location().map_or(0..1, |location| bytes_of(origin.document_text(), &location));
+        let message = error
+            .without_snippet()
+            .render_with_options(serde_saphyr::render_options! {
+                snippets: serde_saphyr::SnippetMode::Off,
+            });
+        let at = error
+            .location()
+            .map_or(0..1, |location| bytes_of(origin.document_text(), &location));
         origin.problem(at, &plain(&message))
     })
 }
@@ -106,11 +122,19 @@ pub(super) fn parse(origin: &Origin<'_>) -> Result<Value, DocumentProblem> {
 /// The bytes of a document that a location covers. Syntax errors have a line and a column only.
 pub(super) fn bytes_of(document: &str, location: &serde_saphyr::Location) -> Range<usize> {
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    if let (Some(start), Some(length)) = (location.span().byte_offset(), location.span().byte_len()) {
+    if let (Some(start), Some(length)) = (location.span().byte_offset(), location.span().byte_len())
+    {
         return number(start)..number(start.saturating_add(length));
     }
-    let (line, column) = (number(location.line()).saturating_sub(1), number(location.column()).saturating_sub(1));
-    let lines_before: usize = document.split_inclusive('\n').take(line).map(str::len).sum();
+    let (line, column) = (
+        number(location.line()).saturating_sub(1),
+        number(location.column()).saturating_sub(1),
+    );
+    let lines_before: usize = document
+        .split_inclusive('\n')
+        .take(line)
+        .map(str::len)
+        .sum();
     let rest = document.get(lines_before..).unwrap_or_default();
     let in_line: usize = rest.chars().take(column).map(char::len_utf8).sum();
     lines_before + in_line..lines_before + in_line + 1
@@ -119,7 +143,10 @@ pub(super) fn bytes_of(document: &str, location: &serde_saphyr::Location) -> Ran
 /// The parser's message, without the place within the document that it ends with.
 fn plain(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
-    first.rsplit_once(" at line ").map_or(first, |(sentence, _)| sentence).to_owned()
+    first
+        .rsplit_once(" at line ")
+        .map_or(first, |(sentence, _)| sentence)
+        .to_owned()
 }
 
 /// How documents are read: strictly, and within limits.

@@ -9,7 +9,9 @@ use crate::api::{ModuleStatus, PreflightValidationOCP, Severity, VerificationSta
 pub fn junit(preflights: &[PreflightValidationOCP]) -> String {
     let mut report = Report::new("kmm-preflight");
     report.add_test_suites(preflights.iter().map(suite));
-    report.to_string().expect("invariant: XML is written to memory")
+    report
+        .to_string()
+        .expect("invariant: XML is written to memory")
 }
 
 fn suite(preflight: &PreflightValidationOCP) -> TestSuite {
@@ -25,7 +27,9 @@ fn suite(preflight: &PreflightValidationOCP) -> TestSuite {
 fn case(row: &ModuleStatus) -> TestCase {
     let status = match row.verification_status {
         VerificationStatus::Success => TestCaseStatus::success(),
-        VerificationStatus::Failure => unsuccessful(NonSuccessKind::Failure, decisive_rule(row), row),
+        VerificationStatus::Failure => {
+            unsuccessful(NonSuccessKind::Failure, decisive_rule(row), row)
+        }
         VerificationStatus::InProgress => unsuccessful(NonSuccessKind::Error, "no-answer", row),
     };
     let mut case = TestCase::new(row.name.as_str(), status);
@@ -38,13 +42,19 @@ fn case(row: &ModuleStatus) -> TestCase {
 
 fn unsuccessful(kind: NonSuccessKind, rule: &str, row: &ModuleStatus) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
-    status.set_type(rule).set_message(one_line(reason(row))).set_description(description(row));
+    status
+        .set_type(rule)
+        .set_message(one_line(reason(row)))
+        .set_description(description(row));
     status
 }
 
 /// The rule that decided, or a word where no inspection was made.
 fn decisive_rule(row: &ModuleStatus) -> &'static str {
-    let decisive = row.findings.iter().find(|finding| finding.severity == Severity::Decides);
+    let decisive = row
+        .findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Decides);
     decisive.map_or("not-verified", |finding| finding.rule.name())
 }
 

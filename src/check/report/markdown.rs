@@ -14,17 +14,31 @@ pub fn markdown(preflights: &[PreflightValidationOCP]) -> String {
 fn section(preflight: &PreflightValidationOCP) -> String {
     let tally = Tally::of(preflight);
     let kernel = code(&preflight.spec.kernel_version);
-    let mut text = format!("### {} Preflight {}: {}\n\n", tally_sign(tally), text_of(name(preflight)), tally.sentence(&kernel));
+    let mut text = format!(
+        "### {} Preflight {}: {}\n\n",
+        tally_sign(tally),
+        text_of(name(preflight)),
+        tally.sentence(&kernel)
+    );
     if let Some(image) = &preflight.spec.dtk_image {
         let _ = write!(text, "Driver toolkit: {}\n\n", code(image));
     }
     text.push_str("| | Module | Status | Reason |\n|---|---|---|---|\n");
     for row in rows(preflight) {
         let module = code(&format!("{}/{}", row.namespace, row.name));
-        let (sign, status) = (sign(row.verification_status), status_word(row.verification_status));
-        let _ = writeln!(text, "| {sign} | {module} | {status} | {} |", text_of(reason(row)));
+        let (sign, status) = (
+            sign(row.verification_status),
+            status_word(row.verification_status),
+        );
+        let _ = writeln!(
+            text,
+            "| {sign} | {module} | {status} | {} |",
+            text_of(reason(row))
+        );
     }
-    rows(preflight).iter().for_each(|row| details(&mut text, row));
+    for row in rows(preflight) {
+        details(&mut text, row);
+    }
     text
 }
 
@@ -33,7 +47,12 @@ fn details(text: &mut String, row: &ModuleStatus) {
     if row.findings.is_empty() {
         return;
     }
-    let _ = write!(text, "\n<details><summary>{}/{}</summary>\n\n", text_of(&row.namespace), text_of(&row.name));
+    let _ = write!(
+        text,
+        "\n<details><summary>{}/{}</summary>\n\n",
+        text_of(&row.namespace),
+        text_of(&row.name)
+    );
     if let Some(image) = &row.image {
         let _ = write!(text, "Image: {}\n\n", code(image));
     }
@@ -68,7 +87,10 @@ fn code(text: &str) -> String {
 fn text_of(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in one_line(text).chars() {
-        if matches!(character, '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '~' | '#' | '@') {
+        if matches!(
+            character,
+            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '~' | '#' | '@'
+        ) {
             escaped.push('\\');
         }
         escaped.push(character);

@@ -5,7 +5,9 @@ mod markdown;
 mod object;
 mod table;
 
-use crate::api::{Finding, ModuleStatus, PreflightValidationOCP, Severity, VerificationStage, VerificationStatus};
+use crate::api::{
+    Finding, ModuleStatus, PreflightValidationOCP, Severity, VerificationStage, VerificationStatus,
+};
 
 pub use junit::junit;
 pub use markdown::markdown;
@@ -14,7 +16,10 @@ pub use table::{Layout, table};
 
 /// The rows of a preflight; none where it has no status yet.
 fn rows(preflight: &PreflightValidationOCP) -> &[ModuleStatus] {
-    preflight.status.as_ref().map_or(&[], |status| &status.modules)
+    preflight
+        .status
+        .as_ref()
+        .map_or(&[], |status| &status.modules)
 }
 
 /// The preflight's name.
@@ -25,7 +30,9 @@ fn name(preflight: &PreflightValidationOCP) -> &str {
 /// Which kernel with which driver toolkit, in words.
 fn subject(preflight: &PreflightValidationOCP) -> String {
     let toolkit = preflight.spec.dtk_image.as_ref();
-    let toolkit = toolkit.map_or("no driver toolkit".to_owned(), |image| format!("driver toolkit {image}"));
+    let toolkit = toolkit.map_or("no driver toolkit".to_owned(), |image| {
+        format!("driver toolkit {image}")
+    });
     format!("kernel {}, {toolkit}", preflight.spec.kernel_version)
 }
 
@@ -43,14 +50,16 @@ pub struct Tally {
 impl Tally {
     /// Counts the rows of a preflight.
     pub fn of(preflight: &PreflightValidationOCP) -> Self {
-        rows(preflight).iter().fold(Self::default(), |mut tally, row| {
-            match row.verification_status {
-                VerificationStatus::Success => tally.verified += 1,
-                VerificationStatus::Failure => tally.failed += 1,
-                VerificationStatus::InProgress => tally.unknown += 1,
-            }
-            tally
-        })
+        rows(preflight)
+            .iter()
+            .fold(Self::default(), |mut tally, row| {
+                match row.verification_status {
+                    VerificationStatus::Success => tally.verified += 1,
+                    VerificationStatus::Failure => tally.failed += 1,
+                    VerificationStatus::InProgress => tally.unknown += 1,
+                }
+                tally
+            })
     }
 
     /// All of them.
@@ -60,11 +69,27 @@ impl Tally {
 
     /// `7 of 10 Modules verified for 5.14…; 2 failed, 1 without an answer`.
     fn sentence(self, kernel: &str) -> String {
-        let modules = if self.total() == 1 { "Module" } else { "Modules" };
-        let counted = format!("{} of {} {modules} verified for {kernel}", self.verified, self.total());
+        let modules = if self.total() == 1 {
+            "Module"
+        } else {
+            "Modules"
+        };
+        let counted = format!(
+            "{} of {} {modules} verified for {kernel}",
+            self.verified,
+            self.total()
+        );
         let rest = [(self.failed, "failed"), (self.unknown, "without an answer")];
-        let rest: Vec<_> = rest.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        if rest.is_empty() { counted } else { format!("{counted}; {}", rest.join(", ")) }
+        let rest: Vec<_> = rest
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{n} {what}"))
+            .collect();
+        if rest.is_empty() {
+            counted
+        } else {
+            format!("{counted}; {}", rest.join(", "))
+        }
     }
 }
 
@@ -101,15 +126,31 @@ fn reason(row: &ModuleStatus) -> &str {
 
 /// A finding with its file and symbol, in one line.
 fn finding_line(finding: &Finding) -> String {
-    let about: Vec<_> = [&finding.file, &finding.symbol].into_iter().flatten().map(String::as_str).collect();
-    let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
-    format!("{} [{}] {}{about}", severity_word(finding.severity), finding.rule, one_line(&finding.message))
+    let about: Vec<_> = [&finding.file, &finding.symbol]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let about = if about.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", about.join(", "))
+    };
+    format!(
+        "{} [{}] {}{about}",
+        severity_word(finding.severity),
+        finding.rule,
+        one_line(&finding.message)
+    )
 }
 
 /// A text on one line. What comes from images and registries must not reach a terminal as escape sequences.
 fn one_line(text: &str) -> String {
     let words = text.split(|character: char| character.is_whitespace() || character.is_control());
-    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]

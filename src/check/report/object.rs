@@ -35,5 +35,9 @@ pub fn yaml(preflights: &[PreflightValidationOCP]) -> String {
 }
 
 fn list(items: &[PreflightValidationOCP]) -> List<'_> {
-    List { api_version: "v1", kind: "List", items }
+    List {
+        api_version: "v1",
+        kind: "List",
+        items,
+    }
 }

@@ -24,16 +24,25 @@ pub struct Layout {
 
 /// One table for each preflight.
 pub fn table(preflights: &[PreflightValidationOCP], layout: Layout) -> String {
-    let tables: Vec<_> = preflights.iter().map(|preflight| one(preflight, layout)).collect();
+    let tables: Vec<_> = preflights
+        .iter()
+        .map(|preflight| one(preflight, layout))
+        .collect();
     tables.join("\n")
 }
 
 fn one(preflight: &PreflightValidationOCP, layout: Layout) -> String {
     let mut text = format!("Preflight {}: {}\n\n", name(preflight), subject(preflight));
     let grid = grid(rows(preflight), layout).to_string();
-    text.push_str(&if layout.colours { coloured(&grid) } else { trimmed(&grid) });
+    text.push_str(&if layout.colours {
+        coloured(&grid)
+    } else {
+        trimmed(&grid)
+    });
     if layout.wide {
-        rows(preflight).iter().for_each(|row| findings(&mut text, row));
+        for row in rows(preflight) {
+            findings(&mut text, row);
+        }
     }
     text.push('\n');
     text.push_str(&Tally::of(preflight).sentence(&preflight.spec.kernel_version));
@@ -52,8 +61,17 @@ fn grid(rows: &[ModuleStatus], layout: Layout) -> Table {
     if let Some(width) = layout.width {
         grid.set_width(width);
     }
-    let wide = if layout.wide { &["IMAGE", "DIGEST"][..] } else { &[] };
-    grid.set_header(["NAMESPACE/NAME", "STAGE", STATUS].iter().chain(wide).chain(&["REASON"]));
+    let wide = if layout.wide {
+        &["IMAGE", "DIGEST"][..]
+    } else {
+        &[]
+    };
+    grid.set_header(
+        ["NAMESPACE/NAME", "STAGE", STATUS]
+            .iter()
+            .chain(wide)
+            .chain(&["REASON"]),
+    );
     for row in rows {
         let mut cells = vec![
             one_line(&format!("{}/{}", row.namespace, row.name)),
@@ -61,7 +79,10 @@ fn grid(rows: &[ModuleStatus], layout: Layout) -> Table {
             status_word(row.verification_status).to_owned(),
         ];
         if layout.wide {
-            cells.extend([&row.image, &row.digest].map(|cell| cell.clone().unwrap_or_else(|| "-".to_owned())));
+            cells.extend(
+                [&row.image, &row.digest]
+                    .map(|cell| cell.clone().unwrap_or_else(|| "-".to_owned())),
+            );
         }
         cells.push(one_line(reason(row)));
         grid.add_row(cells);
@@ -83,7 +104,10 @@ fn findings(text: &mut String, row: &ModuleStatus) {
 /// How many warnings the table does not show.
 fn warnings(preflight: &PreflightValidationOCP, layout: Layout) -> String {
     let findings = rows(preflight).iter().flat_map(|row| &row.findings);
-    match findings.filter(|finding| finding.severity == Severity::Warns).count() {
+    match findings
+        .filter(|finding| finding.severity == Severity::Warns)
+        .count()
+    {
         0 => String::new(),
         _ if layout.wide => String::new(),
         1 => " (1 warning: see it with -o wide)".to_owned(),
@@ -104,18 +128,29 @@ fn trimmed(grid: &str) -> String {
 fn coloured(grid: &str) -> String {
     let grid = trimmed(grid);
     let heading = grid.find(STATUS);
-    let lines = grid.lines().map(|line| heading.and_then(|at| painted(line, at)).unwrap_or_else(|| line.to_owned()));
+    let lines = grid.lines().map(|line| {
+        heading
+            .and_then(|at| painted(line, at))
+            .unwrap_or_else(|| line.to_owned())
+    });
     lines.fold(String::new(), |text, line| text + &line + "\n")
 }
 
 /// A line with the verdict that begins at a column in its colour.
 fn painted(line: &str, at: usize) -> Option<String> {
     let (before, rest) = line.split_at_checked(at)?;
-    let statuses = [VerificationStatus::Success, VerificationStatus::Failure, VerificationStatus::InProgress];
+    let statuses = [
+        VerificationStatus::Success,
+        VerificationStatus::Failure,
+        VerificationStatus::InProgress,
+    ];
     statuses.into_iter().find_map(|status| {
         let style = style(status);
         let after = rest.strip_prefix(status_word(status))?;
-        Some(format!("{before}{style}{}{style:#}{after}", status_word(status)))
+        Some(format!(
+            "{before}{style}{}{style:#}{after}",
+            status_word(status)
+        ))
     })
 }
 

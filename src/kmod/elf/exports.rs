@@ -5,7 +5,7 @@
 //! does not need the symbols `__ksymtab_*`, which `strip --strip-unneeded` takes away.
 
 use super::image::Image;
-use super::symbols::{MAX_NAME, SHN_ABS, SHN_UNDEF, Symbol, Symbols, text_at};
+use super::symbols::{SHN_ABS, SHN_UNDEF, Symbol, Symbols, text_at};
 use super::{Budget, malformed};
 use crate::kmod::facts::{ElfDefect, Export};
 
@@ -57,26 +57,27 @@ fn table(
     Ok(exports)
 }
 
+/// The name of an export, and its namespace if its entry has one.
+type Names<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// The names and namespaces of a table. An entry is the relocation of the symbol's value, then that of its name in
-/// `__ksymtab_strings`, then (since 5.4, where there is one) that of its namespace, also there.
+/// `__ksymtab_strings`, then (since 5.4, where there is one) that of its namespace, also there. The kernel does not
+/// check them: a name that cannot be read exports nothing that anybody could ask for.
 fn names<'a>(
     image: &Image<'a>,
     symbols: &Symbols<'a>,
     section: usize,
-) -> Result<Vec<(&'a [u8], Option<&'a [u8]>)>, ElfDefect> {
+) -> Result<Vec<Names<'a>>, ElfDefect> {
     let strings = image.allocated("__ksymtab_strings");
     let content = image
         .allocated_content("__ksymtab_strings")
         .unwrap_or_default();
-    let mut entries = Vec::new();
+    let mut entries: Vec<Names<'a>> = Vec::new();
     let mut is_open = false;
     for relocation in relocations(image, section)? {
-        let target = relocation
-            .target(symbols)
-            .filter(|(symbol, _)| strings == Some(usize::from(symbol.section)));
-        let text = target
-            .map(|(_, place)| text_at(content, place).ok_or_else(unreadable))
-            .transpose()?;
+        let target = relocation.target(symbols);
+        let in_strings = target.filter(|(symbol, _)| strings == Some(usize::from(symbol.section)));
+        let text = in_strings.map(|(_, place)| text_at(content, place).unwrap_or_default());
         match (text, entries.last_mut()) {
             (None, _) => is_open = true,
             (Some(name), _) if is_open => {
@@ -84,16 +85,10 @@ fn names<'a>(
                 is_open = false;
             }
             (Some(namespace), Some((_, slot))) => *slot = Some(namespace),
-            (Some(_), None) => return Err(malformed("its table of exports begins with a name")),
+            (Some(_), None) => {}
         }
     }
     Ok(entries)
-}
-
-fn unreadable() -> ElfDefect {
-    malformed(format!(
-        "it exports a symbol whose name lies outside the file or is longer than {MAX_NAME} bytes"
-    ))
 }
 
 /// A relocation with an addend.

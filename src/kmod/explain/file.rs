@@ -4,7 +4,8 @@ use super::Explanation;
 use crate::api::Rule;
 
 const SIGNING: &str = "`kernel/module/signing.c: module_sig_check`";
-const VALIDITY: &str = "`kernel/module/main.c: elf_validity_cache_copy` (before 6.4 `elf_validity_check`)";
+const VALIDITY: &str =
+    "`kernel/module/main.c: elf_validity_cache_copy` (before 6.4 `elf_validity_check`)";
 
 pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
@@ -35,7 +36,7 @@ pub(super) const TEXTS: &[Explanation] = &[
         see: "tail -c 28 FILE.ko   # ~Module signature appended~\nmodinfo -F signer FILE.ko",
         mend: "Name the file in `filesToSign`, or sign it with `sign-file` of the kernel's headers.",
         source: SIGNING,
-        depends_on: "`CONFIG_MODULE_SIG`, `CONFIG_MODULE_SIG_FORCE`, `module.sig_enforce`, lockdown, Secure Boot",
+        depends_on: "`CONFIG_MODULE_SIG`, `CONFIG_MODULE_SIG_FORCE`, `CONFIG_LOCK_DOWN_KERNEL_FORCE_*`, `module.sig_enforce`, lockdown, Secure Boot",
         certainty: "Sure where signatures are enforced; that is assumed of Modules with a `sign` section.",
     },
     Explanation {

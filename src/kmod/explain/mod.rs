@@ -8,8 +8,6 @@ mod symbols;
 mod unchecked;
 mod version;
 
-use std::fmt::Write as _;
-
 use crate::api::Rule;
 
 /// All there is to say about one rule.
@@ -39,14 +37,18 @@ const CHAPTERS: &[(&str, &[Explanation])] = &[
     ("modprobe looks for them", modprobe::TEXTS),
     ("The kernel reads the file", file::TEXTS),
     ("The kernel compares versions", version::TEXTS),
-    ("The kernel resolves symbols and parses parameters", symbols::TEXTS),
+    (
+        "The kernel resolves symbols and parses parameters",
+        symbols::TEXTS,
+    ),
     ("What could not be checked", unchecked::TEXTS),
 ];
 
 /// What there is to say about a rule.
 pub fn explanation(rule: Rule) -> &'static Explanation {
     let mut all = CHAPTERS.iter().flat_map(|(_, texts)| texts.iter());
-    all.find(|text| text.rule == rule).expect("invariant: every rule is explained, which a test checks")
+    all.find(|text| text.rule == rule)
+        .expect("invariant: every rule is explained, which a test checks")
 }
 
 /// `docs/findings.md`.
@@ -73,17 +75,17 @@ A finding *decides* (the module does not load), *warns* (it loads, but not as it
 
 impl Explanation {
     fn markdown(&self) -> String {
-        let mut out = String::new();
-        let commands: String = self.see.lines().map(|line| format!("    {line}\n")).collect();
-        let depends = if self.depends_on.is_empty() { "nothing" } else { self.depends_on };
-        let written = write!(
-            out,
-            "\n### `{}`: {}\n\n{}\n\nSee it by hand:\n\n{commands}\n- Mend it: {}\n- Source: {}\n- Depends on: {depends}\n\
-             - How sure: {}\n",
+        let commands = self.see.replace('\n', "\n    ");
+        let depends = if self.depends_on.is_empty() {
+            "nothing"
+        } else {
+            self.depends_on
+        };
+        format!(
+            "\n### `{}`: {}\n\n{}\n\nSee it by hand:\n\n    {commands}\n\n- Mend it: {}\n- Source: {}\n\
+             - Depends on: {depends}\n- How sure: {}\n",
             self.rule, self.title, self.meaning, self.mend, self.source, self.certainty
-        );
-        debug_assert!(written.is_ok(), "writing to a String does not fail");
-        out
+        )
     }
 }
 
@@ -93,12 +95,26 @@ mod tests {
 
     #[test]
     fn every_rule_is_explained_once_and_in_full() {
-        let explained: Vec<Rule> =
-            CHAPTERS.iter().flat_map(|(_, texts)| texts.iter()).map(|text| text.rule).collect();
-        assert_eq!(explained, Rule::ALL, "the chapters keep the order of the rules");
+        let explained: Vec<Rule> = CHAPTERS
+            .iter()
+            .flat_map(|(_, texts)| texts.iter())
+            .map(|text| text.rule)
+            .collect();
+        assert_eq!(
+            explained,
+            Rule::ALL,
+            "the chapters keep the order of the rules"
+        );
         for rule in Rule::ALL {
             let text = explanation(*rule);
-            for part in [text.title, text.meaning, text.see, text.mend, text.source, text.certainty] {
+            for part in [
+                text.title,
+                text.meaning,
+                text.see,
+                text.mend,
+                text.source,
+                text.certainty,
+            ] {
                 assert!(!part.trim().is_empty(), "{rule}");
             }
         }
@@ -109,7 +125,10 @@ mod tests {
     #[test]
     fn the_page_in_docs_is_up_to_date() {
         let page = std::fs::read_to_string(PAGE).unwrap_or_default();
-        assert!(page == markdown(), "write it anew: cargo test --lib write_the_page_in_docs -- --ignored");
+        assert!(
+            page == markdown(),
+            "write it anew: cargo test --lib write_the_page_in_docs -- --ignored"
+        );
     }
 
     #[test]

@@ -1,0 +1,8 @@
+//! The program as people and scripts run it.
+
+mod cli {
+    mod check;
+    mod definition;
+    mod program;
+    mod support;
+}
