@@ -23,7 +23,9 @@ impl Question {
     /// What is wrong with the certificates of sign sections, a sentence each.
     pub fn certificate_problems(&self) -> Vec<String> {
         let subjects = self.modules.iter().map(|module| Subject::resolve(module, &self.kernel));
-        subjects.filter_map(|subject| self.certificate_of(subject.target()?)?.err()).collect()
+        subjects
+            .filter_map(|subject| self.certificate_of(subject.target()?)?.err())
+            .collect()
     }
 
     fn certificate_of(&self, target: &Target) -> Option<Result<Certificate, String>> {

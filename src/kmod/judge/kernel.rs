@@ -137,10 +137,9 @@ pub(super) fn unchecked(kernel: &Kernel<'_>, load: &Load, evidence: &ToolkitEvid
             format!("no driver toolkit of {target} was named; {WITHOUT}"),
         )],
         ToolkitEvidence::Unreadable(why) => {
-            vec![Finding::informs(
-                Rule::ToolkitMissing,
-                format!("the driver toolkit could not be read: {why}; {WITHOUT}"),
-            )]
+            let message =
+                format!("the driver toolkit could not be read: {why}; name the right one in spec.dtkImage; {WITHOUT}");
+            vec![Finding::decides(Rule::ToolkitMissing, message)]
         }
         ToolkitEvidence::OtherKernel { image, kernels } => {
             let of = if kernels.is_empty() {
@@ -148,8 +147,10 @@ pub(super) fn unchecked(kernel: &Kernel<'_>, load: &Load, evidence: &ToolkitEvid
             } else {
                 kernels.join(", ")
             };
-            let message = format!("{image} is the driver toolkit of {of}, not of {target}; {WITHOUT}");
-            vec![Finding::warns(Rule::ToolkitOtherKernel, message)]
+            let message = format!(
+                "{image} is the driver toolkit of {of}, not of {target}; name the right one in spec.dtkImage; {WITHOUT}"
+            );
+            vec![Finding::decides(Rule::ToolkitOtherKernel, message)]
         }
         ToolkitEvidence::Found(toolkit) => lacking(kernel, toolkit),
     }

@@ -124,7 +124,10 @@ impl<'a> Resolution<'a, '_> {
             let message = format!("{what}, and Debian's kernels refuse that; build it against this kernel's headers");
             Finding::decides(Rule::SymbolVersionMissing, message)
         } else {
-            Finding::warns(Rule::SymbolVersionMissing, format!("{what}; the kernel takes it as it is"))
+            Finding::warns(
+                Rule::SymbolVersionMissing,
+                format!("{what}; the kernel takes it as it is"),
+            )
         }
     }
 
