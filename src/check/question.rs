@@ -6,9 +6,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 
 use super::Documents;
-use crate::api::{Module, PreflightValidationOCP, PreflightValidationOCPSpec};
-use crate::kernel::Architecture;
+use crate::api::{FieldError, Module, PreflightValidationOCP, PreflightValidationOCPSpec};
+use crate::kernel::{Architecture, KernelVersion};
 use crate::kmod::signature::Certificate;
+use crate::validate::preflight::{apply_defaults, validate};
 
 /// The name of the preflight of somebody who gives a kernel and no object.
 const UNNAMED: &str = "preflight";
@@ -18,6 +19,8 @@ const UNNAMED: &str = "preflight";
 pub struct Question {
     /// The preflight, defaulted and valid.
     pub preflight: PreflightValidationOCP,
+    /// Its target kernel.
+    pub kernel: KernelVersion,
     /// The Modules to judge.
     pub modules: Arc<Vec<Module>>,
     /// Every Secret of the documents.
@@ -83,26 +86,45 @@ pub fn questions(
         config_maps,
         ..
     } = documents;
-    let preflights = overridden(preflights, overrides)?;
-    modules.retain(|module| {
-        namespaces.is_empty()
-            || module
-                .namespace()
-                .is_some_and(|own| namespaces.contains(&own))
-    });
+    let preflights = admitted(overridden(preflights, overrides)?)?;
+    modules.retain(|module| namespaces.is_empty() || module.namespace().is_some_and(|own| namespaces.contains(&own)));
     if modules.is_empty() {
         return Err(WrongQuestion::NoModule(in_namespaces(namespaces)));
     }
-    let (modules, secrets, config_maps) =
-        (Arc::new(modules), Arc::new(secrets), Arc::new(config_maps));
-    let question = |preflight| Question {
+    let (modules, secrets, config_maps) = (Arc::new(modules), Arc::new(secrets), Arc::new(config_maps));
+    let question = |(preflight, kernel)| Question {
         preflight,
+        kernel,
         modules: Arc::clone(&modules),
         secrets: Arc::clone(&secrets),
         config_maps: Arc::clone(&config_maps),
         options: options.clone(),
     };
     Ok(preflights.into_iter().map(question).collect())
+}
+
+/// What admission would make of the preflights: each with its defaults and its kernel, or all that is wrong.
+fn admitted(
+    preflights: Vec<PreflightValidationOCP>,
+) -> Result<Vec<(PreflightValidationOCP, KernelVersion)>, WrongQuestion> {
+    let (mut good, mut refusals) = (Vec::new(), Vec::new());
+    for mut preflight in preflights {
+        apply_defaults(&mut preflight);
+        match validate(&preflight) {
+            Ok(kernel) => good.push((preflight, kernel)),
+            Err(errors) => refusals.push(refusal(&preflight, &errors)),
+        }
+    }
+    if refusals.is_empty() { Ok(good) } else { Err(WrongQuestion::Invalid(refusals)) }
+}
+
+/// A refusal in the words in which kubectl passes on what admission says.
+fn refusal(preflight: &PreflightValidationOCP, errors: &[FieldError]) -> String {
+    let head = format!("The PreflightValidationOCP \"{}\" is invalid:", preflight.name_any());
+    match errors {
+        [error] => format!("{head} {error}"),
+        errors => errors.iter().fold(head, |text, error| format!("{text}\n* {error}")),
+    }
 }
 
 fn in_namespaces(namespaces: &[String]) -> String {
@@ -144,4 +166,55 @@ fn overridden(
         };
     }
     Ok(preflights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn documents(preflights: &[(&str, &str)]) -> Documents {
+        let preflight = |(name, kernel): &(&str, &str)| {
+            let spec = PreflightValidationOCPSpec { kernel_version: (*kernel).to_owned(), ..Default::default() };
+            PreflightValidationOCP::new(name, spec)
+        };
+        let mut module = Module::new("nic", crate::api::ModuleSpec::default());
+        module.metadata.namespace = Some("drivers".to_owned());
+        Documents { preflights: preflights.iter().map(preflight).collect(), modules: vec![module], ..Documents::default() }
+    }
+
+    fn asked(documents: Documents, overrides: &Overrides) -> Result<Vec<Question>, WrongQuestion> {
+        questions(documents, overrides, &[], &Options::default())
+    }
+
+    #[test]
+    fn a_kernel_alone_makes_a_preflight_with_defaults() {
+        let overrides = Overrides { kernel_version: Some("6.1.0-18-amd64".to_owned()), ..Overrides::default() };
+        let questions = asked(documents(&[]), &overrides).expect("a question");
+        let [question] = questions.as_slice() else { panic!("{questions:?}") };
+        assert_eq!(question.preflight.name_any(), "preflight");
+        assert_eq!(question.preflight.spec.push_built_image, Some(false));
+        assert_eq!(question.kernel.raw(), "6.1.0-18-amd64");
+    }
+
+    #[test]
+    fn an_option_replaces_a_kernel_that_would_be_refused() {
+        let overrides = Overrides { kernel_version: Some("6.1.0-18-amd64".to_owned()), ..Overrides::default() };
+        assert!(asked(documents(&[("a", "")]), &overrides).is_ok());
+    }
+
+    #[test]
+    fn every_refusal_is_told_in_the_words_of_admission() {
+        let refused = asked(documents(&[("good", "6.1.0-18-amd64"), ("bad", "6 1"), ("worse", "")]), &Overrides::default());
+        let Err(WrongQuestion::Invalid(refusals)) = refused else { panic!("{refused:?}") };
+        assert_eq!(refusals.len(), 2);
+        assert!(refusals[0].starts_with("The PreflightValidationOCP \"bad\" is invalid: spec.kernelVersion: "), "{refusals:?}");
+        assert!(refusals[1].starts_with("The PreflightValidationOCP \"worse\" is invalid: spec.kernelVersion: "), "{refusals:?}");
+    }
+
+    #[test]
+    fn several_errors_of_one_preflight_are_listed() {
+        let overrides = Overrides { dtk_image: Some("Not A Reference".to_owned()), ..Overrides::default() };
+        let refused = asked(documents(&[("bad", "6 1")]), &overrides).expect_err("a refusal").to_string();
+        assert!(refused.contains("\n* spec.kernelVersion: ") && refused.contains("\n* spec.dtkImage: "), "{refused}");
+    }
 }
