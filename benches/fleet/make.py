@@ -2,9 +2,9 @@
 """Makes a fleet for the benchmark: COUNT images of three layers each (two shared, one of its own with a .ko) in the
 storage folder of a docker-registry, and the Modules that use them.
 
-usage: make.py LAYOUT REFERENCE COUNT STORAGE HOST > modules.yaml
+usage: make.py LAYOUT REFERENCE MODULE COUNT STORAGE HOST > modules.yaml
 
-The image REFERENCE of the OCI layout LAYOUT supplies the content; every image of the fleet gets the last layer of it
+The image REFERENCE of the OCI layout LAYOUT, which loads MODULE, supplies the content; every image of the fleet gets the last layer of it
 with one more file, so that no two are the same. HOST is what the Modules call the registry, for instance
 127.0.0.1:5000. The files are written where the registry keeps them, which takes a second instead of a minute."""
 
@@ -20,7 +20,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
-def main(layout, reference, count, storage, host):
+def main(layout, reference, module_name, count, storage, host):
     layout = pathlib.Path(layout)
     registry = pathlib.Path(storage) / "docker/registry/v2"
     manifest = image_manifest(layout, reference)
@@ -32,7 +32,7 @@ def main(layout, reference, count, storage, host):
         name = f"fleet/module-{number:05}"
         last = gzip.compress(with_file(own, f"opt/fleet/{number}", str(number).encode()), mtime=0)
         put_image(registry, name, config, [*shared, last])
-        print(module(f"module-{number:05}", f"{host}/{name}:1"))
+        print(module(f"module-{number:05}", module_name, f"{host}/{name}:1"))
 
 
 def image_manifest(layout, reference):
@@ -101,7 +101,7 @@ def link(place, digest):
     (place / "link").write_text(f"sha256:{digest}")
 
 
-def module(name, image):
+def module(name, module_name, image):
     return f"""---
 apiVersion: kmm.sigs.x-k8s.io/v1beta1
 kind: Module
@@ -109,13 +109,13 @@ metadata: {{name: {name}, namespace: fleet}}
 spec:
   moduleLoader:
     container:
-      modprobe: {{moduleName: MODULE}}
+      modprobe: {{moduleName: {module_name}}}
       registryTLS: {{insecure: true}}
       kernelMappings: [{{regexp: '.', containerImage: '{image}'}}]
   selector: {{}}"""
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 6:
+    if len(sys.argv) != 7:
         sys.exit(__doc__)
     main(*sys.argv[1:])

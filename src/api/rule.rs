@@ -81,6 +81,8 @@ rules! {
     SignatureUntrusted = "signature-untrusted",
     /// A signature that does not fit the file: it was altered after signing.
     SignatureMismatch = "signature-mismatch",
+    /// A signature that was not verified: no trusted certificate is known.
+    SignaturePresent = "signature-present",
     /// A good signature.
     SignatureGood = "signature-good",
     /// Not an ELF file that the kernel takes.

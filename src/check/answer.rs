@@ -7,7 +7,7 @@ use crate::api::{ModuleStatus, PreflightStatus, PreflightValidationOCP, Verifica
 use crate::plan::{Subject, Verdict};
 
 /// Writes the verdicts into the preflight's status, one row per subject, in the subjects' order.
-pub fn answered(
+pub(super) fn answered(
     preflight: &PreflightValidationOCP,
     subjects: &[Subject],
     verdicts: Vec<Verdict>,

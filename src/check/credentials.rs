@@ -6,15 +6,87 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::api::module::RegistryTls;
-use crate::image::{LookFailure, LookFailureKind, Reference};
-use crate::inspect::ImageRequest;
-use crate::kernel::{Architecture, KernelVersion};
 use crate::plan::Target;
 use crate::registry::{Access, Keyring};
 
+/// The types of Secrets that hold credentials, and the key of each.
+const PULL_SECRETS: [(&str, &str); 2] = [
+    ("kubernetes.io/dockerconfigjson", ".dockerconfigjson"),
+    ("kubernetes.io/dockercfg", ".dockercfg"),
+];
+
 /// The keyrings of one run.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Credentials {
     own: Arc<Keyring>,
     of_secrets: BTreeMap<(String, String), Arc<Keyring>>,
+}
+
+impl Credentials {
+    /// What the user is logged in as, and the pull secrets among the documents. What is wrong with a Secret comes
+    /// back as a sentence; its Modules are looked at with the user's own credentials.
+    pub fn new(own: Keyring, secrets: &[Secret]) -> (Self, Vec<String>) {
+        let mut credentials = Self {
+            own: Arc::new(own),
+            of_secrets: BTreeMap::new(),
+        };
+        let mut complaints = Vec::new();
+        for secret in secrets {
+            match keyring(secret) {
+                Some(Ok(keyring)) => {
+                    credentials.of_secrets.insert(name(secret), Arc::new(keyring));
+                }
+                Some(Err(complaint)) => complaints.push(complaint),
+                None => {}
+            }
+        }
+        (credentials, complaints)
+    }
+
+    /// How to ask for a target's image.
+    pub fn of(&self, target: &Target) -> Access {
+        let secret = target
+            .pull_secret
+            .as_ref()
+            .map(|secret| (target.namespace.clone(), secret.clone()));
+        let keyring = secret.and_then(|name| self.of_secrets.get(&name)).unwrap_or(&self.own);
+        Access::new(Arc::clone(keyring), target.registry_tls)
+    }
+
+    /// How to ask for an image that belongs to no Module: the driver toolkit.
+    pub fn own(&self) -> Access {
+        Access::new(Arc::clone(&self.own), RegistryTls::default())
+    }
+}
+
+fn name(secret: &Secret) -> (String, String) {
+    let metadata = &secret.metadata;
+    (
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
+}
+
+/// The credentials of a Secret, or what is wrong with it; `None` if it is not a pull secret.
+fn keyring(secret: &Secret) -> Option<Result<Keyring, String>> {
+    let kind = secret.type_.as_deref()?;
+    let (_, key) = PULL_SECRETS.iter().find(|(known, _)| *known == kind)?;
+    let (namespace, name) = name(secret);
+    let origin = format!("Secret {namespace}/{name}");
+    let binary = secret
+        .data
+        .as_ref()
+        .and_then(|data| data.get(*key))
+        .map(|bytes| bytes.0.as_slice());
+    let text = secret
+        .string_data
+        .as_ref()
+        .and_then(|data| data.get(*key))
+        .map(String::as_bytes);
+    let Some(content) = text.or(binary) else {
+        return Some(Err(format!(
+            "{origin} has no key `{key}`; its Modules' images are looked at without it"
+        )));
+    };
+    Some(Keyring::from_secret_data(&origin, kind, content).map_err(|error| error.to_string()))
 }

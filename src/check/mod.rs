@@ -3,8 +3,12 @@
 //! [`documents`] reads what the user names with `-f`; a [`Question`] is one preflight over them; [`report`]
 //! turns the answered preflights into text. Nothing here prints.
 
+mod answer;
+mod credentials;
 pub mod documents;
+mod engine;
 mod question;
+mod signatures;
 pub mod report;
 
 use std::fmt;
@@ -12,7 +16,9 @@ use std::sync::Arc;
 
 use crate::api::VerificationStatus;
 
+pub use credentials::Credentials;
 pub use documents::{DocumentProblem, Documents, Source};
+pub use engine::Engine;
 pub use question::{Options, Overrides, Question, WrongQuestion, questions};
 
 /// How far the work is.

@@ -2,54 +2,71 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
+use futures::future::join_all;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt;
 
-use super::settings::CheckSettings;
-use crate::api::{
-    ModuleStatus, PreflightStatus, PreflightValidationOCP, VerificationStage, VerificationStatus,
-};
-use crate::check::{Progress, ProgressEvent, Question};
+use super::settings::{CheckSettings, ImageSettings};
+use super::{environment, output};
+use crate::api::PreflightValidationOCP;
+use crate::check::{Credentials, Engine, Progress, Question};
+use crate::inspect::cache::{Bounds, Cache};
+use crate::inspect::{Inspector, Limits};
 use crate::kmod::signature::Certificate;
+use crate::registry::{Keyring, Layout, Proxies, Settings, Sources, usual_files};
 
 /// The certificates of files.
-pub(super) fn certificates(_files: &[PathBuf]) -> anyhow::Result<Vec<Certificate>> {
-    Ok(Vec::new())
+pub(super) fn certificates(files: &[PathBuf]) -> anyhow::Result<Vec<Certificate>> {
+    let certificate = |file: &PathBuf| {
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Certificate::from_pem_or_der(&bytes).with_context(|| format!("{} is no certificate", file.display()))
+    };
+    files.iter().map(certificate).collect()
 }
 
 /// Answers every question, side by side.
 pub(super) async fn all(
     questions: &[Question],
-    _settings: &CheckSettings,
+    settings: &CheckSettings,
     progress: Progress,
     now: Timestamp,
 ) -> anyhow::Result<Vec<PreflightValidationOCP>> {
-    Ok(questions
-        .iter()
-        .map(|question| unanswered(question, &progress, now))
-        .collect())
+    let engine = Engine {
+        inspector: inspector(&settings.images)?,
+        credentials: credentials(questions, settings)?,
+        progress,
+        time_limit: settings.images.timeout,
+    };
+    if !settings.quiet {
+        let problems = questions.iter().flat_map(Question::certificate_problems);
+        problems.for_each(|problem| output::complain(&format!("note: {problem}")));
+    }
+    Ok(join_all(questions.iter().map(|question| engine.answer(question, now))).await)
 }
 
-fn unanswered(question: &Question, progress: &Progress, now: Timestamp) -> PreflightValidationOCP {
-    progress.tell(ProgressEvent::Total(question.modules.len()));
-    let row = |module: &crate::api::Module| ModuleStatus {
-        name: module.name_any(),
-        namespace: module.namespace().unwrap_or_default(),
-        verification_stage: VerificationStage::Image,
-        verification_status: VerificationStatus::InProgress,
-        status_reason: Some("not looked at".to_owned()),
-        last_transition_time: Time(now),
-        image: None,
-        digest: None,
-        findings: Vec::new(),
+fn inspector(images: &ImageSettings) -> anyhow::Result<Inspector> {
+    let layouts = images.layouts.iter().map(|folder| Layout::open(folder)).collect::<Result<Vec<_>, _>>()?;
+    let settings = Settings {
+        ca_files: images.ca_files.clone(),
+        proxies: Proxies::from_variables(environment::variable),
+        concurrency: images.concurrency,
+        ..Settings::default()
     };
-    let modules = question.modules.iter().map(row).collect();
-    PreflightValidationOCP {
-        status: Some(PreflightStatus {
-            modules,
-            ..PreflightStatus::default()
-        }),
-        ..question.preflight.clone()
+    let cache = Cache::new(images.cache.clone(), Bounds::default());
+    Ok(Inspector::new(Sources::new(layouts, settings)?, cache, Limits::default()))
+}
+
+/// What the user is logged in as, and the pull secrets among the documents.
+fn credentials(questions: &[Question], settings: &CheckSettings) -> anyhow::Result<Credentials> {
+    let usual = || usual_files(environment::variable).into_iter().find(|file| file.is_file());
+    let own = match settings.images.auth_file.clone().or_else(usual) {
+        Some(file) => Keyring::from_file(&file)?,
+        None => Keyring::anonymous(),
+    };
+    let secrets = questions.first().map(|question| question.secrets.as_slice()).unwrap_or_default();
+    let (credentials, complaints) = Credentials::new(own, secrets);
+    if !settings.quiet {
+        complaints.iter().for_each(|complaint| output::complain(&format!("note: {complaint}")));
     }
+    Ok(credentials)
 }

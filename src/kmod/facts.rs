@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct ModuleFile {
     /// How the file is compressed, told by its first bytes as kmod does, not by its name.
     pub packing: Packing,
-    /// Size in bytes once unpacked.
+    /// Size in bytes once unpacked; 0 where it could not be.
     pub size: u64,
     /// What stands in it, or why it could not be unpacked.
     pub content: Result<ModuleContent, Unpackable>,
@@ -101,10 +101,7 @@ impl ElfModule {
 
     /// All values of a `.modinfo` key.
     pub fn infos<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.modinfo
-            .iter()
-            .filter(move |(k, _)| k == key)
-            .map(|(_, v)| v.as_str())
+        self.modinfo.iter().filter(move |(k, _)| k == key).map(|(_, v)| v.as_str())
     }
 }
 
@@ -121,10 +118,7 @@ pub struct Versions {
 impl Versions {
     /// The CRC that the module expects of a symbol: the first record of that name.
     pub fn crc(&self, symbol: &str) -> Option<u32> {
-        self.crcs
-            .iter()
-            .find(|(name, _)| name == symbol)
-            .map(|(_, crc)| *crc)
+        self.crcs.iter().find(|(name, _)| name == symbol).map(|(_, crc)| *crc)
     }
 }
 
@@ -157,6 +151,9 @@ pub enum Signature {
     Absent,
     /// It has the marker, but what stands before it is not a signature that the kernel can read.
     Malformed(String),
+    /// A signature in a form that the kernel does not know (`ENOPKG`): to a kernel that does not enforce
+    /// signatures, it is as good as none. Why, in one sentence.
+    Unsupported(String),
     /// A PKCS#7 signature.
     Pkcs7(Box<Pkcs7Signature>),
 }

@@ -22,6 +22,46 @@ pub struct Load {
     pub signatures: SignaturePolicy,
 }
 
+/// The folder of the worker that KMM shares between its two steps (upstream `internal/worker/worker.go: sharedFilesDir`).
+const SHARED: &str = "/tmp";
+
+impl Load {
+    /// The name of the folder that KMM copies: the kernel's release less one trailing `+`.
+    pub fn copied_kernel(&self) -> &str {
+        self.kernel.strip_suffix('+').unwrap_or(&self.kernel)
+    }
+
+    /// Where the copy of `dirName` stands on the node, as Go's `filepath.Join("/tmp", dirName)` writes it.
+    pub fn copy_root(&self) -> String {
+        clean(&format!("{SHARED}/{}", self.dir_name))
+    }
+
+    /// Where the copy of `<dirName>/lib/modules/<kernel>` stands on the node.
+    pub fn copied_folder(&self) -> String {
+        clean(&format!("{}/lib/modules/{}", self.copy_root(), self.copied_kernel()))
+    }
+
+    /// Where `<dirName>/lib/modules/<kernel>` stands in the image.
+    pub fn image_folder(&self) -> String {
+        clean(&format!("{}/lib/modules/{}", self.dir_name, self.copied_kernel()))
+    }
+}
+
+/// An absolute path without empty parts, `.` and `..`, as `cd` would take it where no part is a link.
+pub(super) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            name => parts.push(name),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
 /// The arguments of modprobe (upstream `internal/worker/worker.go: LoadKmod`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoadCommand {
@@ -54,4 +94,22 @@ pub enum Enforcement {
     SignSection,
     /// The user said so (`--enforce-signatures`).
     Asked,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn paths_are_cleaned_as_go_does() {
+        for (path, cleaned) in [
+            ("/tmp//opt/", "/tmp/opt"),
+            ("/tmp/./opt/../srv", "/tmp/srv"),
+            ("/../..", "/"),
+            ("tmp", "/tmp"),
+            ("", "/"),
+        ] {
+            assert_eq!(clean(path), cleaned, "{path}");
+        }
+    }
 }

@@ -52,10 +52,7 @@ impl InTree {
     /// The in-tree module of a name; `-` and `_` are equal.
     pub fn module(&self, name: &str) -> Option<&InTreeModule> {
         let name = name.replace('-', "_");
-        let at = self
-            .modules
-            .binary_search_by(|m| m.name.as_str().cmp(&name))
-            .ok()?;
+        let at = self.modules.binary_search_by(|m| m.name.as_str().cmp(&name)).ok()?;
         self.modules.get(at)
     }
 

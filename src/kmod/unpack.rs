@@ -59,7 +59,9 @@ pub(super) fn unpack(packing: Packing, bytes: &[u8]) -> Result<Cow<'_, [u8]>, Un
 
 /// How large the unpacked form of so many bytes may become.
 fn limit(packed: u64) -> u64 {
-    packed.saturating_mul(MAX_RATIO).clamp(RATIO_FREE, MAX_UNPACKED)
+    packed
+        .saturating_mul(MAX_RATIO)
+        .clamp(RATIO_FREE, MAX_UNPACKED)
 }
 
 fn gunzip(mut rest: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
@@ -90,13 +92,19 @@ fn unxz(bytes: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
 fn unzstd(bytes: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
     let mut out = Vec::new();
     let mut frames = zstd::Decoder::with_buffer(bytes).map_err(|error| damaged("zstd", &error))?;
-    frames.window_log_max(ZSTD_WINDOW_LOG).map_err(|error| damaged("zstd", &error))?;
+    frames
+        .window_log_max(ZSTD_WINDOW_LOG)
+        .map_err(|error| damaged("zstd", &error))?;
     append(&mut frames, &mut out, limit)?.map_err(|error| damaged("zstd", &error))?;
     Ok(out)
 }
 
 /// Reads to the end, appending to `out`, which must not grow beyond `limit`. What was read before an error stays.
-fn append(from: &mut impl Read, out: &mut Vec<u8>, limit: u64) -> Result<io::Result<()>, Unpackable> {
+fn append(
+    from: &mut impl Read,
+    out: &mut Vec<u8>,
+    limit: u64,
+) -> Result<io::Result<()>, Unpackable> {
     let room = limit.saturating_sub(out.len() as u64).saturating_add(1);
     let read = from.take(room).read_to_end(out);
     if out.len() as u64 > limit {
@@ -161,29 +169,101 @@ mod tests {
         let at = wrong_crc.len() - 8;
         wrong_crc[at] ^= 1;
 
-        check("a plain file is taken as it stands", Plain, TEXT, Some(TEXT));
+        check(
+            "a plain file is taken as it stands",
+            Plain,
+            TEXT,
+            Some(TEXT),
+        );
         check("an empty file is plain", Plain, b"", Some(b""));
         check("a gzip file is unpacked", Gzip, &gz(TEXT), Some(TEXT));
-        check("gzip members are joined", Gzip, &[gz(first), gz(second)].concat(), Some(TEXT));
-        check("what follows a gzip member is ignored", Gzip, &[gz(TEXT), b"junk".to_vec()].concat(), Some(TEXT));
-        check("a gzip trailer may be missing", Gzip, &without_last(&gz(TEXT), 8), Some(TEXT));
-        check("a gzip member with another checksum is damaged", Gzip, &wrong_crc, None);
-        check("a gzip header alone unpacks to nothing", Gzip, &[0x1f, 0x8b], Some(b""));
+        check(
+            "gzip members are joined",
+            Gzip,
+            &[gz(first), gz(second)].concat(),
+            Some(TEXT),
+        );
+        check(
+            "what follows a gzip member is ignored",
+            Gzip,
+            &[gz(TEXT), b"junk".to_vec()].concat(),
+            Some(TEXT),
+        );
+        check(
+            "a gzip trailer may be missing",
+            Gzip,
+            &without_last(&gz(TEXT), 8),
+            Some(TEXT),
+        );
+        check(
+            "a gzip member with another checksum is damaged",
+            Gzip,
+            &wrong_crc,
+            None,
+        );
+        check(
+            "a gzip header alone unpacks to nothing",
+            Gzip,
+            &[0x1f, 0x8b],
+            Some(b""),
+        );
         check("an xz file is unpacked", Xz, &xz(TEXT), Some(TEXT));
-        check("xz streams are joined", Xz, &[xz(first), xz(second)].concat(), Some(TEXT));
-        check("xz padding by fours is ignored", Xz, &[xz(TEXT), vec![0; 8]].concat(), Some(TEXT));
-        check("other xz padding is damage", Xz, &[xz(TEXT), vec![0; 7]].concat(), None);
-        check("what follows an xz stream is damage", Xz, &[xz(TEXT), b"junk".to_vec()].concat(), None);
-        check("an xz stream that ends early is damaged", Xz, &without_last(&xz(TEXT), 4), None);
+        check(
+            "xz streams are joined",
+            Xz,
+            &[xz(first), xz(second)].concat(),
+            Some(TEXT),
+        );
+        check(
+            "xz padding by fours is ignored",
+            Xz,
+            &[xz(TEXT), vec![0; 8]].concat(),
+            Some(TEXT),
+        );
+        check(
+            "other xz padding is damage",
+            Xz,
+            &[xz(TEXT), vec![0; 7]].concat(),
+            None,
+        );
+        check(
+            "what follows an xz stream is damage",
+            Xz,
+            &[xz(TEXT), b"junk".to_vec()].concat(),
+            None,
+        );
+        check(
+            "an xz stream that ends early is damaged",
+            Xz,
+            &without_last(&xz(TEXT), 4),
+            None,
+        );
         check("a zstd file is unpacked", Zstd, &zst(TEXT), Some(TEXT));
-        check("zstd frames are joined", Zstd, &[zst(first), zst(second)].concat(), Some(TEXT));
-        check("what follows a zstd frame is damage", Zstd, &[zst(TEXT), b"junk".to_vec()].concat(), None);
-        check("a zstd frame that ends early is damaged", Zstd, &without_last(&zst(TEXT), 4), None);
+        check(
+            "zstd frames are joined",
+            Zstd,
+            &[zst(first), zst(second)].concat(),
+            Some(TEXT),
+        );
+        check(
+            "what follows a zstd frame is damage",
+            Zstd,
+            &[zst(TEXT), b"junk".to_vec()].concat(),
+            None,
+        );
+        check(
+            "a zstd frame that ends early is damaged",
+            Zstd,
+            &without_last(&zst(TEXT), 4),
+            None,
+        );
     }
 
     #[test]
     fn a_gzip_file_that_ends_early_gives_what_it_has() {
-        let noise: Vec<u8> = (0..20_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let noise: Vec<u8> = (0..20_000_u32)
+            .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+            .collect();
         let packed = gz(&noise);
         let got = gunzip(&packed[..packed.len() / 2], MAX_UNPACKED).unwrap();
         assert!(!got.is_empty() && got.len() < noise.len() && noise.starts_with(&got));
@@ -193,8 +273,14 @@ mod tests {
     fn a_bomb_is_too_large_in_every_format() {
         let zeros = vec![0; usize::try_from(RATIO_FREE).unwrap() + 1];
         for bomb in [gz(&zeros), xz(&zeros), zst(&zeros)] {
-            assert!((bomb.len() as u64) * MAX_RATIO < RATIO_FREE * 2, "packs well");
-            assert_eq!(unpack(Packing::of(&bomb), &bomb), Err(Unpackable::TooLarge(limit(bomb.len() as u64))));
+            assert!(
+                (bomb.len() as u64) * MAX_RATIO < RATIO_FREE * 2,
+                "packs well"
+            );
+            assert_eq!(
+                unpack(Packing::of(&bomb), &bomb),
+                Err(Unpackable::TooLarge(limit(bomb.len() as u64)))
+            );
         }
     }
 

@@ -1,0 +1,335 @@
+//! What matters in a layer: for a module image, what modprobe will read; for a driver toolkit, what it says of
+//! its kernels.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+
+use flate2::read::MultiGzDecoder;
+use lzma_rust2::XzReader;
+use serde::{Deserialize, Serialize};
+
+use super::names::split;
+use super::paths::File;
+use super::tarball::Member;
+use crate::kmod::config::KernelConfig;
+use crate::kmod::facts::{ModuleContent, ModuleFile, Packing, Unpackable};
+use crate::kmod::symvers::Symvers;
+
+/// The largest kernel module that is read, in bytes as it lies in the layer. The largest real ones, with all
+/// their debug information, have some 200 MB.
+pub(super) const MAX_MODULE: u64 = 512 << 20;
+
+/// The largest index of modprobe that is kept, in bytes. A distribution's largest has 2 MB.
+pub(super) const MAX_INDEX: u64 = 64 << 20;
+
+/// The largest `Module.symvers` that is read, in bytes once unpacked. A distribution's has 3 MB.
+pub(super) const MAX_SYMVERS: u64 = 256 << 20;
+
+/// The largest text of a toolkit (kernel configuration, release) that is read, in bytes.
+pub(super) const MAX_TEXT: u64 = 16 << 20;
+
+/// The memory that unpacking an xz stream may take, in KiB: its largest preset needs 65 MiB.
+const XZ_MEMORY_KIB: u32 = 80 * 1024;
+
+/// The bytes that tell an ELF file and its machine.
+const ELF_HEAD: usize = 20;
+
+/// Why a layer is read: it decides which files' contents matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lens {
+    /// Kernel modules, and the files that modprobe reads.
+    ModuleImage,
+    /// What a driver toolkit says of its kernels.
+    Toolkit,
+}
+
+/// What was read of a file that matters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Content {
+    /// A kernel module.
+    Module(Arc<ModuleFile>),
+    /// A file that modprobe reads, whole.
+    Index(Arc<Vec<u8>>),
+    /// A file that matters, but that is larger than this program reads; its size in bytes.
+    TooLarge(u64),
+    /// A file that matters, but whose bytes are not all there (a sparse file) or make no sense; why.
+    Unreadable(String),
+    /// `Module.symvers`.
+    Symvers(Arc<Symvers>),
+    /// A kernel's configuration.
+    Config(Arc<KernelConfig>),
+    /// A text of a toolkit.
+    Text(String),
+    /// What an in-tree module tells of its kernel.
+    Sample(KernelSample),
+}
+
+/// What an in-tree module tells of its kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelSample {
+    /// Its vermagic.
+    pub vermagic: Option<String>,
+    /// The size of its `struct module`.
+    pub this_module_size: u64,
+}
+
+/// What a file is read for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Interest {
+    None,
+    Module,
+    Index,
+    Symvers,
+    Config,
+    Text,
+    /// An in-tree module of that kernel.
+    Sample(String),
+}
+
+/// Reads the files of one layer through a lens.
+#[derive(Debug)]
+pub(super) struct Reader {
+    lens: Lens,
+    /// The kernels of which an in-tree module has been read.
+    sampled: BTreeSet<String>,
+}
+
+impl Reader {
+    pub(super) fn new(lens: Lens) -> Self {
+        Self {
+            lens,
+            sampled: BTreeSet::new(),
+        }
+    }
+
+    /// Reads of a file what matters of it.
+    pub(super) fn read(
+        &mut self,
+        path: &str,
+        member: &Member,
+        body: impl Read,
+    ) -> io::Result<(File, Option<Content>)> {
+        let interest = self.interest(path);
+        let mut body = body;
+        let mut head = Vec::with_capacity(ELF_HEAD);
+        body.by_ref().take(ELF_HEAD as u64).read_to_end(&mut head)?;
+        let file = File {
+            machine: elf_machine(&head),
+            content: None,
+        };
+        let mut whole = io::Cursor::new(head).chain(body);
+        let content = match interest {
+            Interest::None => None,
+            Interest::Module => Some(module(member.size, &mut whole)?),
+            Interest::Index => Some(index(member.size, &mut whole)?),
+            Interest::Symvers => Some(symvers(path, &mut whole)?),
+            Interest::Config => Some(text(member.size, &mut whole)?.map_or_else(
+                |too_large| too_large,
+                |text| Content::Config(Arc::new(KernelConfig::parse(&text))),
+            )),
+            Interest::Text => Some(
+                text(member.size, &mut whole)?.map_or_else(|too_large| too_large, Content::Text),
+            ),
+            Interest::Sample(kernel) => self.sample(kernel, member.size, &mut whole)?,
+        };
+        Ok((file, content))
+    }
+
+    /// What is said of a sparse file: its bytes are not in the layer as they will be on the node.
+    pub(super) fn sparse(&self, path: &str) -> Option<Content> {
+        let why = "it is stored with holes (a sparse file), which this program does not fill in";
+        (self.interest(path) != Interest::None).then(|| Content::Unreadable(why.to_owned()))
+    }
+
+    fn interest(&self, path: &str) -> Interest {
+        match self.lens {
+            Lens::ModuleImage => module_interest(split(path).1),
+            Lens::Toolkit => match toolkit_interest(path) {
+                Interest::Sample(kernel) if self.sampled.contains(&kernel) => Interest::None,
+                interest => interest,
+            },
+        }
+    }
+
+    /// One good in-tree module of each kernel is enough.
+    fn sample(
+        &mut self,
+        kernel: String,
+        size: u64,
+        body: &mut impl Read,
+    ) -> io::Result<Option<Content>> {
+        let Content::Module(file) = module(size, body)? else {
+            return Ok(None);
+        };
+        let Ok(ModuleContent { elf: Ok(elf), .. }) = &file.content else {
+            return Ok(None);
+        };
+        self.sampled.insert(kernel);
+        let vermagic = elf.info("vermagic").map(str::to_owned);
+        Ok(Some(Content::Sample(KernelSample {
+            vermagic,
+            this_module_size: elf.this_module_size,
+        })))
+    }
+}
+
+/// The indexes that modprobe looks into. They are told by name alone, since links may lead to them from anywhere.
+const INDEXES: [&str; 8] = [
+    "modules.dep.bin",
+    "modules.alias.bin",
+    "modules.builtin.bin",
+    "modules.builtin.alias.bin",
+    "modules.softdep",
+    "modules.weakdep",
+    "modules.dep",
+    "modules.builtin",
+];
+
+fn module_interest(name: &str) -> Interest {
+    if is_module(name) {
+        Interest::Module
+    } else if INDEXES.contains(&name) {
+        Interest::Index
+    } else {
+        Interest::None
+    }
+}
+
+/// Whether a file's name says that it is a kernel module (kmod `libkmod-util: path_ends_with_kmod_ext`).
+pub fn is_module(name: &str) -> bool {
+    [".ko", ".ko.gz", ".ko.xz", ".ko.zst"]
+        .iter()
+        .any(|suffix| name.ends_with(suffix))
+}
+
+fn toolkit_interest(path: &str) -> Interest {
+    let (folder, name) = split(path);
+    let is_packed_symvers =
+        name.starts_with("symvers") && [".gz", ".xz", ".zst"].iter().any(|s| name.ends_with(s));
+    if name == "Module.symvers" || is_packed_symvers {
+        return Interest::Symvers;
+    }
+    if name == ".config"
+        || path.ends_with("include/config/auto.conf")
+        || path.starts_with("boot/config-")
+    {
+        return Interest::Config;
+    }
+    if path == "etc/driver-toolkit-release.json" || path.ends_with("include/generated/utsrelease.h")
+    {
+        return Interest::Text;
+    }
+    below_modules(folder).map_or(Interest::None, |(kernel, rest)| match name {
+        "config" if rest.is_empty() => Interest::Config,
+        "modules.dep" | "modules.builtin" if rest.is_empty() => Interest::Text,
+        _ if is_module(name) && (rest == "kernel" || rest.starts_with("kernel/")) => {
+            Interest::Sample(kernel.to_owned())
+        }
+        _ => Interest::None,
+    })
+}
+
+/// `K` and the rest, for a folder `lib/modules/K/rest` or `usr/lib/modules/K/rest`.
+fn below_modules(folder: &str) -> Option<(&str, &str)> {
+    let folder = folder
+        .strip_prefix("usr/")
+        .unwrap_or(folder)
+        .strip_prefix("lib/modules/")?;
+    Some(folder.split_once('/').unwrap_or((folder, "")))
+}
+
+fn module(size: u64, body: &mut impl Read) -> io::Result<Content> {
+    if size > MAX_MODULE {
+        let content = Err(Unpackable::TooLarge(MAX_MODULE));
+        return Ok(Content::Module(Arc::new(ModuleFile {
+            packing: Packing::Plain,
+            size,
+            content,
+        })));
+    }
+    let bytes = all(size, body)?;
+    Ok(Content::Module(Arc::new(ModuleFile::read(&bytes))))
+}
+
+fn index(size: u64, body: &mut impl Read) -> io::Result<Content> {
+    if size > MAX_INDEX {
+        return Ok(Content::TooLarge(size));
+    }
+    Ok(Content::Index(Arc::new(all(size, body)?)))
+}
+
+/// The text of a file, or what is said instead.
+fn text(size: u64, body: &mut impl Read) -> io::Result<Result<String, Content>> {
+    if size > MAX_TEXT {
+        return Ok(Err(Content::TooLarge(size)));
+    }
+    Ok(Ok(String::from_utf8_lossy(&all(size, body)?).into_owned()))
+}
+
+/// Reads a whole body. Room is made as the bytes come: the size is only what the header says.
+fn all(size: u64, body: &mut impl Read) -> io::Result<Vec<u8>> {
+    const AT_ONCE: u64 = 4 << 20;
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(AT_ONCE)).unwrap_or(0));
+    body.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// `Module.symvers`, or `symvers.gz` and the like of `/boot` and `/lib/modules`. Broken compression spoils this
+/// one file only.
+fn symvers(path: &str, body: &mut impl Read) -> io::Result<Content> {
+    let mut body = Passing {
+        inner: body,
+        failure: None,
+    };
+    let unpacked: Box<dyn Read + '_> = match path.rsplit_once('.').map_or("", |(_, suffix)| suffix)
+    {
+        "gz" => Box::new(MultiGzDecoder::new(&mut body)),
+        "xz" => Box::new(XzReader::new_mem_limit(&mut body, true, XZ_MEMORY_KIB)),
+        "zst" => Box::new(zstd::stream::read::Decoder::new(&mut body)?),
+        _ => Box::new(&mut body),
+    };
+    let read = Symvers::read(BufReader::new(unpacked.take(MAX_SYMVERS)));
+    if let Some(failure) = body.failure {
+        return Err(failure);
+    }
+    Ok(read.map_or_else(
+        |error| Content::Unreadable(error.to_string()),
+        |symvers| Content::Symvers(Arc::new(symvers)),
+    ))
+}
+
+/// Remembers an error of the layer itself, which a decompressor above it would dress up as its own.
+struct Passing<R> {
+    inner: R,
+    failure: Option<io::Error>,
+}
+
+impl<R: Read> Read for Passing<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.inner.read(into) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                let kind = error.kind();
+                self.failure = Some(error);
+                Err(kind.into())
+            }
+            other => other,
+        }
+    }
+}
+
+/// `e_machine` of an ELF file's first bytes, in the byte order that they tell.
+fn elf_machine(head: &[u8]) -> Option<u16> {
+    const BIG_ENDIAN: u8 = 2;
+    let machine: [u8; 2] = head
+        .strip_prefix(b"\x7fELF")?
+        .get(14..16)?
+        .try_into()
+        .ok()?;
+    let is_big = head.get(5) == Some(&BIG_ENDIAN);
+    Some(if is_big {
+        u16::from_be_bytes(machine)
+    } else {
+        u16::from_le_bytes(machine)
+    })
+}

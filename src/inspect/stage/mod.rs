@@ -1,0 +1,166 @@
+//! What KMM's copy step finds in an image.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::layer::{Content, is_module};
+use super::tree::{Dir, Found, MergedTree};
+use crate::kmod::facts::{ModuleFile, Packing, Unpackable};
+use crate::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
+
+/// Where programs are looked for: the `PATH` that container runtimes give to an image without one of its own.
+/// The image's configuration, which may set another, is not fetched: a request for each image would cost more
+/// than it tells.
+const PATH: [&str; 6] = [
+    "usr/local/sbin",
+    "usr/local/bin",
+    "usr/sbin",
+    "usr/bin",
+    "sbin",
+    "bin",
+];
+
+/// What KMM will copy out of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageRequest<'a> {
+    /// `dirName`.
+    pub dir_name: &'a str,
+    /// The name of the kernel's folder below `<dirName>/lib/modules`.
+    pub kernel_folder: &'a str,
+    /// `firmwarePath`, where one is set.
+    pub firmware_path: Option<&'a str>,
+}
+
+impl MergedTree {
+    /// What KMM's copy step finds in this image.
+    pub fn stage(&self, request: &StageRequest<'_>) -> StagedImage {
+        StagedImage {
+            sh: self.tool("bin/sh"),
+            mkdir: self.program("mkdir"),
+            cp: self.program("cp"),
+            folder: self.staged_folder(request),
+            has_modprobe_config: self.has_modprobe_config(request.dir_name),
+            firmware: request.firmware_path.map(|path| self.has_firmware(path)),
+        }
+    }
+
+    fn program(&self, name: &str) -> Tool {
+        let found = PATH
+            .iter()
+            .map(|folder| self.tool(&format!("{folder}/{name}")));
+        found
+            .into_iter()
+            .find(|tool| *tool != Tool::Missing)
+            .unwrap_or(Tool::Missing)
+    }
+
+    fn tool(&self, path: &str) -> Tool {
+        match self.resolve(path) {
+            Some(Found::File { machine, .. }) => Tool::Present(machine),
+            _ => Tool::Missing,
+        }
+    }
+
+    /// `cp -R` follows links above the folder that it is told to copy, and copies that folder itself as it is.
+    fn staged_folder(&self, request: &StageRequest<'_>) -> StagedFolder {
+        let modules = self.dir(&format!("{}/lib/modules", request.dir_name));
+        let found = modules
+            .as_ref()
+            .and_then(|dir| self.child(dir, request.kernel_folder));
+        match found {
+            Some(Found::Dir(dir)) => StagedFolder::Folder(Arc::new(self.folder(&dir))),
+            Some(Found::Link(target)) => StagedFolder::Link {
+                target: target.to_owned(),
+            },
+            Some(_) => StagedFolder::NotAFolder,
+            None => StagedFolder::Missing {
+                other_kernels: modules.map_or_else(Vec::new, |dir| self.folders(&dir)),
+            },
+        }
+    }
+
+    fn folders(&self, dir: &Dir) -> Vec<String> {
+        let children = self.children(dir).into_iter();
+        children
+            .filter(|(_, found)| matches!(found, Found::Dir(_)))
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    }
+
+    /// Everything below a folder, as `cp -R` copies it: links stay links.
+    fn folder(&self, dir: &Dir) -> Folder {
+        let mut entries = BTreeMap::new();
+        self.walk(dir, |path, found| {
+            if let Some(entry) = entry(path, found) {
+                entries.insert(path.to_owned(), entry);
+            }
+        });
+        Folder { entries }
+    }
+
+    /// KMM copies `<firmwarePath>/*`: the shell leaves out names that begin with a dot.
+    fn has_firmware(&self, path: &str) -> bool {
+        self.dir(path).is_some_and(|dir| {
+            self.children(&dir)
+                .iter()
+                .any(|(name, _)| !name.starts_with('.'))
+        })
+    }
+
+    /// Only folders where an image's author puts files: those of `/usr/lib` belong to the distribution, whose
+    /// authors do not expect them to reach a node.
+    fn has_modprobe_config(&self, dir_name: &str) -> bool {
+        let folders =
+            ["/etc/modprobe.d", "/lib/modprobe.d"].map(|folder| format!("{dir_name}{folder}"));
+        folders
+            .iter()
+            .map(String::as_str)
+            .chain(["/etc/modprobe.d"])
+            .any(|folder| {
+                self.dir(folder).is_some_and(|dir| {
+                    self.children(&dir)
+                        .iter()
+                        .any(|(name, _)| name.ends_with(".conf"))
+                })
+            })
+    }
+}
+
+fn entry(path: &str, found: &Found<'_>) -> Option<Entry> {
+    match found {
+        Found::Dir(_) => None,
+        Found::Link(target) => Some(Entry::Link((*target).to_owned())),
+        Found::Other => Some(Entry::Other),
+        Found::File {
+            content: Some(content),
+            ..
+        } => Some(known(path, content)),
+        Found::File { content: None, .. } if is_module(path) => Some(unread_module(
+            "it is a hard link to a file of another name, which was not read",
+        )),
+        Found::File { content: None, .. } => Some(Entry::Other),
+    }
+}
+
+fn known(path: &str, content: &Content) -> Entry {
+    match content {
+        Content::Module(file) => Entry::Module(Arc::clone(file)),
+        Content::Index(bytes) => Entry::Index(Arc::clone(bytes)),
+        Content::TooLarge(size) => Entry::TooLarge(*size),
+        Content::Unreadable(why) if is_module(path) => unread_module(why),
+        _ => Entry::Other,
+    }
+}
+
+/// A module file whose bytes the layer does not hold as they will be on the node.
+fn unread_module(why: &str) -> Entry {
+    let content = Err(Unpackable::Damaged(why.to_owned()));
+    Entry::Module(Arc::new(ModuleFile {
+        packing: Packing::Plain,
+        size: 0,
+        content,
+    }))
+}
+
+#[cfg(test)]
+mod tests;

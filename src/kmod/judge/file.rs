@@ -1,0 +1,92 @@
+//! The file itself: can it be unpacked, and is it a module that this kernel takes
+//! (`kernel/module/main.c: elf_validity_cache_copy`, before 6.4 `elf_validity_check`)?
+
+use super::kernel::Kernel;
+use crate::api::{Finding, Rule};
+use crate::kernel::Architecture;
+use crate::kmod::facts::{ElfDefect, ElfDefectKind, ElfModule, ModuleContent, ModuleFile, Packing, Unpackable};
+
+/// What stands in the file, or why nothing can be read from it.
+///
+/// modprobe unpacks what the kernel does not (`libkmod/libkmod-file.c`).
+pub(super) fn unpacked(file: &ModuleFile) -> Result<&ModuleContent, Finding> {
+    file.content.as_ref().map_err(|why| match why {
+        Unpackable::Damaged(word) => Finding::decides(
+            Rule::FileDamaged,
+            format!("the {} data is damaged ({word}) and cannot be unpacked; build the image again", packing(file.packing)),
+        ),
+        Unpackable::TooLarge(limit) => Finding::warns(
+            Rule::FileTooLarge,
+            format!("the module has more than {limit} bytes once unpacked, more than this program reads; it was not checked"),
+        ),
+    })
+}
+
+const fn packing(packing: Packing) -> &'static str {
+    match packing {
+        Packing::Plain => "module's",
+        Packing::Gzip => "gzip",
+        Packing::Xz => "xz",
+        Packing::Zstd => "zstd",
+    }
+}
+
+/// The ELF image, or what the kernel refuses in it.
+pub(super) fn elf<'f>(content: &'f ModuleContent, kernel: &Kernel<'_>) -> Result<&'f ElfModule, Finding> {
+    let elf = content.elf.as_ref().map_err(defect)?;
+    machine(elf, kernel)?;
+    Ok(elf)
+}
+
+/// `elf_validity_cache_sechdrs` and its neighbours; `simplify_symbols` for common symbols.
+fn defect(defect: &ElfDefect) -> Finding {
+    let message = &defect.message;
+    let (rule, sentence) = match defect.kind {
+        ElfDefectKind::Header | ElfDefectKind::Malformed => {
+            (Rule::ElfMalformed, format!("the kernel refuses the file as no valid module: {message}; build it again"))
+        }
+        ElfDefectKind::Truncated => {
+            (Rule::ElfTruncated, format!("the file is cut off or its section table lies: {message}; build it again"))
+        }
+        ElfDefectKind::NoSymbols => (
+            Rule::ElfStripped,
+            format!("the file has no symbol table ({message}); strip modules with `strip --strip-debug` only"),
+        ),
+        ElfDefectKind::NotAModule => (
+            Rule::NotAModule,
+            format!("the file is not a kernel module ({message}); ship the .ko that kbuild makes, not a plain object"),
+        ),
+        ElfDefectKind::CommonSymbol => {
+            (Rule::ElfMalformed, format!("the module has common symbols ({message}); compile it with -fno-common"))
+        }
+    };
+    Finding::decides(rule, sentence)
+}
+
+/// `elf_validity_ehdr`: `elf_check_arch`.
+fn machine(elf: &ElfModule, kernel: &Kernel<'_>) -> Result<(), Finding> {
+    match kernel.architecture {
+        Some(wanted) if elf.machine != wanted.elf_machine() => {
+            let is = Architecture::from_elf_machine(elf.machine)
+                .map_or_else(|| format!("ELF machine {}", elf.machine), |arch| arch.machine_name().to_owned());
+            let wanted = wanted.machine_name();
+            Err(Finding::decides(
+                Rule::ElfMachine,
+                format!("the module is for {is}, but {} is a kernel for {wanted}; build it for {wanted}", kernel.release),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `elf_validity_cache_index_mod`: since Linux 6.4 the size must be the kernel's own. Before, it was not compared.
+pub(super) fn struct_size(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
+    let wanted = kernel.this_module_size().filter(|wanted| *wanted != elf.this_module_size)?;
+    let message = format!(
+        "struct module has {wanted} bytes in {} and {} in this file, which was built for a kernel with another \
+         configuration; build it against this kernel's headers",
+        kernel.release, elf.this_module_size
+    );
+    let make = if kernel.at_least(6, 4) { Finding::decides } else { Finding::warns };
+    Some(make(Rule::ModuleStructSize, message))
+}

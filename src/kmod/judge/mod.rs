@@ -1,0 +1,184 @@
+//! Would it load? The rules, in the order in which a node would meet them.
+//!
+//! [`judge`] reads like the way of a module: KMM copies the folder ([`copy`]), modprobe reads its arguments
+//! ([`arguments`]) and finds files ([`super::modprobe`]), and the kernel takes each file, or not: [`file`] and
+//! [`signature`], [`version`], [`symbols`], [`parameters`]. All problems of a module are told at once, though a node
+//! would stop at the first.
+
+mod arguments;
+mod copy;
+mod exporters;
+mod file;
+mod kernel;
+mod licence;
+mod parameters;
+mod report;
+mod signature;
+mod symbols;
+#[cfg(test)]
+mod tests;
+mod values;
+mod version;
+
+use self::arguments::Searched;
+use self::exporters::Exporters;
+use self::kernel::Kernel;
+use self::report::Report;
+use self::symbols::Resolution;
+use crate::api::{Finding, Rule, Severity};
+use crate::kmod::facts::{ElfModule, ModuleFile};
+use crate::kmod::load::Load;
+use crate::kmod::modprobe::{self, Command, Role, Source, Step};
+use crate::kmod::staged::{Copied, Folder, StagedFolder, StagedImage};
+use crate::kmod::toolkit::ToolkitEvidence;
+
+/// Everything that speaks for or against loading, in the order in which a node would meet it; at the end, what could
+/// not be checked. It loads if nothing decides against it.
+pub fn judge(staged: &StagedImage, load: &Load, toolkit: &ToolkitEvidence) -> Vec<Finding> {
+    let kernel = Kernel::new(load, toolkit);
+    let mut findings = copy::check(staged, load);
+    findings.extend(modprobe_step(staged, load, &kernel).unwrap_or_else(|finding| vec![finding]));
+    findings.extend(kernel::unchecked(&kernel, load, toolkit));
+    findings
+}
+
+/// KMM's second step.
+fn modprobe_step(staged: &StagedImage, load: &Load, kernel: &Kernel<'_>) -> Result<Vec<Finding>, Finding> {
+    let command = arguments::command(load)?;
+    match (arguments::searched(&command, load)?, &staged.folder) {
+        (Searched::Node, _) => Ok(arguments::in_node_folder(&command, load, kernel.in_tree())),
+        (Searched::Copy, StagedFolder::Folder(folder)) => Ok(Chain::new(&command, load, kernel).judge(folder)),
+        (Searched::Copy, _) => Ok(Vec::new()),
+    }
+}
+
+/// The modules that modprobe loads, one after the other.
+struct Chain<'a, 'c> {
+    command: &'c Command,
+    load: &'c Load,
+    kernel: &'c Kernel<'a>,
+    exporters: Exporters<'a>,
+}
+
+impl<'a, 'c> Chain<'a, 'c> {
+    fn new(command: &'c Command, load: &'c Load, kernel: &'c Kernel<'a>) -> Self {
+        Self { command, load, kernel, exporters: Exporters::new(kernel) }
+    }
+
+    fn judge(mut self, folder: &'a Folder) -> Vec<Finding> {
+        let copied = Copied::new(self.load.copied_folder(), folder);
+        let plan = modprobe::plan(copied, self.command, self.load, self.kernel.in_tree());
+        let mut findings = plan.findings;
+        for step in &plan.steps {
+            findings.extend(self.step(step));
+        }
+        if self.kernel.symvers().is_some() {
+            settle_missing_dependencies(&mut findings);
+        }
+        findings
+    }
+
+    fn step(&mut self, step: &Step<'a>) -> Vec<Finding> {
+        let mut report = Report::new(step.path.clone(), step.role);
+        match &step.source {
+            Source::Image(file) => self.image_module(step, file, &mut report),
+            Source::InTree => self.in_tree_module(step, &mut report),
+            Source::Lost(finding) => {
+                self.exporters.load_unseen();
+                report.add(finding.clone());
+            }
+        }
+        report.finish()
+    }
+
+    fn image_module(&mut self, step: &Step<'a>, file: &'a ModuleFile, report: &mut Report) {
+        report.extend(self.same_name(step));
+        match self.readable(file, report) {
+            Some(elf) => self.elf_module(step, elf, report),
+            None => self.exporters.load_unseen(),
+        }
+    }
+
+    /// What the kernel reads from a file, after its signature.
+    fn readable(&self, file: &'a ModuleFile, report: &mut Report) -> Option<&'a ElfModule> {
+        let content = file::unpacked(file).map_err(|finding| report.add(finding)).ok()?;
+        let forced = self.command.force_vermagic || self.command.force_modversions;
+        report.extend(signature::check(&content.signature, forced, &self.load.signatures, self.kernel));
+        file::elf(content, self.kernel).map_err(|finding| report.add(finding)).ok()
+    }
+
+    fn elf_module(&mut self, step: &Step<'a>, elf: &'a ElfModule, report: &mut Report) {
+        let resolution = Resolution {
+            name: &step.name,
+            elf,
+            versions: version::versions_seen(elf, self.command, self.kernel),
+            exporters: &self.exporters,
+            kernel: self.kernel,
+            folder: self.load.image_folder(),
+        };
+        report.extend(file::struct_size(elf, self.kernel));
+        report.extend(version::check(elf, self.command, self.kernel));
+        resolution.check(report);
+        resolution.check_exports(&|name| self.is_unloaded_first(name), report);
+        if matches!(step.role, Role::Asked | Role::AskedBeside) && !self.command.all {
+            report.extend(parameters::check(elf, self.command.words.get(1..).unwrap_or_default(), self.kernel));
+        }
+        if step.role != Role::Soft || !report.decides() {
+            self.exporters.load(&step.name, elf);
+        }
+    }
+
+    fn in_tree_module(&mut self, step: &Step<'a>, report: &mut Report) {
+        self.exporters.load_in_tree(&step.name);
+        let (name, kernel) = (&step.name, &self.load.kernel);
+        let finding = if matches!(step.role, Role::Asked | Role::AskedBeside) {
+            let message = format!("modprobe finds the in-tree module {name} of {kernel} and loads that; the image has no other");
+            Finding::warns(Rule::ModuleInTree, message)
+        } else if self.kernel.in_tree().is_some() {
+            let message = format!("{name} comes from the node's own /lib/modules through a link, and {kernel} has it there");
+            Finding::informs(Rule::DependencyInTree, message)
+        } else {
+            let message = format!("{name} is to come from the node's own /lib/modules through a link; whether {kernel} has it was not checked");
+            Finding::informs(Rule::DependencyInTree, message)
+        };
+        report.add(finding.of_symbol(name));
+    }
+
+    /// A module of the same name that is loaded already makes modprobe answer success, or with `--first-time` an
+    /// error (kmod `kmod_module_probe_insert_module`, `module_is_inkernel`); one that is built in, and has parameters,
+    /// makes the kernel refuse ours (`kernel/module/sysfs.c: mod_sysfs_init`).
+    fn same_name(&self, step: &Step<'_>) -> Option<Finding> {
+        let (tree, name, kernel) = (self.kernel.in_tree()?, &step.name, &self.load.kernel);
+        if tree.is_builtin(name) {
+            let message = format!("a module {name} is built into {kernel}, which may refuse another one of that name");
+            return Some(Finding::warns(Rule::ModuleBuiltin, message).of_symbol(name));
+        }
+        tree.module(name).filter(|_| !self.is_unloaded_first(name))?;
+        let then = if self.command.first_time { "fails (--first-time)" } else { "answers success without loading ours" };
+        let message = format!(
+            "{kernel} has an in-tree module {name}; where that is loaded already, modprobe {then}; add {name} to \
+             inTreeModulesToRemove"
+        );
+        Some(Finding::warns(Rule::ModuleInTree, message).of_symbol(name))
+    }
+
+    /// Whether KMM unloads an in-tree module first: it looks for a file that begins with the very name, `-` and `_`
+    /// told apart (upstream `internal/worker/worker.go: LoadKmod`).
+    fn is_unloaded_first(&self, name: &str) -> bool {
+        let Some(module) = self.kernel.in_tree().and_then(|tree| tree.module(name)) else { return false };
+        let file = module.path.rsplit('/').next().unwrap_or_default();
+        self.load.in_tree_to_remove.iter().any(|remove| file.starts_with(&format!("{remove}.ko")))
+    }
+}
+
+/// A dependency that modprobe does not find is no failure by itself: it goes on, and the kernel misses the symbols.
+/// Where all exporters are known, the symbols decide.
+fn settle_missing_dependencies(findings: &mut [Finding]) {
+    let misses = |f: &Finding| matches!(f.rule, Rule::SymbolMissing | Rule::DependencyInTreeUnlinked);
+    if findings.iter().any(|finding| misses(finding) && finding.severity == Severity::Decides) {
+        return;
+    }
+    for finding in findings.iter_mut().filter(|finding| finding.rule == Rule::DependencyMissing) {
+        finding.severity = Severity::Warns;
+    }
+}

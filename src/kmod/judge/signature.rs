@@ -1,0 +1,114 @@
+//! The signature, which the kernel looks at before anything else (`kernel/module/signing.c: module_sig_check`).
+
+use super::kernel::Kernel;
+use crate::api::{Finding, Rule};
+use crate::kmod::facts::{Pkcs7Signature, Signature};
+use crate::kmod::load::{Enforcement, SignaturePolicy};
+use crate::kmod::signature::SignatureCheck;
+
+/// What the kernel says of a signature. `forced`: modprobe asks it to ignore versions, and then it takes the module
+/// for unsigned, since it is not what was signed.
+pub(super) fn check(
+    signature: &Signature,
+    forced: bool,
+    policy: &SignaturePolicy,
+    kernel: &Kernel<'_>,
+) -> Option<Finding> {
+    if kernel.option("MODULE_SIG") == Some(false) {
+        return unverifiable(policy, kernel);
+    }
+    let enforced = why_enforced(policy, kernel);
+    match signature {
+        Signature::Absent => enforced.map(|why| missing("the module is not signed", &why)),
+        _ if forced => enforced.map(|why| missing("a module that is forced counts as unsigned", &why)),
+        Signature::Malformed(how) => Some(Finding::decides(
+            Rule::SignatureMalformed,
+            format!(
+                "the file ends with the mark of a signature, but what stands before it is none ({how}); the kernel \
+                 refuses it even where signatures are not enforced; sign it again, or strip it"
+            ),
+        )),
+        Signature::Unsupported(how) => enforced.map(|why| untrusted(&format!("the signature cannot be checked: {how}"), &why)),
+        Signature::Pkcs7(signature) => verify(signature, enforced, policy),
+    }
+}
+
+fn why_enforced(policy: &SignaturePolicy, kernel: &Kernel<'_>) -> Option<String> {
+    match policy.enforced {
+        Some(Enforcement::SignSection) => Some("the Module has a sign section".to_owned()),
+        Some(Enforcement::Asked) => Some("it was asked to judge signatures as enforced".to_owned()),
+        None if kernel.option("MODULE_SIG_FORCE") == Some(true) => {
+            Some(format!("{} has CONFIG_MODULE_SIG_FORCE", kernel.release))
+        }
+        None => None,
+    }
+}
+
+/// `-ENODATA`.
+fn missing(what: &str, why: &str) -> Finding {
+    Finding::decides(
+        Rule::SignatureMissing,
+        format!("{what}, and signatures are enforced ({why}); sign it, naming it in filesToSign"),
+    )
+}
+
+/// Without a certificate that signed it: `-ENOKEY`, refused where enforced. With one: `-EKEYREJECTED`, always.
+fn verify(signature: &Pkcs7Signature, enforced: Option<String>, policy: &SignaturePolicy) -> Option<Finding> {
+    let signer = &signature.signer;
+    if policy.trusted.is_empty() {
+        return enforced.map(|_| {
+            let message = format!("signed by {signer}; not verified: no trusted certificate is known here");
+            Finding::informs(Rule::SignaturePresent, message)
+        });
+    }
+    let checks: Vec<SignatureCheck> = policy.trusted.iter().map(|certificate| certificate.signed(signature)).collect();
+    if checks.iter().any(|check| matches!(check, SignatureCheck::Good)) {
+        return Some(Finding::informs(Rule::SignatureGood, format!("signed by {signer}, and the signature is good")));
+    }
+    if let Some(how) = checks.iter().find_map(mismatch) {
+        return Some(Finding::decides(
+            Rule::SignatureMismatch,
+            format!(
+                "the signature by {signer} does not fit the file ({how}): it was altered after signing, for instance \
+                 stripped; the kernel refuses it even where signatures are not enforced; sign last"
+            ),
+        ));
+    }
+    let by = match checks.iter().find_map(unsupported) {
+        Some(algorithm) => format!("the signature by {signer} cannot be checked: {algorithm}"),
+        None => format!("the signature is by {signer}, and none of the trusted certificates is of that signer"),
+    };
+    enforced.map(|why| untrusted(&by, &why))
+}
+
+/// `-ENOKEY` and `-ENOPKG`.
+fn untrusted(what: &str, why: &str) -> Finding {
+    Finding::decides(
+        Rule::SignatureUntrusted,
+        format!(
+            "{what}; signatures are enforced ({why}); sign it with the trusted key, or enrol its certificate on the nodes"
+        ),
+    )
+}
+
+fn mismatch(check: &SignatureCheck) -> Option<&str> {
+    match check {
+        SignatureCheck::Mismatch(how) => Some(how),
+        _ => None,
+    }
+}
+
+fn unsupported(check: &SignatureCheck) -> Option<&str> {
+    match check {
+        SignatureCheck::UnsupportedAlgorithm(algorithm) => Some(algorithm),
+        _ => None,
+    }
+}
+
+/// Without `CONFIG_MODULE_SIG` the kernel looks at no signature.
+fn unverifiable(policy: &SignaturePolicy, kernel: &Kernel<'_>) -> Option<Finding> {
+    policy.enforced.map(|_| {
+        let message = format!("{} has no CONFIG_MODULE_SIG: it looks at no signature", kernel.release);
+        Finding::informs(Rule::NotChecked, message)
+    })
+}

@@ -1,0 +1,244 @@
+//! The symbols: does somebody export each that the module needs, in the version it was built for, and may it use it
+//! (`kernel/module/main.c: simplify_symbols`, `resolve_symbol`, `verify_exported_symbols`)?
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::exporters::{Exporter, Exporters, Found};
+use super::kernel::Kernel;
+use super::licence;
+use super::report::Report;
+use super::version::crc_mismatch;
+use crate::api::{Finding, Rule};
+use crate::kmod::facts::{ElfModule, Undefined, Versions};
+
+/// How many symbols one sentence names.
+const NAMED: usize = 5;
+
+/// One module whose symbols are resolved.
+pub(super) struct Resolution<'a, 'r> {
+    /// The name by which modprobe knows it.
+    pub(super) name: &'r str,
+    pub(super) elf: &'a ElfModule,
+    /// The versions that the kernel sees.
+    pub(super) versions: Option<&'a Versions>,
+    pub(super) exporters: &'r Exporters<'a>,
+    pub(super) kernel: &'r Kernel<'a>,
+    /// The image's folder, for advice.
+    pub(super) folder: String,
+}
+
+/// What resolving one symbol after the other makes of the module's own standing (`struct module`).
+struct Standing {
+    /// `TAINT_PROPRIETARY_MODULE`.
+    proprietary: bool,
+    /// `using_gplonly_symbols`.
+    uses_gpl_only: bool,
+}
+
+impl Resolution<'_, '_> {
+    /// Every symbol that it needs, in the order of its symbol table: earlier ones can make later ones impossible.
+    pub(super) fn check(&self, report: &mut Report) {
+        let crcs = self.crcs();
+        let mut standing = Standing { proprietary: !licence::is_gpl_compatible(self.elf), uses_gpl_only: false };
+        let mut not_loaded: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for undefined in &self.elf.undefined {
+            let name = undefined.name.as_str();
+            match self.exporters.find(name) {
+                Found::Exported(exporter) => {
+                    let finding = self.resolve(undefined, name, &exporter, &crcs, &mut standing);
+                    report.extend(finding.map(|finding| finding.of_symbol(name)));
+                }
+                Found::Nobody if !undefined.weak => report.add(self.missing(name)),
+                Found::NotLoaded(owner) if !undefined.weak => not_loaded.entry(owner).or_default().push(name),
+                Found::Nobody | Found::NotLoaded(_) | Found::Unknown => {}
+            }
+        }
+        report.extend(not_loaded.iter().map(|(owner, symbols)| self.unlinked(owner, symbols)));
+    }
+
+    /// The versions by name; of several records the first counts, as in `check_version`.
+    fn crcs(&self) -> HashMap<&str, u32> {
+        let records = self.versions.map(|versions| versions.crcs.as_slice()).unwrap_or_default();
+        records.iter().rev().map(|(name, crc)| (name.as_str(), *crc)).collect()
+    }
+
+    /// `resolve_symbol`: licence, inherited taint, version, namespace, in this order. A weak symbol may lack the
+    /// first two; a wrong version or a namespace that is not imported refuses even a weak one.
+    fn resolve(
+        &self,
+        undefined: &Undefined,
+        name: &str,
+        exporter: &Exporter<'_>,
+        crcs: &HashMap<&str, u32>,
+        standing: &mut Standing,
+    ) -> Option<Finding> {
+        if let Err(finding) = self.permitted(name, exporter, standing) {
+            return Some(finding).filter(|_| !undefined.weak);
+        }
+        self.same_version(name, exporter, crcs).or_else(|| self.namespace_imported(name, exporter))
+    }
+
+    /// `find_symbol` with `gplok`, then `inherit_taint`.
+    fn permitted(&self, name: &str, exporter: &Exporter<'_>, standing: &mut Standing) -> Result<(), Finding> {
+        if exporter.gpl_only && standing.proprietary {
+            return Err(self.gpl_only(name));
+        }
+        standing.uses_gpl_only |= exporter.gpl_only;
+        if exporter.proprietary && standing.uses_gpl_only {
+            return Err(proprietary(name, exporter));
+        }
+        standing.proprietary |= exporter.proprietary;
+        Ok(())
+    }
+
+    /// `check_version`.
+    fn same_version(&self, name: &str, exporter: &Exporter<'_>, crcs: &HashMap<&str, u32>) -> Option<Finding> {
+        if self.kernel.checks_versions() == Some(false) || self.versions.is_none() {
+            return None;
+        }
+        let exported = exporter.crc?;
+        match crcs.get(name) {
+            Some(built_for) if *built_for == exported => None,
+            Some(built_for) => Some(crc_mismatch(name, *built_for, exported, self.kernel)),
+            None => Some(Finding::warns(
+                Rule::SymbolVersionMissing,
+                format!("the module has symbol versions, but none for `{name}`; the kernel takes it as it is"),
+            )),
+        }
+    }
+
+    /// `verify_namespace_is_imported`.
+    fn namespace_imported(&self, name: &str, exporter: &Exporter<'_>) -> Option<Finding> {
+        let namespace = exporter.namespace?;
+        if self.elf.infos("import_ns").any(|imported| imported == namespace) || is_for(namespace, self.elf, self.name) {
+            return None;
+        }
+        let what = format!("the module uses `{name}` of the symbol namespace {namespace} without importing it");
+        let mend = format!("add MODULE_IMPORT_NS({namespace}) to its source");
+        Some(match self.kernel.option("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS") {
+            Some(true) => Finding::warns(
+                Rule::SymbolNamespace,
+                format!("{what}; {} allows that (CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS); {mend}", self.release()),
+            ),
+            Some(false) => {
+                Finding::decides(Rule::SymbolNamespace, format!("{what}, which {} refuses; {mend}", self.release()))
+            }
+            None => Finding::decides(
+                Rule::SymbolNamespace,
+                format!(
+                    "{what}, which {} refuses (assumed: no CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS, as on RHEL); \
+                     {mend}",
+                    self.release()
+                ),
+            ),
+        })
+    }
+
+    fn release(&self) -> &str {
+        self.kernel.release
+    }
+
+    fn missing(&self, name: &str) -> Finding {
+        let kernel = self.release();
+        Finding::decides(
+            Rule::SymbolMissing,
+            format!(
+                "needs the symbol `{name}`, which {kernel} does not export (no such line in the driver toolkit's \
+                 Module.symvers), nor any module loaded before it; build the module, or a newer version of its source, \
+                 against this kernel's headers"
+            ),
+        )
+        .of_symbol(name)
+    }
+
+    fn gpl_only(&self, name: &str) -> Finding {
+        Finding::decides(
+            Rule::SymbolGplOnly,
+            format!(
+                "uses `{name}`, which is for GPL-compatible modules only, but has {} or uses symbols of a proprietary \
+                 module; only its vendor can mend that",
+                licence::in_words(self.elf)
+            ),
+        )
+    }
+
+    fn unlinked(&self, owner: &str, symbols: &[&str]) -> Finding {
+        let (kernel, folder) = (self.release(), &self.folder);
+        Finding::decides(
+            Rule::DependencyInTreeUnlinked,
+            format!(
+                "needs the in-tree module {owner} ({}), which modprobe does not load for it: the index in the image does \
+                 not lead there, so it loads only where the node has {owner} loaded already; add to the Dockerfile, \
+                 before depmod: RUN ln -s /lib/modules/{kernel} {folder}/host",
+                listed(symbols)
+            ),
+        )
+        .of_symbol(owner)
+    }
+
+    /// `verify_exported_symbols`: nothing is exported twice.
+    pub(super) fn check_exports(&self, unloaded: &dyn Fn(&str) -> bool, report: &mut Report) {
+        let mut elsewhere: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for export in &self.elf.exports {
+            match self.exporters.find(&export.name) {
+                Found::Exported(exporter) => report.add(duplicate(&export.name, &exporter)),
+                Found::NotLoaded(owner) if owner != self.name && !unloaded(&owner) => {
+                    elsewhere.entry(owner).or_default().push(&export.name);
+                }
+                Found::NotLoaded(_) | Found::Nobody | Found::Unknown => {}
+            }
+        }
+        report.extend(elsewhere.iter().map(|(owner, symbols)| duplicate_elsewhere(owner, symbols)));
+    }
+}
+
+fn proprietary(name: &str, exporter: &Exporter<'_>) -> Finding {
+    let owner = exporter.owner.as_deref().unwrap_or_default();
+    Finding::decides(
+        Rule::SymbolProprietary,
+        format!(
+            "uses GPL-only symbols, and `{name}` of the proprietary module {owner}: the kernel does not allow both; only \
+             its vendor can mend that"
+        ),
+    )
+}
+
+fn duplicate(name: &str, exporter: &Exporter<'_>) -> Finding {
+    let owner = exporter.owner.as_ref().map_or_else(|| "the kernel".to_owned(), |owner| format!("the module {owner}"));
+    Finding::decides(
+        Rule::SymbolDuplicate,
+        format!("exports `{name}`, which {owner} exports already; the kernel refuses a second one; rename it, or leave one out"),
+    )
+    .of_symbol(name)
+}
+
+fn duplicate_elsewhere(owner: &str, symbols: &[&str]) -> Finding {
+    Finding::warns(
+        Rule::SymbolDuplicate,
+        format!(
+            "exports what the in-tree module {owner} exports too ({}); the kernel refuses it where {owner} is loaded; add \
+             {owner} to inTreeModulesToRemove",
+            listed(symbols)
+        ),
+    )
+    .of_symbol(owner)
+}
+
+/// The first few symbols, and how many more.
+fn listed(symbols: &[&str]) -> String {
+    let first = symbols.iter().take(NAMED).map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ");
+    match symbols.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+/// Since Linux 6.16 a namespace may name the modules it is for: `module:a,b-*` (`verify_module_namespace`).
+fn is_for(namespace: &str, elf: &ElfModule, name: &str) -> bool {
+    let own = elf.name.as_deref().unwrap_or(name).replace('-', "_");
+    let fits = |pattern: &str| match pattern.replace('-', "_").strip_suffix('*') {
+        Some(prefix) => own.starts_with(prefix),
+        None => own == pattern.replace('-', "_"),
+    };
+    namespace.strip_prefix("module:").is_some_and(|patterns| patterns.split(',').any(fits))
+}

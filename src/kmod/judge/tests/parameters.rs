@@ -1,0 +1,35 @@
+//! Parameters: declared, and of a value that they take.
+
+use super::sketch::{a_module, each, with};
+
+#[test]
+fn what_the_kernel_makes_of_parameters() {
+    let typed = |given: &[&str]| {
+        let module = a_module()
+            .also("parmtype", "debug:int")
+            .also("parmtype", "on_off:bool")
+            .also("parmtype", "odd:its_own")
+            .also("parm", "spoken:described only");
+        with(module).parameters(given)
+    };
+    each(vec![
+        ("a good one", typed(&["debug=1"]), ""),
+        ("a bad one", typed(&["debug=much"]), "parameter-malformed!"),
+        ("two bad ones", typed(&["debug=much", "on-off=2"]), "parameter-malformed! parameter-malformed!"),
+        ("a number wants a value", typed(&["debug"]), "parameter-malformed!"),
+        ("a switch does not", typed(&["on-off"]), ""),
+        ("dashes are underscores", typed(&["on-off=n"]), ""),
+        ("a type of its own takes anything", typed(&["odd=?"]), ""),
+        ("one that is only described takes anything", typed(&["spoken=?"]), ""),
+        ("an unknown one is ignored", typed(&["debgu=1"]), "parameter-unknown?"),
+        ("two that the kernel knows", typed(&["async_probe=1", "dyndbg=+p"]), ""),
+        ("true came with 5.18", typed(&["on_off=true"]), "parameter-malformed?"),
+        ("and is taken since", typed(&["on_off=true"]).kernel("5.18.0"), ""),
+        ("an option among them is an option", typed(&["--dry-run"]), "modprobe-arguments!"),
+        (
+            "a dependency gets none of them",
+            typed(&["debug=1"]).beside("lib", a_module()).line("drv", "extra/drv.ko: extra/lib.ko"),
+            "",
+        ),
+    ]);
+}

@@ -1,0 +1,91 @@
+//! CA files. They are read and checked here, because the TLS library takes a file of garbage in silence.
+
+use std::path::Path;
+
+use reqwest::Certificate;
+use x509_cert::Certificate as Parsed;
+use x509_cert::der::Decode as _;
+
+use super::settings::SettingsError;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+/// Every certificate of a PEM file.
+pub(super) fn read(path: &Path) -> Result<Vec<Certificate>, SettingsError> {
+    let text = std::fs::read(path).map_err(|source| SettingsError::UnreadableCa {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut certificates = Vec::new();
+    for (position, found) in CertificateDer::pem_slice_iter(&text).enumerate() {
+        let damaged = || SettingsError::DamagedCa {
+            path: path.to_owned(),
+            number: position + 1,
+        };
+        let der = found.map_err(|_error| damaged())?;
+        Parsed::from_der(&der).map_err(|_error| damaged())?;
+        certificates.push(Certificate::from_der(&der).map_err(|_error| damaged())?);
+    }
+    if certificates.is_empty() {
+        return Err(SettingsError::EmptyCa {
+            path: path.to_owned(),
+        });
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(content: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        let problem = read(file.path()).unwrap_err();
+        problem
+            .to_string()
+            .replace(&file.path().display().to_string(), "ca.pem")
+    }
+
+    #[test]
+    fn a_ca_file_that_is_none_is_refused() {
+        let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let rows = [
+            (
+                "",
+                "the CA file ca.pem holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)",
+            ),
+            (
+                "hello",
+                "the CA file ca.pem holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)",
+            ),
+            (garbage, "certificate 1 of the CA file ca.pem is damaged"),
+        ];
+        for (content, expected) in rows {
+            assert_eq!(problem(content), expected);
+        }
+        assert!(
+            read(Path::new("/nowhere/ca.pem"))
+                .unwrap_err()
+                .to_string()
+                .contains("/nowhere/ca.pem")
+        );
+    }
+
+    #[test]
+    fn every_certificate_of_a_bundle_is_read() {
+        let pem = |name: &str| {
+            rcgen::generate_simple_self_signed(vec![name.to_owned()])
+                .unwrap()
+                .cert
+                .pem()
+        };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(
+            file.path(),
+            format!("# two\n{}{}", pem("a.example"), pem("b.example")),
+        )
+        .unwrap();
+        assert_eq!(read(file.path()).unwrap().len(), 2);
+    }
+}
