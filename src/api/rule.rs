@@ -27,23 +27,22 @@ macro_rules! rules {
 }
 
 rules! {
-    // 1. The image on the node.
+    // 1. KMM copies the modules out of the image.
     /// The image's tools are for another architecture than the target kernel.
     ImageArchitecture = "image-architecture",
-    // 2. KMM's copy step.
     /// `sh`, `mkdir` or `cp` is missing.
     CopyToolMissing = "copy-tool-missing",
     /// `<dirName>/lib/modules/<kernel>` is not there.
     KernelFolderMissing = "kernel-folder-missing",
     /// `<dirName>/lib/modules/<kernel>` is a link.
     KernelFolderLink = "kernel-folder-link",
-    /// The kernel's release ends in `+`: KMM copies one folder and modprobe opens another.
-    KernelFolderPlus = "kernel-folder-plus",
     /// `firmwarePath` has nothing to copy.
     FirmwareMissing = "firmware-missing",
-    // 3. modprobe.
+    // 2. modprobe looks for them.
     /// modprobe does not take these arguments, or they make it do something else.
     ModprobeArguments = "modprobe-arguments",
+    /// The kernel's release ends in `+`: KMM copies one folder and modprobe opens another.
+    KernelFolderPlus = "kernel-folder-plus",
     /// `modules.dep.bin` is missing or empty.
     DepIndexMissing = "dep-index-missing",
     /// `modules.dep.bin` or `modules.alias.bin` is damaged.
@@ -56,8 +55,6 @@ rules! {
     LinkLeavesFolder = "link-leaves-folder",
     /// A module that ours needs is neither in the folder nor in the kernel.
     DependencyMissing = "dependency-missing",
-    /// A module that ours needs is in-tree, and the image has no link to it.
-    DependencyInTreeUnlinked = "dependency-in-tree-unlinked",
     /// A module that ours needs is in-tree and reached through the image's link to the node's folder.
     DependencyInTree = "dependency-in-tree",
     /// A module of `modulesLoadingOrder` or of a soft dependency is missing, which modprobe ignores.
@@ -68,7 +65,7 @@ rules! {
     ModuleInTree = "module-in-tree",
     /// A module of the same name is built into the kernel.
     ModuleBuiltin = "module-builtin",
-    // 4. The file.
+    // 3. The kernel reads the file.
     /// The compressed file is damaged.
     FileDamaged = "file-damaged",
     /// The file is larger than this program reads.
@@ -97,31 +94,32 @@ rules! {
     NotAModule = "not-a-module",
     /// `struct module` has another size on this kernel.
     ModuleStructSize = "module-struct-size",
-    // 5. The version checks.
+    // 4. The kernel compares versions.
     /// A symbol had another CRC in the kernel that the module was built for.
     CrcMismatch = "crc-mismatch",
     /// The kernel checks symbol versions, and the module has none.
     VersionsMissing = "versions-missing",
-    /// The kernel checks symbol versions, and one symbol has none; the kernel lets it pass.
-    SymbolVersionMissing = "symbol-version-missing",
     /// vermagic is not the kernel's.
     VermagicMismatch = "vermagic-mismatch",
     /// No vermagic.
     VermagicMissing = "vermagic-missing",
     /// A live patch, and the kernel takes none.
     LivepatchUnsupported = "livepatch-unsupported",
-    // 6. Its symbols.
+    // 5. The kernel resolves symbols and parses parameters.
     /// Nobody exports a symbol that the module needs.
     SymbolMissing = "symbol-missing",
+    /// A module that ours needs is in-tree, and the image has no link to it.
+    DependencyInTreeUnlinked = "dependency-in-tree-unlinked",
     /// A symbol is for GPL-compatible modules only.
     SymbolGplOnly = "symbol-gpl-only",
+    /// It uses GPL-only symbols and those of a proprietary module.
+    SymbolProprietary = "symbol-proprietary",
+    /// The kernel checks symbol versions, and one symbol has none; the kernel lets it pass.
+    SymbolVersionMissing = "symbol-version-missing",
     /// The namespace of a symbol is not imported.
     SymbolNamespace = "symbol-namespace",
     /// A symbol that the module exports is exported already.
     SymbolDuplicate = "symbol-duplicate",
-    /// It uses GPL-only symbols and those of a proprietary module.
-    SymbolProprietary = "symbol-proprietary",
-    // 7. Its parameters.
     /// A parameter that the module does not have; the kernel ignores it.
     ParameterUnknown = "parameter-unknown",
     /// A value that the parameter does not take.

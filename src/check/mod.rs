@@ -8,8 +8,8 @@ mod credentials;
 pub mod documents;
 mod engine;
 mod question;
-mod signatures;
 pub mod report;
+mod signatures;
 
 use std::fmt;
 use std::sync::Arc;

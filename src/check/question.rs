@@ -63,9 +63,7 @@ pub enum WrongQuestion {
     )]
     NoKernel,
     /// No Module in the files, or none in the namespaces that were asked for.
-    #[error(
-        "there is no Module{0}, so there is nothing to check; name files that hold Modules with -f"
-    )]
+    #[error("there is no Module{0}, so there is nothing to check; name files that hold Modules with -f")]
     NoModule(String),
     /// Preflights that admission would refuse.
     #[error("{}", .0.join("\n"))]
@@ -115,7 +113,11 @@ fn admitted(
             Err(errors) => refusals.push(refusal(&preflight, &errors)),
         }
     }
-    if refusals.is_empty() { Ok(good) } else { Err(WrongQuestion::Invalid(refusals)) }
+    if refusals.is_empty() {
+        Ok(good)
+    } else {
+        Err(WrongQuestion::Invalid(refusals))
+    }
 }
 
 /// A refusal in the words in which kubectl passes on what admission says.
@@ -155,10 +157,7 @@ fn overridden(
             .kernel_version
             .clone()
             .unwrap_or_else(|| std::mem::take(&mut spec.kernel_version));
-        spec.dtk_image = overrides
-            .dtk_image
-            .clone()
-            .or_else(|| spec.dtk_image.take());
+        spec.dtk_image = overrides.dtk_image.clone().or_else(|| spec.dtk_image.take());
         spec.push_built_image = if overrides.push_built_image {
             Some(true)
         } else {
@@ -174,12 +173,19 @@ mod tests {
 
     fn documents(preflights: &[(&str, &str)]) -> Documents {
         let preflight = |(name, kernel): &(&str, &str)| {
-            let spec = PreflightValidationOCPSpec { kernel_version: (*kernel).to_owned(), ..Default::default() };
+            let spec = PreflightValidationOCPSpec {
+                kernel_version: (*kernel).to_owned(),
+                ..Default::default()
+            };
             PreflightValidationOCP::new(name, spec)
         };
         let mut module = Module::new("nic", crate::api::ModuleSpec::default());
         module.metadata.namespace = Some("drivers".to_owned());
-        Documents { preflights: preflights.iter().map(preflight).collect(), modules: vec![module], ..Documents::default() }
+        Documents {
+            preflights: preflights.iter().map(preflight).collect(),
+            modules: vec![module],
+            ..Documents::default()
+        }
     }
 
     fn asked(documents: Documents, overrides: &Overrides) -> Result<Vec<Question>, WrongQuestion> {
@@ -188,9 +194,14 @@ mod tests {
 
     #[test]
     fn a_kernel_alone_makes_a_preflight_with_defaults() {
-        let overrides = Overrides { kernel_version: Some("6.1.0-18-amd64".to_owned()), ..Overrides::default() };
+        let overrides = Overrides {
+            kernel_version: Some("6.1.0-18-amd64".to_owned()),
+            ..Overrides::default()
+        };
         let questions = asked(documents(&[]), &overrides).expect("a question");
-        let [question] = questions.as_slice() else { panic!("{questions:?}") };
+        let [question] = questions.as_slice() else {
+            panic!("{questions:?}")
+        };
         assert_eq!(question.preflight.name_any(), "preflight");
         assert_eq!(question.preflight.spec.push_built_image, Some(false));
         assert_eq!(question.kernel.raw(), "6.1.0-18-amd64");
@@ -198,23 +209,45 @@ mod tests {
 
     #[test]
     fn an_option_replaces_a_kernel_that_would_be_refused() {
-        let overrides = Overrides { kernel_version: Some("6.1.0-18-amd64".to_owned()), ..Overrides::default() };
+        let overrides = Overrides {
+            kernel_version: Some("6.1.0-18-amd64".to_owned()),
+            ..Overrides::default()
+        };
         assert!(asked(documents(&[("a", "")]), &overrides).is_ok());
     }
 
     #[test]
     fn every_refusal_is_told_in_the_words_of_admission() {
-        let refused = asked(documents(&[("good", "6.1.0-18-amd64"), ("bad", "6 1"), ("worse", "")]), &Overrides::default());
-        let Err(WrongQuestion::Invalid(refusals)) = refused else { panic!("{refused:?}") };
+        let refused = asked(
+            documents(&[("good", "6.1.0-18-amd64"), ("bad", "6 1"), ("worse", "")]),
+            &Overrides::default(),
+        );
+        let Err(WrongQuestion::Invalid(refusals)) = refused else {
+            panic!("{refused:?}")
+        };
         assert_eq!(refusals.len(), 2);
-        assert!(refusals[0].starts_with("The PreflightValidationOCP \"bad\" is invalid: spec.kernelVersion: "), "{refusals:?}");
-        assert!(refusals[1].starts_with("The PreflightValidationOCP \"worse\" is invalid: spec.kernelVersion: "), "{refusals:?}");
+        assert!(
+            refusals[0].starts_with("The PreflightValidationOCP \"bad\" is invalid: spec.kernelVersion: "),
+            "{refusals:?}"
+        );
+        assert!(
+            refusals[1].starts_with("The PreflightValidationOCP \"worse\" is invalid: spec.kernelVersion: "),
+            "{refusals:?}"
+        );
     }
 
     #[test]
     fn several_errors_of_one_preflight_are_listed() {
-        let overrides = Overrides { dtk_image: Some("Not A Reference".to_owned()), ..Overrides::default() };
-        let refused = asked(documents(&[("bad", "6 1")]), &overrides).expect_err("a refusal").to_string();
-        assert!(refused.contains("\n* spec.kernelVersion: ") && refused.contains("\n* spec.dtkImage: "), "{refused}");
+        let overrides = Overrides {
+            dtk_image: Some("Not A Reference".to_owned()),
+            ..Overrides::default()
+        };
+        let refused = asked(documents(&[("bad", "6 1")]), &overrides)
+            .expect_err("a refusal")
+            .to_string();
+        assert!(
+            refused.contains("\n* spec.kernelVersion: ") && refused.contains("\n* spec.dtkImage: "),
+            "{refused}"
+        );
     }
 }

@@ -16,9 +16,7 @@ use clap_complete::Shell;
     subcommand_required = true,
     arg_required_else_help = true
 )]
-#[command(
-    after_long_help = "Start with `check --help`. What a finding means, and how to mend it: `explain RULE`."
-)]
+#[command(after_long_help = "Start with `check --help`. What a finding means, and how to mend it: `explain RULE`.")]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) task: Task,
@@ -27,6 +25,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Task {
     Check(Box<CheckArgs>),
+    Explain(ExplainArgs),
 
     /// Print the CustomResourceDefinition of PreflightValidationOCP
     ///

@@ -42,10 +42,7 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<Ending> {
 }
 
 fn questions(documents: Documents, settings: &mut CheckSettings) -> anyhow::Result<Vec<Question>> {
-    settings
-        .images
-        .layouts
-        .extend(documents.layouts.iter().cloned());
+    settings.images.layouts.extend(documents.layouts.iter().cloned());
     let options = Options {
         enforce_signatures: settings.enforce_signatures,
         trusted_certificates: answer::certificates(&settings.trusted_certificates)?,
@@ -60,15 +57,10 @@ fn questions(documents: Documents, settings: &mut CheckSettings) -> anyhow::Resu
 }
 
 /// The answered preflights, in the order of the questions; `None` if somebody pressed Ctrl-C first.
-fn answers(
-    questions: &[Question],
-    settings: &CheckSettings,
-) -> anyhow::Result<Option<Vec<PreflightValidationOCP>>> {
+fn answers(questions: &[Question], settings: &CheckSettings) -> anyhow::Result<Option<Vec<PreflightValidationOCP>>> {
     let bar = (environment::is_watched() && !settings.quiet).then(Bar::new);
     let progress = bar.as_ref().map_or_else(Progress::silent, Bar::progress);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let answers = runtime.block_on(async {
         tokio::select! {
             answers = answer::all(questions, settings, progress, environment::now()) => answers.map(Some),
@@ -87,13 +79,7 @@ fn report(answers: &[PreflightValidationOCP], format: Format) -> String {
     };
     match format {
         Format::Table => report::table(answers, layout),
-        Format::Wide => report::table(
-            answers,
-            Layout {
-                width: None,
-                ..layout
-            },
-        ),
+        Format::Wide => report::table(answers, Layout { width: None, ..layout }),
         Format::Json => report::json(answers),
         Format::Yaml => report::yaml(answers),
         Format::Junit => report::junit(answers),
@@ -128,11 +114,7 @@ fn complain_of(problems: &[DocumentProblem]) {
             Err(_) => output::complain(&problem.to_string()),
         }
     }
-    if let Some(more) = problems
-        .len()
-        .checked_sub(MAX_PROBLEMS_SHOWN)
-        .filter(|more| *more > 0)
-    {
+    if let Some(more) = problems.len().checked_sub(MAX_PROBLEMS_SHOWN).filter(|more| *more > 0) {
         output::complain(&format!("… and {more} more"));
     }
 }

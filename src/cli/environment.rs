@@ -6,19 +6,13 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 /// An environment variable; one that is empty or no text counts as not set.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads the environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The time, which decisions are told.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the edge at which decisions learn the time"
-)]
+#[expect(clippy::disallowed_methods, reason = "the edge at which decisions learn the time")]
 pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }
@@ -73,13 +67,8 @@ mod tests {
             ("homeless", None, None, None),
         ];
         for (name, cache, home, expected) in cases {
-            let variable =
-                |name: &str| if name == "HOME" { home } else { cache }.map(str::to_owned);
-            assert_eq!(
-                cache_folder(variable),
-                expected.map(PathBuf::from),
-                "{name}"
-            );
+            let variable = |name: &str| if name == "HOME" { home } else { cache }.map(str::to_owned);
+            assert_eq!(cache_folder(variable), expected.map(PathBuf::from), "{name}");
         }
     }
 }

@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod crd;
 mod environment;
+mod explain;
 mod output;
 mod progress;
 mod settings;
@@ -61,6 +62,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn perform(task: Task, command: Command) -> anyhow::Result<Ending> {
     match task {
         Task::Check(args) => check::run(*args),
+        Task::Explain(args) => explain::run(&args),
         Task::Crd => output::print(&crd::yaml()),
         Task::Completions { shell } => completions(shell, command),
         Task::Man { command: name } => man(command, name.as_deref()),
@@ -70,10 +72,7 @@ fn perform(task: Task, command: Command) -> anyhow::Result<Ending> {
 /// The command under the name it was started by: kubectl finds its plugins by the name `kubectl-…`.
 fn command(program: Option<&OsStr>) -> Command {
     let command = Cli::command();
-    let name = program
-        .map(Path::new)
-        .and_then(Path::file_stem)
-        .and_then(OsStr::to_str);
+    let name = program.map(Path::new).and_then(Path::file_stem).and_then(OsStr::to_str);
     match name.and_then(|name| name.strip_prefix("kubectl-")) {
         Some(plugin) => {
             let spoken = format!("kubectl {}", plugin.replace('-', " ").replace('_', "-"));
@@ -106,9 +105,7 @@ fn man(mut command: Command, name: Option<&str>) -> anyhow::Result<Ending> {
         None => command,
         Some(name) => {
             let found = command.find_subcommand(name).cloned();
-            let found = found.ok_or_else(|| {
-                anyhow::anyhow!("there is no command `{name}`; --help lists them")
-            })?;
+            let found = found.ok_or_else(|| anyhow::anyhow!("there is no command `{name}`; --help lists them"))?;
             found
                 .name(format!("{}-{name}", command.get_name()))
                 .display_name(format!("{}-{name}", command.get_name()))

@@ -11,8 +11,7 @@ impl Bar {
     /// A bar on standard error.
     pub(super) fn new() -> Self {
         let bar = ProgressBar::no_length();
-        let style =
-            ProgressStyle::with_template("{bar:30} {pos}/{len} Modules  {elapsed}  {wide_msg}");
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} Modules  {elapsed}  {wide_msg}");
         bar.set_style(style.expect("invariant: the template is fixed and well formed"));
         Self(bar)
     }
@@ -24,9 +23,7 @@ impl Bar {
             ProgressEvent::Total(modules) => {
                 bar.inc_length(u64::try_from(modules).unwrap_or(u64::MAX));
             }
-            ProgressEvent::ModuleDone {
-                namespace, name, ..
-            } => {
+            ProgressEvent::ModuleDone { namespace, name, .. } => {
                 bar.set_message(format!("{namespace}/{name}"));
                 bar.inc(1);
             }

@@ -62,10 +62,7 @@ pub(super) struct WrongArguments(Vec<String>);
 
 impl CheckSettings {
     /// Validates the arguments; `variable` reads the environment.
-    pub(super) fn new(
-        args: CheckArgs,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, WrongArguments> {
+    pub(super) fn new(args: CheckArgs, variable: impl Fn(&str) -> Option<String>) -> Result<Self, WrongArguments> {
         let mut wrong = Vec::new();
         let architecture = args
             .target
@@ -124,11 +121,7 @@ fn architecture(name: &str, wrong: &mut Vec<String>) -> Option<Architecture> {
     architecture
 }
 
-fn images(
-    args: ImageArgs,
-    variable: impl Fn(&str) -> Option<String>,
-    wrong: &mut Vec<String>,
-) -> ImageSettings {
+fn images(args: ImageArgs, variable: impl Fn(&str) -> Option<String>, wrong: &mut Vec<String>) -> ImageSettings {
     for layout in args
         .layouts
         .iter()
@@ -163,7 +156,9 @@ fn timeout(text: &str, wrong: &mut Vec<String>) -> Duration {
     match parsed {
         Some(duration) if duration > Duration::ZERO && duration <= MAX_TIMEOUT => duration,
         _ => {
-            wrong.push(format!("--timeout `{text}`: not a time between 1ms and 24h; write it like 90s, 10m or 1h30m"));
+            wrong.push(format!(
+                "--timeout `{text}`: not a time between 1ms and 24h; write it like 90s, 10m or 1h30m"
+            ));
             Duration::ZERO
         }
     }
@@ -179,9 +174,7 @@ mod tests {
     fn settings(line: &str) -> Result<CheckSettings, WrongArguments> {
         let words = "kmm-preflight check".split(' ').chain(line.split(' '));
         match Cli::parse_from(words).task {
-            Task::Check(args) => CheckSettings::new(*args, |name| {
-                (name == "HOME").then(|| "/home/me".to_owned())
-            }),
+            Task::Check(args) => CheckSettings::new(*args, |name| (name == "HOME").then(|| "/home/me".to_owned())),
             task => panic!("not a check: {task:?}"),
         }
     }
@@ -189,61 +182,37 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_help() {
         let settings = settings("-f a.yaml -f -").expect("good arguments");
-        assert_eq!(
-            settings.sources,
-            [Source::Path("a.yaml".into()), Source::Stdin]
-        );
+        assert_eq!(settings.sources, [Source::Path("a.yaml".into()), Source::Stdin]);
         assert_eq!(settings.images.timeout, Duration::from_mins(10));
         assert_eq!(settings.images.concurrency, 8);
-        assert_eq!(
-            settings.images.cache,
-            Some("/home/me/.cache/kmm-preflight".into())
-        );
+        assert_eq!(settings.images.cache, Some("/home/me/.cache/kmm-preflight".into()));
         assert_eq!(settings.format, Format::Table);
     }
 
     #[test]
     fn a_cache_can_be_named_or_left_out() {
         assert_eq!(
-            settings("-f a --cache-dir /c")
-                .expect("good arguments")
-                .images
-                .cache,
+            settings("-f a --cache-dir /c").expect("good arguments").images.cache,
             Some("/c".into())
         );
-        assert_eq!(
-            settings("-f a --no-cache")
-                .expect("good arguments")
-                .images
-                .cache,
-            None
-        );
+        assert_eq!(settings("-f a --no-cache").expect("good arguments").images.cache, None);
     }
 
     #[test]
     fn times_are_written_as_people_do() {
         for (text, expected) in [("90s", 90), ("1h30m", 5_400), ("24h", 86_400)] {
             let settings = settings(&format!("-f a --timeout {text}")).expect("good arguments");
-            assert_eq!(
-                settings.images.timeout,
-                Duration::from_secs(expected),
-                "{text}"
-            );
+            assert_eq!(settings.images.timeout, Duration::from_secs(expected), "{text}");
         }
         for text in ["0s", "soon", "10", "25h", "-5m"] {
-            assert!(
-                settings(&format!("-f a --timeout={text}")).is_err(),
-                "{text}"
-            );
+            assert!(settings(&format!("-f a --timeout={text}")).is_err(), "{text}");
         }
     }
 
     #[test]
     fn every_mistake_is_named_at_once() {
-        let wrong = settings(
-            "-f a --architecture vax --oci-layout /no --authfile /no/auth.json --timeout x",
-        )
-        .unwrap_err();
+        let wrong =
+            settings("-f a --architecture vax --oci-layout /no --authfile /no/auth.json --timeout x").unwrap_err();
         assert_eq!(
             wrong.to_string(),
             "--architecture `vax`: not one of amd64, arm64, ppc64le, s390x, riscv64\n\

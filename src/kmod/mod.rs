@@ -8,13 +8,14 @@
 
 pub mod config;
 mod elf;
+pub mod explain;
 pub mod facts;
 pub mod index;
 pub mod intree;
 mod judge;
 pub mod load;
-pub mod modprobe;
 mod modinfo;
+pub mod modprobe;
 mod read;
 pub mod signature;
 pub mod staged;

@@ -83,6 +83,9 @@ const NODE_FOLDERS: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
 /// How many links Linux follows before it gives up with `ELOOP` (`include/linux/namei.h: MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
 
+/// How long a path, or a link's target, may be (`include/uapi/linux/limits.h: PATH_MAX`).
+const MAX_PATH: usize = 4096;
+
 /// A copied folder at the place where it stands on the node: there, and only there, links get their meaning.
 #[derive(Clone, Debug)]
 pub struct Copied<'a> {
@@ -115,7 +118,10 @@ pub enum Reached<'a> {
 impl<'a> Copied<'a> {
     /// The folder, copied to the absolute path `at`.
     pub fn new(at: impl Into<String>, folder: &'a Folder) -> Self {
-        Self { at: clean(&at.into()), folder }
+        Self {
+            at: clean(&at.into()),
+            folder,
+        }
     }
 
     /// Where the folder stands on the node.
@@ -125,9 +131,13 @@ impl<'a> Copied<'a> {
 
     /// Follows a path, absolute or relative to the folder, and every link on the way, as the node's kernel would.
     pub fn follow(&self, path: &str) -> Reached<'a> {
+        if path.len() >= MAX_PATH {
+            return Reached::Nothing;
+        }
         let mut walk = Walk::from(if path.starts_with('/') { "/" } else { &self.at }, path);
         for _ in 0..=MAX_LINKS {
             match walk.step(self) {
+                Ok(link) if link.len() >= MAX_PATH => return Reached::Nothing,
                 Ok(link) => walk.enter(link),
                 Err(reached) => return reached,
             }
@@ -171,7 +181,10 @@ impl Folder {
     /// Whether any file or link stands below that path, which makes it a folder.
     fn has_below(&self, path: &str) -> bool {
         let prefix = format!("{path}/");
-        self.entries.range(prefix.clone()..).next().is_some_and(|(name, _)| name.starts_with(&prefix))
+        self.entries
+            .range(prefix.clone()..)
+            .next()
+            .is_some_and(|(name, _)| name.starts_with(&prefix))
     }
 }
 
@@ -193,7 +206,10 @@ struct Walk {
 
 impl Walk {
     fn from(start: &str, path: &str) -> Self {
-        let mut walk = Self { place: start.to_owned(), ahead: Vec::new() };
+        let mut walk = Self {
+            place: start.to_owned(),
+            ahead: Vec::new(),
+        };
         walk.enter(path);
         walk
     }
@@ -203,7 +219,12 @@ impl Walk {
         if path.starts_with('/') {
             "/".clone_into(&mut self.place);
         }
-        self.ahead.extend(path.split('/').rev().filter(|part| !part.is_empty() && *part != ".").map(str::to_owned));
+        self.ahead.extend(
+            path.split('/')
+                .rev()
+                .filter(|part| !part.is_empty() && *part != ".")
+                .map(str::to_owned),
+        );
     }
 
     /// Walks on to the next link (`Ok`, its target) or to the end (`Err`, what is there).
@@ -212,7 +233,9 @@ impl Walk {
             let next = clean(&format!("{}/{part}", self.place));
             match copied.look(&next) {
                 Place::Link(target) => return Ok(target),
-                Place::File(path, entry) if self.ahead.is_empty() => return Err(Reached::File { path, entry }),
+                Place::File(path, entry) if self.ahead.is_empty() => {
+                    return Err(Reached::File { path, entry });
+                }
                 Place::File(..) | Place::Nothing => return Err(Reached::Nothing),
                 Place::Outside => return Err(Reached::Outside(next)),
                 Place::Folder | Place::Node(_) => self.place = next,
@@ -228,7 +251,11 @@ impl Walk {
 /// The rest of `path` below `folder`; empty where they are the same.
 fn below<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
     let rest = path.strip_prefix(folder)?;
-    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+    if rest.is_empty() {
+        Some(rest)
+    } else {
+        rest.strip_prefix('/')
+    }
 }
 
 #[cfg(test)]
@@ -260,23 +287,62 @@ mod tests {
     }
 
     #[test]
+    fn endless_paths_lead_nowhere() {
+        let long = "a/".repeat(1 << 20);
+        let folder = Folder {
+            entries: [("long".to_owned(), Entry::Link(long.clone()))].into(),
+        };
+        let copied = Copied::new("/tmp/opt/lib/modules/6.1", &folder);
+        assert_eq!(copied.follow(&long), Reached::Nothing);
+        assert_eq!(copied.follow("long"), Reached::Nothing);
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
     fn links_mean_what_they_mean_on_the_node() {
         let folder = folder();
         let copied = Copied::new("/tmp/opt/lib/modules/6.1", &folder);
-        let a = || Reached::File { path: "extra/a.ko".to_owned(), entry: &Entry::Other };
+        let a = || Reached::File {
+            path: "extra/a.ko".to_owned(),
+            entry: &Entry::Other,
+        };
         for (sentence, path, reached) in [
             ("a file is itself", "extra/a.ko", a()),
-            ("a path may have dots and empty parts", "./extra//./a.ko", a()),
+            (
+                "a path may have dots and empty parts",
+                "./extra//./a.ko",
+                a(),
+            ),
             ("a link inside the folder works", "b.ko", a()),
             ("a link upwards inside the folder works", "sub/up.ko", a()),
             ("a link to a folder works", "dir/a.ko", a()),
             ("a link to the place of the copy works", "staged.ko", a()),
-            ("an absolute path to the copy works", "/tmp/opt/lib/modules/6.1/b.ko", a()),
+            (
+                "an absolute path to the copy works",
+                "/tmp/opt/lib/modules/6.1/b.ko",
+                a(),
+            ),
             ("a folder is a folder", "extra", Reached::Folder),
-            ("the documented link leads to the node", "host/kernel/x.ko", Reached::Node("6.1/kernel/x.ko".to_owned())),
-            ("so does one through /usr", "usr/x.ko", Reached::Node("6.1/kernel/x.ko".to_owned())),
-            ("and a relative one that climbs to the root", "climb/x.ko", Reached::Node("6.1/x.ko".to_owned())),
-            ("an absolute path to the node", "/lib/modules/6.1/x.ko", Reached::Node("6.1/x.ko".to_owned())),
+            (
+                "the documented link leads to the node",
+                "host/kernel/x.ko",
+                Reached::Node("6.1/kernel/x.ko".to_owned()),
+            ),
+            (
+                "so does one through /usr",
+                "usr/x.ko",
+                Reached::Node("6.1/kernel/x.ko".to_owned()),
+            ),
+            (
+                "and a relative one that climbs to the root",
+                "climb/x.ko",
+                Reached::Node("6.1/x.ko".to_owned()),
+            ),
+            (
+                "an absolute path to the node",
+                "/lib/modules/6.1/x.ko",
+                Reached::Node("6.1/x.ko".to_owned()),
+            ),
             (
                 "a link into the image's own folder dangles on the node",
                 "absolute.ko",
@@ -288,7 +354,11 @@ mod tests {
                 Reached::Outside("/tmp/opt/lib/modules/6.2".to_owned()),
             ),
             ("a link to nothing is nothing", "gone.ko", Reached::Nothing),
-            ("a file has nothing below it", "extra/a.ko/x", Reached::Nothing),
+            (
+                "a file has nothing below it",
+                "extra/a.ko/x",
+                Reached::Nothing,
+            ),
             ("a missing file is nothing", "c.ko", Reached::Nothing),
             ("a link to itself is a loop", "loop", Reached::Loop),
             ("so are two links to each other", "ping/x.ko", Reached::Loop),

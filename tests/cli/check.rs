@@ -28,8 +28,7 @@ fn no_module_is_no_all_clear() {
 
 #[test]
 fn a_namespace_without_modules_is_no_all_clear() {
-    let check =
-        check("-f . -n elsewhere").with_file("all.yaml", &format!("{MODULE}---\n{PREFLIGHT}"));
+    let check = check("-f . -n elsewhere").with_file("all.yaml", &format!("{MODULE}---\n{PREFLIGHT}"));
     check.fails_with("there is no Module in namespace elsewhere");
 }
 
@@ -38,10 +37,7 @@ fn every_broken_document_is_shown_with_its_place() {
     let broken = MODULE.replace("moduleName: nic", "moduleName: 7");
     let syntax = "kind: Module\n  metadata: [\n";
     let said = check("-f all.yaml")
-        .with_file(
-            "all.yaml",
-            &format!("{broken}---\n{syntax}---\n{PREFLIGHT}"),
-        )
+        .with_file("all.yaml", &format!("{broken}---\n{syntax}---\n{PREFLIGHT}"))
         .ends_with(2);
     insta::assert_snapshot!(said.err);
 }
@@ -58,8 +54,7 @@ fn a_folder_names_its_broken_files() {
 fn wrong_arguments_are_all_named_at_once() {
     let said = check("-f x --architecture vax --timeout soon").ends_with(2);
     assert!(
-        said.err.contains("error: --architecture `vax`")
-            && said.err.contains("error: --timeout `soon`"),
+        said.err.contains("error: --architecture `vax`") && said.err.contains("error: --timeout `soon`"),
         "{}",
         said.err
     );
@@ -68,24 +63,14 @@ fn wrong_arguments_are_all_named_at_once() {
 #[test]
 fn what_is_skipped_is_noted_unless_it_must_be_quiet() {
     let service = "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n";
-    let noted = check("-f all.yaml")
-        .with_file("all.yaml", service)
-        .ends_with(2);
+    let noted = check("-f all.yaml").with_file("all.yaml", service).ends_with(2);
     assert!(
-        noted
-            .err
-            .starts_with("note: skipped 1 object of kind Service (v1)"),
+        noted.err.starts_with("note: skipped 1 object of kind Service (v1)"),
         "{}",
         noted.err
     );
-    let quiet = check("-q -f all.yaml")
-        .with_file("all.yaml", service)
-        .ends_with(2);
-    assert!(
-        quiet.err.starts_with("error: no target kernel"),
-        "{}",
-        quiet.err
-    );
+    let quiet = check("-q -f all.yaml").with_file("all.yaml", service).ends_with(2);
+    assert!(quiet.err.starts_with("error: no target kernel"), "{}", quiet.err);
 }
 
 #[test]
@@ -98,10 +83,7 @@ fn standard_input_and_an_option_make_a_question() {
     assert_eq!(answer["metadata"]["name"], "preflight");
     assert_eq!(answer["spec"]["kernelVersion"], "6.1.0-18-amd64");
     assert_eq!(answer["status"]["modules"][0]["name"], "nic");
-    assert_eq!(
-        answer["status"]["modules"][0]["verificationStatus"],
-        "InProgress"
-    );
+    assert_eq!(answer["status"]["modules"][0]["verificationStatus"], "InProgress");
     assert_eq!(said.err, "", "nobody watches, so there is no progress");
 }
 
@@ -131,7 +113,12 @@ fn several_preflights_give_several_reports() {
 
 #[test]
 fn a_malformed_preflight_is_refused_as_admission_would() {
-    let malformed = PREFLIGHT.replace("5.14.0-570.19.1.el9_6.x86_64", "'5.14.0; rm -rf /', dtkImage: 'no image'");
-    let said = check("-f all.yaml").with_file("all.yaml", &format!("{MODULE}---\n{malformed}")).ends_with(2);
+    let malformed = PREFLIGHT.replace(
+        "5.14.0-570.19.1.el9_6.x86_64",
+        "'5.14.0; rm -rf /', dtkImage: 'no image'",
+    );
+    let said = check("-f all.yaml")
+        .with_file("all.yaml", &format!("{MODULE}---\n{malformed}"))
+        .ends_with(2);
     insta::assert_snapshot!(said.err);
 }

@@ -4,8 +4,7 @@ use serde_json::Value;
 
 use crate::cli::support::kmm_preflight;
 
-const COMMITTED: &str =
-    include_str!("../../charts/kmm-preflight/crds/preflightvalidationsocp.yaml");
+const COMMITTED: &str = include_str!("../../charts/kmm-preflight/crds/preflightvalidationsocp.yaml");
 const UPSTREAM: &str = include_str!("../compat/crds/preflightvalidationsocp.yaml");
 
 fn ours() -> Value {
@@ -51,9 +50,7 @@ fn the_status_is_a_subresource_and_v1beta2_is_stored() {
         (&"v1beta2".into(), &true.into(), &true.into())
     );
     assert_eq!(version["subresources"]["status"], serde_json::json!({}));
-    let columns = version["additionalPrinterColumns"]
-        .as_array()
-        .expect("columns");
+    let columns = version["additionalPrinterColumns"].as_array().expect("columns");
     let names: Vec<_> = columns
         .iter()
         .map(|column| column["name"].as_str().expect("a name"))
@@ -63,11 +60,7 @@ fn the_status_is_a_subresource_and_v1beta2_is_stored() {
 
 #[test]
 fn every_object_that_upstream_stored_fits_our_schema() {
-    assert_wider(
-        &schema(&ours(), "v1beta2"),
-        &schema(&upstream(), "v1beta2"),
-        "",
-    );
+    assert_wider(&schema(&ours(), "v1beta2"), &schema(&upstream(), "v1beta2"), "");
 }
 
 /// Whether `wide` admits all that `narrow` admits: the same types, no more required, no fewer words in enums.
@@ -90,10 +83,7 @@ fn assert_wider(wide: &Value, narrow: &Value, path: &str) {
                 .all(|word| words(&wide["enum"]).contains(word)),
             "{path}: enum"
         );
-        assert!(
-            narrow["enum"].is_array(),
-            "{path}: an enum where upstream has none"
-        );
+        assert!(narrow["enum"].is_array(), "{path}: an enum where upstream has none");
     }
     for bound in [
         "minLength",
@@ -125,9 +115,7 @@ fn words(list: &Value) -> Vec<&str> {
 #[test]
 fn rules_of_the_schema_never_lock_a_stored_value() {
     let schema = schema(&ours(), "v1beta2");
-    let rules =
-        schema["properties"]["spec"]["properties"]["kernelVersion"]["x-kubernetes-validations"]
-            .clone();
+    let rules = schema["properties"]["spec"]["properties"]["kernelVersion"]["x-kubernetes-validations"].clone();
     for rule in rules.as_array().expect("rules") {
         assert_eq!(rule["optionalOldSelf"], true);
         let text = rule["rule"].as_str().expect("a rule");

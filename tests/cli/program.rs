@@ -8,10 +8,7 @@ use crate::cli::support::kmm_preflight;
 #[test]
 fn help_teaches() {
     insta::assert_snapshot!("help", kmm_preflight("--help").ends_with(0).out);
-    insta::assert_snapshot!(
-        "help of check",
-        kmm_preflight("check --help").ends_with(0).out
-    );
+    insta::assert_snapshot!("help of check", kmm_preflight("check --help").ends_with(0).out);
 }
 
 #[test]
@@ -53,9 +50,7 @@ fn as_a_kubectl_plugin_it_says_so() {
 #[test]
 fn completions_know_every_command() {
     for shell in ["bash", "zsh", "fish"] {
-        let script = kmm_preflight(&format!("completions {shell}"))
-            .ends_with(0)
-            .out;
+        let script = kmm_preflight(&format!("completions {shell}")).ends_with(0).out;
         assert!(script.contains("kernel-version"), "{shell}");
     }
 }
@@ -89,8 +84,5 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         .expect("standard error")
         .read_to_string(&mut said)
         .expect("text");
-    assert_eq!(
-        (child.wait().expect("an end").code(), said.as_str()),
-        (Some(0), "")
-    );
+    assert_eq!((child.wait().expect("an end").code(), said.as_str()), (Some(0), ""));
 }

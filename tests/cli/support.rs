@@ -66,34 +66,20 @@ impl Run {
 
     /// Runs it; it has to end with this code.
     pub(crate) fn ends_with(mut self, code: i32) -> Said {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.command.output().expect("a run");
+        let Output { status, stdout, stderr } = self.command.output().expect("a run");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         let said = Said {
             out: text(stdout),
             err: text(stderr),
         };
-        assert_eq!(
-            status.code(),
-            Some(code),
-            "stdout: {}\nstderr: {}",
-            said.out,
-            said.err
-        );
+        assert_eq!(status.code(), Some(code), "stdout: {}\nstderr: {}", said.out, said.err);
         said
     }
 
     /// Runs it; the question has to be refused with this on standard error, and nothing on standard output.
     pub(crate) fn fails_with(self, message: &str) {
         let said = self.ends_with(2);
-        assert!(
-            said.err.contains(message),
-            "expected {message:?} in {}",
-            said.err
-        );
+        assert!(said.err.contains(message), "expected {message:?} in {}", said.err);
         assert_eq!(said.out, "", "a refusal has nothing for standard output");
     }
 }

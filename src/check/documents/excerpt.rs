@@ -26,10 +26,7 @@ impl Place {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
             line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before
-                .get(line_start..)
-                .map_or(0, |line| line.chars().count())
-                + 1,
+            column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
             offset,
         }
     }
@@ -63,9 +60,7 @@ impl Excerpt {
             if number + 1 == place.line {
                 let (cropped, column) = crop_around(line, place.column - 1);
                 start = lines.len() + column;
-                underlined = length
-                    .max(1)
-                    .min(cropped.len().saturating_sub(column).max(1));
+                underlined = length.max(1).min(cropped.len().saturating_sub(column).max(1));
                 lines.push_str(&cropped);
             } else {
                 lines.extend(line.chars().take(MAX_LINE_CHARS).map(printable));
@@ -95,12 +90,7 @@ fn crop_around(line: &str, column: usize) -> (String, usize) {
     } else {
         0
     };
-    let cropped: String = line
-        .chars()
-        .skip(skipped)
-        .take(MAX_LINE_CHARS)
-        .map(printable)
-        .collect();
+    let cropped: String = line.chars().skip(skipped).take(MAX_LINE_CHARS).map(printable).collect();
     let start = cropped
         .char_indices()
         .nth(column - skipped)

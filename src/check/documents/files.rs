@@ -42,12 +42,7 @@ pub(super) fn list(sources: &[Source]) -> Listing {
         match source {
             Source::Path(path) if path.is_dir() => listing.folder(path, 0),
             Source::Path(path) => listing.add(path.display().to_string(), true, source.clone()),
-            Source::Stdin
-                if listing
-                    .files
-                    .iter()
-                    .any(|file| file.source == Source::Stdin) =>
-            {
+            Source::Stdin if listing.files.iter().any(|file| file.source == Source::Stdin) => {
                 listing.problems.push(DocumentProblem::new(
                     "`-f -` was given twice: standard input can be read once",
                 ));
@@ -60,11 +55,7 @@ pub(super) fn list(sources: &[Source]) -> Listing {
 
 impl Listing {
     fn add(&mut self, name: String, named: bool, source: Source) {
-        self.files.push(File {
-            name,
-            named,
-            source,
-        });
+        self.files.push(File { name, named, source });
     }
 
     /// A folder is an image layout, or holds documents and other folders.
@@ -93,18 +84,13 @@ impl Listing {
         } else if is_document(path) {
             match self.files.len() {
                 MAX_FILES.. => self.too_many(path),
-                _ => self.add(
-                    path.display().to_string(),
-                    false,
-                    Source::Path(path.to_owned()),
-                ),
+                _ => self.add(path.display().to_string(), false, Source::Path(path.to_owned())),
             }
         }
     }
 
     fn too_many(&mut self, path: &Path) {
-        let message =
-            format!("there are more than {MAX_FILES} files; name the right folder with -f");
+        let message = format!("there are more than {MAX_FILES} files; name the right folder with -f");
         if !self
             .problems
             .iter()
@@ -115,10 +101,8 @@ impl Listing {
     }
 
     fn problem(&mut self, path: &Path, message: impl std::fmt::Display) {
-        self.problems.push(DocumentProblem::new(format!(
-            "{}: {message}",
-            path.display()
-        )));
+        self.problems
+            .push(DocumentProblem::new(format!("{}: {message}", path.display())));
     }
 }
 
@@ -151,28 +135,17 @@ impl Default for Budget {
 
 impl Budget {
     /// The text of a file, without a byte order mark.
-    pub(super) fn read(
-        &mut self,
-        file: &File,
-        stdin: &mut dyn Read,
-    ) -> Result<String, DocumentProblem> {
+    pub(super) fn read(&mut self, file: &File, stdin: &mut dyn Read) -> Result<String, DocumentProblem> {
         let problem = |message: String| DocumentProblem::new(format!("{}: {message}", file.name));
         let limit = MAX_FILE_BYTES.min(self.0);
-        let bytes =
-            read_capped(&file.source, stdin, limit).map_err(|error| problem(format!("{error}")))?;
+        let bytes = read_capped(&file.source, stdin, limit).map_err(|error| problem(format!("{error}")))?;
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if size > limit {
-            return Err(problem(format!(
-                "larger than the {} MiB that are read",
-                limit >> 20
-            )));
+            return Err(problem(format!("larger than the {} MiB that are read", limit >> 20)));
         }
         self.0 = self.0.saturating_sub(size);
         let text = String::from_utf8(bytes).map_err(|error| problem(not_utf8(&error)))?;
-        Ok(text
-            .strip_prefix('\u{feff}')
-            .map(str::to_owned)
-            .unwrap_or(text))
+        Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
     }
 }
 
@@ -180,9 +153,7 @@ fn read_capped(source: &Source, stdin: &mut dyn Read, limit: u64) -> io::Result<
     let mut bytes = Vec::new();
     let one_more = limit.saturating_add(1);
     match source {
-        Source::Path(path) => fs::File::open(path)?
-            .take(one_more)
-            .read_to_end(&mut bytes)?,
+        Source::Path(path) => fs::File::open(path)?.take(one_more).read_to_end(&mut bytes)?,
         Source::Stdin => stdin.take(one_more).read_to_end(&mut bytes)?,
     };
     Ok(bytes)
@@ -190,12 +161,6 @@ fn read_capped(source: &Source, stdin: &mut dyn Read, limit: u64) -> io::Result<
 
 fn not_utf8(error: &std::string::FromUtf8Error) -> String {
     let at = error.utf8_error().valid_up_to();
-    let line = error
-        .as_bytes()
-        .iter()
-        .take(at)
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1;
+    let line = error.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
     format!("not UTF-8 text: line {line} has a byte that is none; save the file as UTF-8")
 }

@@ -27,11 +27,19 @@ pub(super) fn locate(document: &str, paths: &[Vec<Step>]) -> Vec<Range<usize>> {
     let mut found = vec![None; paths.len()];
     let mut wanted: Wanted<'_> = paths.iter().map(Vec::as_slice).zip(0..).collect();
     while !wanted.is_empty() {
-        let down = Down { document, wanted: wanted.clone(), found: &mut found };
+        let down = Down {
+            document,
+            wanted: wanted.clone(),
+            found: &mut found,
+        };
         // A document that cannot be read to its end has its first places all the same.
-        let _ = serde_saphyr::with_deserializer_from_str_with_options(document, options(), |yaml| down.deserialize(yaml));
+        let _ =
+            serde_saphyr::with_deserializer_from_str_with_options(document, options(), |yaml| down.deserialize(yaml));
         wanted.retain(|(_, number)| found.get(*number).is_some_and(Option::is_none));
-        wanted = wanted.into_iter().filter_map(|(path, number)| Some((path.split_last()?.1, number))).collect();
+        wanted = wanted
+            .into_iter()
+            .filter_map(|(path, number)| Some((path.split_last()?.1, number)))
+            .collect();
     }
     found.into_iter().map(|place| place.unwrap_or(0..1)).collect()
 }
@@ -57,7 +65,11 @@ impl<'p> Down<'p, '_> {
 
     /// The walk below one step.
     fn below(&mut self, wanted: Wanted<'p>) -> Down<'p, '_> {
-        Down { document: self.document, wanted, found: self.found }
+        Down {
+            document: self.document,
+            wanted,
+            found: self.found,
+        }
     }
 }
 
@@ -65,7 +77,12 @@ impl<'de> DeserializeSeed<'de> for Down<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        let arrived: Vec<_> = self.wanted.iter().filter(|(rest, _)| rest.is_empty()).map(|(_, at)| *at).collect();
+        let arrived: Vec<_> = self
+            .wanted
+            .iter()
+            .filter(|(rest, _)| rest.is_empty())
+            .map(|(_, at)| *at)
+            .collect();
         if arrived.is_empty() {
             return deserializer.deserialize_any(self);
         }

@@ -101,7 +101,10 @@ impl Reading {
     fn document(&mut self, origin: &text::Origin<'_>, value: serde_json::Value, named: bool) {
         let is_object = value.get("apiVersion").is_some() || value.get("kind").is_some();
         if !named && !is_object {
-            self.documents.notes.push(format!("{}: skipped a document that is no Kubernetes object", origin.file));
+            self.documents.notes.push(format!(
+                "{}: skipped a document that is no Kubernetes object",
+                origin.file
+            ));
         } else if let Err(flaw) = self.object(origin, value) {
             self.flaws.push(flaw);
         }

@@ -47,9 +47,7 @@ pub(super) enum Kind {
 
 impl Kind {
     fn of(api_version: &str, kind: &str) -> Option<Self> {
-        let version = api_version
-            .strip_prefix(GROUP)
-            .and_then(|rest| rest.strip_prefix('/'));
+        let version = api_version.strip_prefix(GROUP).and_then(|rest| rest.strip_prefix('/'));
         match (version, api_version, kind) {
             (Some("v1beta1" | "v1beta2"), _, "PreflightValidationOCP") => Some(Self::Preflight),
             (Some("v1beta1"), _, "Module") => Some(Self::Module),
@@ -62,11 +60,7 @@ impl Kind {
 
 impl Reading {
     /// Takes an object, or every object of a list.
-    pub(super) fn object(
-        &mut self,
-        origin: &Origin<'_>,
-        value: Value,
-    ) -> Result<(), Flaw> {
+    pub(super) fn object(&mut self, origin: &Origin<'_>, value: Value) -> Result<(), Flaw> {
         self.nested(Object {
             origin,
             steps: Vec::new(),
@@ -83,18 +77,10 @@ impl Reading {
             return self.list(object);
         }
         match Kind::of(&object.api_version, &object.kind) {
-            Some(kind @ Kind::Preflight) => {
-                self.take(kind, object, |documents| &mut documents.preflights)
-            }
-            Some(kind @ Kind::Module) => {
-                self.take(kind, object, |documents| &mut documents.modules)
-            }
-            Some(kind @ Kind::Secret) => {
-                self.take(kind, object, |documents| &mut documents.secrets)
-            }
-            Some(kind @ Kind::ConfigMap) => {
-                self.take(kind, object, |documents| &mut documents.config_maps)
-            }
+            Some(kind @ Kind::Preflight) => self.take(kind, object, |documents| &mut documents.preflights),
+            Some(kind @ Kind::Module) => self.take(kind, object, |documents| &mut documents.modules),
+            Some(kind @ Kind::Secret) => self.take(kind, object, |documents| &mut documents.secrets),
+            Some(kind @ Kind::ConfigMap) => self.take(kind, object, |documents| &mut documents.config_maps),
             None => {
                 *self
                     .skipped
@@ -153,8 +139,7 @@ impl Reading {
         {
             None => kept.push(typed),
             Some(earlier) => {
-                self.places
-                    .insert((kind, typed.namespace(), typed.name_any()), earlier);
+                self.places.insert((kind, typed.namespace(), typed.name_any()), earlier);
                 kept.splice(earlier..=earlier, [typed]);
                 self.documents
                     .notes
@@ -177,9 +162,7 @@ impl Reading {
             Kind::Preflight => admit_missing_kernel(fields),
             Kind::Module | Kind::Secret | Kind::ConfigMap => {
                 let metadata = fields.get_mut("metadata").and_then(Value::as_object_mut);
-                if let Some(metadata) =
-                    metadata.filter(|metadata| !metadata.contains_key("namespace"))
-                {
+                if let Some(metadata) = metadata.filter(|metadata| !metadata.contains_key("namespace")) {
                     metadata.insert("namespace".to_owned(), DEFAULT_NAMESPACE.into());
                     self.unplaced.push(name);
                 }
@@ -215,20 +198,14 @@ impl Object<'_> {
         if !self.value.is_object() {
             return Err(self.problem(&[], "not a Kubernetes object: it has no fields"));
         }
-        for (field, known) in [
-            ("apiVersion", &mut self.api_version),
-            ("kind", &mut self.kind),
-        ] {
+        for (field, known) in [("apiVersion", &mut self.api_version), ("kind", &mut self.kind)] {
             if let Some(own) = self.value.get(field).and_then(Value::as_str) {
                 own.clone_into(known);
             }
         }
         for (field, known) in [("apiVersion", &self.api_version), ("kind", &self.kind)] {
             if known.is_empty() {
-                return Err(self.problem(
-                    &[],
-                    &format!("not a Kubernetes object: it has no `{field}`"),
-                ));
+                return Err(self.problem(&[], &format!("not a Kubernetes object: it has no `{field}`")));
             }
         }
         Ok(())
@@ -256,10 +233,7 @@ impl Object<'_> {
     /// The typed object, and the paths of the fields that its type does not have.
     fn typed<K: DeserializeOwned>(&self) -> Result<(K, Vec<Vec<String>>), Flaw> {
         if self.value.pointer("/metadata/name").is_none() {
-            return Err(self.problem(
-                &[Step::Key("metadata".to_owned())],
-                "metadata.name: missing",
-            ));
+            return Err(self.problem(&[Step::Key("metadata".to_owned())], "metadata.name: missing"));
         }
         let mut ignored = Vec::new();
         let mut note = |path: serde_ignored::Path<'_>| ignored.push(unknown::parts(&path));
@@ -286,12 +260,23 @@ impl Object<'_> {
         } else {
             format!("{path}: ")
         };
-        Flaw { advice: advice(message), ..self.problem(&steps, &format!("{field}{message}")) }
+        Flaw {
+            advice: advice(message),
+            ..self.problem(&steps, &format!("{field}{message}"))
+        }
     }
 
     fn problem(&self, steps: &[Step], message: &str) -> Flaw {
-        let name = if self.kind.is_empty() { String::new() } else { format!("{}: ", self.name()) };
-        Flaw { steps: [&self.steps, steps].concat(), message: format!("{name}{message}"), advice: None }
+        let name = if self.kind.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", self.name())
+        };
+        Flaw {
+            steps: [&self.steps, steps].concat(),
+            message: format!("{name}{message}"),
+            advice: None,
+        }
     }
 }
 
@@ -309,6 +294,5 @@ fn advice(message: &str) -> Option<String> {
     let is_scalar = scalar
         .iter()
         .any(|kind| message.starts_with(&format!("invalid type: {kind}")));
-    (is_scalar && message.ends_with("expected a string"))
-        .then(|| "put the value in quotes".to_owned())
+    (is_scalar && message.ends_with("expected a string")).then(|| "put the value in quotes".to_owned())
 }

@@ -53,9 +53,7 @@ impl Diagnostic for DocumentProblem {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.excerpt
-            .as_ref()
-            .map(|excerpt| excerpt.as_ref() as &dyn SourceCode)
+        self.excerpt.as_ref().map(|excerpt| excerpt.as_ref() as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

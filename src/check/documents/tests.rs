@@ -46,11 +46,7 @@ fn preflight(spec: &str) -> String {
 }
 
 fn names(documents: &Documents) -> Vec<String> {
-    documents
-        .modules
-        .iter()
-        .map(ResourceExt::name_any)
-        .collect()
+    documents.modules.iter().map(ResourceExt::name_any).collect()
 }
 
 #[test]
@@ -76,17 +72,12 @@ fn json_is_read_as_kubectl_and_jq_write_it() {
     b["metadata"]["name"] = "b".into();
     let text = format!(
         "{}\n{b}",
-        serde_json::to_string_pretty(&a)
-            .expect("JSON")
-            .replace("  ", "\t")
+        serde_json::to_string_pretty(&a).expect("JSON").replace("  ", "\t")
     );
     let documents = reading(text.replace('😀', "\\ud83d\\ude00"));
     assert_eq!(problems(&documents), Vec::<String>::new());
     assert_eq!(names(&documents), ["a", "b"]);
-    let note = documents.modules[0]
-        .annotations()
-        .get("note")
-        .expect("an annotation");
+    let note = documents.modules[0].annotations().get("note").expect("an annotation");
     assert_eq!(note, "tab\t, quote\", slash/, smile 😀");
 }
 
@@ -111,10 +102,7 @@ fn a_byte_order_mark_and_windows_line_ends_are_no_problem() {
 
 #[test]
 fn null_means_not_there() {
-    let documents = reading(module("a").replace(
-        "kernelMappings: []",
-        "kernelMappings: null\n      sign: null",
-    ));
+    let documents = reading(module("a").replace("kernelMappings: []", "kernelMappings: null\n      sign: null"));
     assert_eq!(problems(&documents), Vec::<String>::new());
 }
 
@@ -172,16 +160,12 @@ fn a_duplicate_key_is_refused() {
     let problems = problems(&reading(
         module("a").replace("kind: Module", "kind: Module\nkind: Secret"),
     ));
-    assert!(
-        problems[0].contains("duplicate mapping key: kind"),
-        "{problems:?}"
-    );
+    assert!(problems[0].contains("duplicate mapping key: kind"), "{problems:?}");
 }
 
 #[test]
 fn an_alias_bomb_is_refused() {
-    let mut text =
-        "apiVersion: v1\nkind: ConfigMap\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    let mut text = "apiVersion: v1\nkind: ConfigMap\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {
         let below = vec![format!("*a{}", level - 1); 10].join(", ");
         text.extend(["a", &level.to_string(), ": &a", &level.to_string(), " [", &below, "]\n"]);
@@ -225,9 +209,7 @@ fn what_a_secret_holds_is_never_shown() {
 
 #[test]
 fn an_unknown_field_is_noted_and_the_likely_one_offered() {
-    let documents = reading(preflight(
-        "{kernelVersion: 5.14.0, kernelVerison: x, dtkimage: y}",
-    ));
+    let documents = reading(preflight("{kernelVersion: 5.14.0, kernelVerison: x, dtkimage: y}"));
     assert_eq!(
         documents.notes,
         [
@@ -264,15 +246,8 @@ fn the_last_object_of_a_name_wins_and_a_namespace_is_assumed() {
     let second = first.replace("moduleName: a", "moduleName: second");
     let documents = reading(format!("{first}---\n{}---\n{second}", module("a")));
     assert_eq!(names(&documents), ["a", "a"]);
-    let loader = documents.modules[0]
-        .spec
-        .module_loader
-        .as_ref()
-        .expect("a loader");
-    assert_eq!(
-        loader.container.modprobe.module_name.as_deref(),
-        Some("second")
-    );
+    let loader = documents.modules[0].spec.module_loader.as_ref().expect("a loader");
+    assert_eq!(loader.container.modprobe.module_name.as_deref(), Some("second"));
     assert_eq!(
         documents.notes,
         [
@@ -296,10 +271,7 @@ fn an_older_preflight_with_a_status_is_read() {
 fn the_excerpt_of_an_endless_line_is_short() {
     let text = module("a").replace(
         "kernelMappings: []",
-        &format!(
-            "kernelMappings: [{{literal: {}, regexp: 5}}]",
-            "x".repeat(1 << 20)
-        ),
+        &format!("kernelMappings: [{{literal: {}, regexp: 5}}]", "x".repeat(1 << 20)),
     );
     let documents = reading(text);
     assert!(format!("{:?}", documents.problems).len() < 1_000);
@@ -330,17 +302,11 @@ fn a_folder_is_read_in_order_without_hidden_files_and_layouts() {
             ("values.yaml", "replicas: 3\n"),
         ],
     );
-    let documents = read(
-        &[Source::Path(folder.path().to_owned())],
-        &mut std::io::empty(),
-    );
+    let documents = read(&[Source::Path(folder.path().to_owned())], &mut std::io::empty());
     assert_eq!(problems(&documents), Vec::<String>::new());
     assert_eq!(names(&documents), ["a", "b", "c"]);
     assert_eq!(documents.layouts, [folder.path().join("images")]);
-    assert!(
-        documents.notes[0]
-            .ends_with("values.yaml: skipped a document that is no Kubernetes object")
-    );
+    assert!(documents.notes[0].ends_with("values.yaml: skipped a document that is no Kubernetes object"));
 }
 
 #[test]
@@ -356,10 +322,7 @@ fn standard_input_is_read_once() {
 
 #[test]
 fn a_file_that_is_not_there_is_a_problem() {
-    let documents = read(
-        &[Source::Path("no/such/file.yaml".into())],
-        &mut std::io::empty(),
-    );
+    let documents = read(&[Source::Path("no/such/file.yaml".into())], &mut std::io::empty());
     assert_eq!(
         problems(&documents),
         ["no/such/file.yaml: No such file or directory (os error 2)"]
@@ -369,10 +332,7 @@ fn a_file_that_is_not_there_is_a_problem() {
 #[test]
 fn an_endless_standard_input_ends_at_the_cap() {
     let documents = read(&[Source::Stdin], &mut std::io::repeat(b'#'));
-    assert_eq!(
-        problems(&documents),
-        ["<stdin>: larger than the 64 MiB that are read"]
-    );
+    assert_eq!(problems(&documents), ["<stdin>: larger than the 64 MiB that are read"]);
 }
 
 #[test]

@@ -34,10 +34,7 @@ impl Origin<'_> {
     /// A problem at a byte of the document. The lines around it are shown unless they may be secret.
     pub(super) fn problem(&self, at: Range<usize>, message: &str) -> DocumentProblem {
         let place = Place::at(self.text, self.document.start + at.start);
-        let problem = DocumentProblem::new(format!(
-            "{}:{}:{}: {message}",
-            self.file, place.line, place.column
-        ));
+        let problem = DocumentProblem::new(format!("{}:{}:{}: {message}", self.file, place.line, place.column));
         if self.may_be_secret() {
             return problem;
         }
@@ -122,19 +119,14 @@ pub(super) fn parse(origin: &Origin<'_>) -> Result<Value, DocumentProblem> {
 /// The bytes of a document that a location covers. Syntax errors have a line and a column only.
 pub(super) fn bytes_of(document: &str, location: &serde_saphyr::Location) -> Range<usize> {
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    if let (Some(start), Some(length)) = (location.span().byte_offset(), location.span().byte_len())
-    {
+    if let (Some(start), Some(length)) = (location.span().byte_offset(), location.span().byte_len()) {
         return number(start)..number(start.saturating_add(length));
     }
     let (line, column) = (
         number(location.line()).saturating_sub(1),
         number(location.column()).saturating_sub(1),
     );
-    let lines_before: usize = document
-        .split_inclusive('\n')
-        .take(line)
-        .map(str::len)
-        .sum();
+    let lines_before: usize = document.split_inclusive('\n').take(line).map(str::len).sum();
     let rest = document.get(lines_before..).unwrap_or_default();
     let in_line: usize = rest.chars().take(column).map(char::len_utf8).sum();
     lines_before + in_line..lines_before + in_line + 1

@@ -8,12 +8,7 @@ use super::object::Kind;
 use crate::api::PreflightValidationOCPSpec;
 
 /// Fields of a Module that KMM knows and loading does not depend on.
-const UNUSED_MODULE_FIELDS: [&str; 4] = [
-    "devicePlugin",
-    "dra",
-    "imageRebuildTriggerGeneration",
-    "kanikoParams",
-];
+const UNUSED_MODULE_FIELDS: [&str; 4] = ["devicePlugin", "dra", "imageRebuildTriggerGeneration", "kanikoParams"];
 /// From which likeness on a known field is offered instead of an unknown one.
 const ALIKE: f64 = 0.8;
 
@@ -59,9 +54,7 @@ fn meant(path: &[String]) -> String {
 /// The fields of a preflight's `spec`, from its schema.
 fn preflight_fields() -> BTreeSet<String> {
     let schema = PreflightValidationOCPSpec::json_schema(&mut schemars::SchemaGenerator::default());
-    let properties = schema
-        .get("properties")
-        .and_then(serde_json::Value::as_object);
+    let properties = schema.get("properties").and_then(serde_json::Value::as_object);
     properties
         .map(|properties| properties.keys().cloned().collect())
         .unwrap_or_default()
@@ -72,9 +65,7 @@ fn nearest<'a>(field: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a 
     let scored = known
         .map(|known| (known, likeness(known)))
         .filter(|(_, likeness)| *likeness >= ALIKE);
-    scored
-        .max_by(|(_, a), (_, b)| a.total_cmp(b))
-        .map(|(known, _)| known)
+    scored.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(known, _)| known)
 }
 
 /// The fields that a path walks through; a list's item is written `[0]`.
@@ -84,9 +75,7 @@ pub(super) fn parts(path: &serde_ignored::Path<'_>) -> Vec<String> {
         Path::Root => return Vec::new(),
         Path::Seq { parent, index } => (parent, Some(format!("[{index}]"))),
         Path::Map { parent, key } => (parent, Some(key.clone())),
-        Path::Some { parent }
-        | Path::NewtypeStruct { parent }
-        | Path::NewtypeVariant { parent } => (parent, None),
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => (parent, None),
     };
     let mut parts = parts(parent);
     parts.extend(part);

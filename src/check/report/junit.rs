@@ -9,9 +9,7 @@ use crate::api::{ModuleStatus, PreflightValidationOCP, Severity, VerificationSta
 pub fn junit(preflights: &[PreflightValidationOCP]) -> String {
     let mut report = Report::new("kmm-preflight");
     report.add_test_suites(preflights.iter().map(suite));
-    report
-        .to_string()
-        .expect("invariant: XML is written to memory")
+    report.to_string().expect("invariant: XML is written to memory")
 }
 
 fn suite(preflight: &PreflightValidationOCP) -> TestSuite {
@@ -27,9 +25,7 @@ fn suite(preflight: &PreflightValidationOCP) -> TestSuite {
 fn case(row: &ModuleStatus) -> TestCase {
     let status = match row.verification_status {
         VerificationStatus::Success => TestCaseStatus::success(),
-        VerificationStatus::Failure => {
-            unsuccessful(NonSuccessKind::Failure, decisive_rule(row), row)
-        }
+        VerificationStatus::Failure => unsuccessful(NonSuccessKind::Failure, decisive_rule(row), row),
         VerificationStatus::InProgress => unsuccessful(NonSuccessKind::Error, "no-answer", row),
     };
     let mut case = TestCase::new(row.name.as_str(), status);

@@ -26,15 +26,8 @@ fn section(preflight: &PreflightValidationOCP) -> String {
     text.push_str("| | Module | Status | Reason |\n|---|---|---|---|\n");
     for row in rows(preflight) {
         let module = code(&format!("{}/{}", row.namespace, row.name));
-        let (sign, status) = (
-            sign(row.verification_status),
-            status_word(row.verification_status),
-        );
-        let _ = writeln!(
-            text,
-            "| {sign} | {module} | {status} | {} |",
-            text_of(reason(row))
-        );
+        let (sign, status) = (sign(row.verification_status), status_word(row.verification_status));
+        let _ = writeln!(text, "| {sign} | {module} | {status} | {} |", text_of(reason(row)));
     }
     for row in rows(preflight) {
         details(&mut text, row);

@@ -5,9 +5,7 @@ mod markdown;
 mod object;
 mod table;
 
-use crate::api::{
-    Finding, ModuleStatus, PreflightValidationOCP, Severity, VerificationStage, VerificationStatus,
-};
+use crate::api::{Finding, ModuleStatus, PreflightValidationOCP, Severity, VerificationStage, VerificationStatus};
 
 pub use junit::junit;
 pub use markdown::markdown;
@@ -16,10 +14,7 @@ pub use table::{Layout, table};
 
 /// The rows of a preflight; none where it has no status yet.
 fn rows(preflight: &PreflightValidationOCP) -> &[ModuleStatus] {
-    preflight
-        .status
-        .as_ref()
-        .map_or(&[], |status| &status.modules)
+    preflight.status.as_ref().map_or(&[], |status| &status.modules)
 }
 
 /// The preflight's name.
@@ -50,16 +45,14 @@ pub struct Tally {
 impl Tally {
     /// Counts the rows of a preflight.
     pub fn of(preflight: &PreflightValidationOCP) -> Self {
-        rows(preflight)
-            .iter()
-            .fold(Self::default(), |mut tally, row| {
-                match row.verification_status {
-                    VerificationStatus::Success => tally.verified += 1,
-                    VerificationStatus::Failure => tally.failed += 1,
-                    VerificationStatus::InProgress => tally.unknown += 1,
-                }
-                tally
-            })
+        rows(preflight).iter().fold(Self::default(), |mut tally, row| {
+            match row.verification_status {
+                VerificationStatus::Success => tally.verified += 1,
+                VerificationStatus::Failure => tally.failed += 1,
+                VerificationStatus::InProgress => tally.unknown += 1,
+            }
+            tally
+        })
     }
 
     /// All of them.
@@ -69,16 +62,8 @@ impl Tally {
 
     /// `7 of 10 Modules verified for 5.14…; 2 failed, 1 without an answer`.
     fn sentence(self, kernel: &str) -> String {
-        let modules = if self.total() == 1 {
-            "Module"
-        } else {
-            "Modules"
-        };
-        let counted = format!(
-            "{} of {} {modules} verified for {kernel}",
-            self.verified,
-            self.total()
-        );
+        let modules = if self.total() == 1 { "Module" } else { "Modules" };
+        let counted = format!("{} of {} {modules} verified for {kernel}", self.verified, self.total());
         let rest = [(self.failed, "failed"), (self.unknown, "without an answer")];
         let rest: Vec<_> = rest
             .iter()
@@ -147,10 +132,7 @@ fn finding_line(finding: &Finding) -> String {
 /// A text on one line. What comes from images and registries must not reach a terminal as escape sequences.
 fn one_line(text: &str) -> String {
     let words = text.split(|character: char| character.is_whitespace() || character.is_control());
-    words
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

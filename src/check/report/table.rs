@@ -24,10 +24,7 @@ pub struct Layout {
 
 /// One table for each preflight.
 pub fn table(preflights: &[PreflightValidationOCP], layout: Layout) -> String {
-    let tables: Vec<_> = preflights
-        .iter()
-        .map(|preflight| one(preflight, layout))
-        .collect();
+    let tables: Vec<_> = preflights.iter().map(|preflight| one(preflight, layout)).collect();
     tables.join("\n")
 }
 
@@ -61,11 +58,7 @@ fn grid(rows: &[ModuleStatus], layout: Layout) -> Table {
     if let Some(width) = layout.width {
         grid.set_width(width);
     }
-    let wide = if layout.wide {
-        &["IMAGE", "DIGEST"][..]
-    } else {
-        &[]
-    };
+    let wide = if layout.wide { &["IMAGE", "DIGEST"][..] } else { &[] };
     grid.set_header(
         ["NAMESPACE/NAME", "STAGE", STATUS]
             .iter()
@@ -79,10 +72,7 @@ fn grid(rows: &[ModuleStatus], layout: Layout) -> Table {
             status_word(row.verification_status).to_owned(),
         ];
         if layout.wide {
-            cells.extend(
-                [&row.image, &row.digest]
-                    .map(|cell| cell.clone().unwrap_or_else(|| "-".to_owned())),
-            );
+            cells.extend([&row.image, &row.digest].map(|cell| cell.clone().unwrap_or_else(|| "-".to_owned())));
         }
         cells.push(one_line(reason(row)));
         grid.add_row(cells);
@@ -104,10 +94,7 @@ fn findings(text: &mut String, row: &ModuleStatus) {
 /// How many warnings the table does not show.
 fn warnings(preflight: &PreflightValidationOCP, layout: Layout) -> String {
     let findings = rows(preflight).iter().flat_map(|row| &row.findings);
-    match findings
-        .filter(|finding| finding.severity == Severity::Warns)
-        .count()
-    {
+    match findings.filter(|finding| finding.severity == Severity::Warns).count() {
         0 => String::new(),
         _ if layout.wide => String::new(),
         1 => " (1 warning: see it with -o wide)".to_owned(),
@@ -147,10 +134,7 @@ fn painted(line: &str, at: usize) -> Option<String> {
     statuses.into_iter().find_map(|status| {
         let style = style(status);
         let after = rest.strip_prefix(status_word(status))?;
-        Some(format!(
-            "{before}{style}{}{style:#}{after}",
-            status_word(status)
-        ))
+        Some(format!("{before}{style}{}{style:#}{after}", status_word(status)))
     })
 }
 

@@ -2,18 +2,13 @@
 
 use super::{Layout, Tally, json, junit, markdown, table, yaml};
 use crate::api::{
-    Finding, ModuleStatus, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec,
-    Rule, VerificationStage, VerificationStatus,
+    Finding, ModuleStatus, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, Rule,
+    VerificationStage, VerificationStatus,
 };
 
 const DIGEST: &str = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
-fn row(
-    name: &str,
-    status: VerificationStatus,
-    reason: &str,
-    findings: Vec<Finding>,
-) -> ModuleStatus {
+fn row(name: &str, status: VerificationStatus, reason: &str, findings: Vec<Finding>) -> ModuleStatus {
     ModuleStatus {
         name: name.to_owned(),
         namespace: "drivers".to_owned(),
@@ -30,11 +25,7 @@ fn row(
     }
 }
 
-fn preflight(
-    name: &str,
-    dtk_image: Option<&str>,
-    modules: Vec<ModuleStatus>,
-) -> PreflightValidationOCP {
+fn preflight(name: &str, dtk_image: Option<&str>, modules: Vec<ModuleStatus>) -> PreflightValidationOCP {
     let spec = PreflightValidationOCPSpec {
         kernel_version: "5.14.0-570.19.1.el9_6.x86_64".to_owned(),
         dtk_image: dtk_image.map(str::to_owned),
@@ -136,14 +127,8 @@ fn the_table_in_colour_differs_by_colour_alone() {
             ..Layout::default()
         },
     );
-    assert!(
-        coloured.contains("\u{1b}[1m\u{1b}[32mSuccess\u{1b}[0m"),
-        "{coloured:?}"
-    );
-    assert!(
-        coloured.contains("\u{1b}[1m\u{1b}[31mFailure\u{1b}[0m"),
-        "{coloured:?}"
-    );
+    assert!(coloured.contains("\u{1b}[1m\u{1b}[32mSuccess\u{1b}[0m"), "{coloured:?}");
+    assert!(coloured.contains("\u{1b}[1m\u{1b}[31mFailure\u{1b}[0m"), "{coloured:?}");
     assert_eq!(
         anstream::adapter::strip_str(&coloured).to_string(),
         table(&[mixed()], Layout::default())
@@ -175,8 +160,7 @@ fn the_json_of_several_is_a_list() {
 fn the_yaml_is_the_json() {
     let text = yaml(&[mixed(), all_good()]);
     let from_yaml: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
-    let from_json: serde_json::Value =
-        serde_json::from_str(&json(&[mixed(), all_good()])).expect("JSON");
+    let from_json: serde_json::Value = serde_json::from_str(&json(&[mixed(), all_good()])).expect("JSON");
     assert_eq!(from_yaml, from_json);
     insta::assert_snapshot!(text);
 }
@@ -202,10 +186,7 @@ fn tallies_count_every_row_once() {
         }
     );
     assert_eq!(
-        Tally::of(&PreflightValidationOCP::new(
-            "x",
-            PreflightValidationOCPSpec::default()
-        )),
+        Tally::of(&PreflightValidationOCP::new("x", PreflightValidationOCPSpec::default())),
         Tally::default()
     );
 }
@@ -258,18 +239,12 @@ fn the_junit_report_holds_what_readers_know_in_the_order_they_want() {
                 let name = String::from_utf8(element.name().as_ref().to_vec()).expect("a name");
                 let attributes = allowed(&name).1;
                 for attribute in element.attributes() {
-                    let key =
-                        String::from_utf8(attribute.expect("an attribute").key.as_ref().to_vec())
-                            .expect("a key");
-                    assert!(
-                        attributes.contains(&key.as_str()),
-                        "{name} has no attribute {key}"
-                    );
+                    let key = String::from_utf8(attribute.expect("an attribute").key.as_ref().to_vec()).expect("a key");
+                    assert!(attributes.contains(&key.as_str()), "{name} has no attribute {key}");
                 }
                 if let Some((parent, last)) = open.last_mut() {
                     let rank = allowed(parent).0.iter().position(|child| *child == name);
-                    let rank =
-                        rank.unwrap_or_else(|| panic!("{name} does not belong into {parent}"));
+                    let rank = rank.unwrap_or_else(|| panic!("{name} does not belong into {parent}"));
                     assert!(rank >= *last, "{name} comes too late in {parent}");
                     *last = rank;
                 }
@@ -297,11 +272,7 @@ fn the_junit_report_is_valid_against_the_schema_where_xmllint_is_installed() {
         .arg(&report)
         .output();
     match run {
-        Ok(output) => assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        ),
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
         Err(error) => {
             eprintln!("not checked: xmllint (package libxml2-utils) cannot be run: {error}");
         }

@@ -57,13 +57,16 @@ fn table(
     Ok(exports)
 }
 
+/// The name of an export, and its namespace if its entry has one.
+type Names<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// The names and namespaces of a table. An entry is the relocation of the symbol's value, then that of its name in
 /// `__ksymtab_strings`, then (since 5.4, where there is one) that of its namespace, also there.
 fn names<'a>(
     image: &Image<'a>,
     symbols: &Symbols<'a>,
     section: usize,
-) -> Result<Vec<(&'a [u8], Option<&'a [u8]>)>, ElfDefect> {
+) -> Result<Vec<Names<'a>>, ElfDefect> {
     let strings = image.allocated("__ksymtab_strings");
     let content = image
         .allocated_content("__ksymtab_strings")

@@ -93,149 +93,183 @@ fn section_header(bytes: &[u8], name: &str) -> usize {
     usize::try_from(Order::Little.u64(bytes, 40).unwrap()).unwrap() + index * 64
 }
 
-#[test]
-fn the_kernels_checks_are_made() {
-    use ElfDefectKind::{Header, Malformed, NoSymbols, NotAModule, Truncated};
-    let field = |section: &'static str, offset: usize, value: &'static [u8]| {
-        move |bytes: &mut Vec<u8>| {
-            let at = section_header(bytes, section) + offset;
-            put(bytes, at, value);
-        }
-    };
-    let header = |at: usize, value: &'static [u8]| move |bytes: &mut Vec<u8>| put(bytes, at, value);
-    type Alter = Box<dyn Fn(&mut Vec<u8>)>;
-    let cases: [(&str, Alter, ElfDefectKind, &str); 20] = [
-        (
-            "an empty file",
-            Box::new(Vec::clear),
-            Header,
-            "it has 0 bytes",
-        ),
-        (
-            "half a header",
-            Box::new(|b| b.truncate(63)),
-            Header,
-            "it has 63 bytes",
-        ),
-        (
-            "another magic",
-            Box::new(header(1, b"elf")),
-            Header,
-            "magic",
-        ),
-        (
-            "an executable",
-            Box::new(header(16, &[2, 0])),
-            Header,
-            "type is 2",
-        ),
-        (
-            "another header size",
-            Box::new(header(58, &[40, 0])),
-            Header,
-            "have 40 bytes",
-        ),
-        (
-            "no sections",
-            Box::new(header(60, &[0, 0])),
-            Header,
-            "section 0",
-        ),
-        (
-            "a table beyond the end",
-            Box::new(header(40, &[0xff; 8])),
-            Truncated,
-            "section table",
-        ),
-        (
-            "a file cut in its table",
-            Box::new(|b| b.truncate(b.len() - 1)),
-            Truncated,
-            "section table",
-        ),
-        (
-            "a first section that is none",
-            Box::new(|bytes| {
-                let first = section_header(bytes, ".note.gnu.build-id") - 64;
-                put(bytes, first + 4, &[1]);
-            }),
-            Header,
-            "section 0",
-        ),
-        (
-            "a section beyond the end",
-            Box::new(field(".modinfo", 32, &[0, 0, 1])),
-            Truncated,
-            "ends beyond",
-        ),
-        (
-            "a section that wraps round",
-            Box::new(field(".modinfo", 32, &[0xff; 8])),
-            Truncated,
-            "ends beyond",
-        ),
-        (
-            "no section names",
-            Box::new(header(62, &[0, 0])),
-            Header,
-            "name index 0",
-        ),
-        (
-            "section names elsewhere",
-            Box::new(header(62, &[99, 0])),
-            Header,
-            "name index 99",
-        ),
-        (
-            "section names without an end",
-            Box::new(field(".shstrtab", 32, &[0x10, 0])),
-            Header,
-            "end in NUL",
-        ),
-        (
-            "a section name outside",
-            Box::new(field(".bss", 0, &[0, 0, 1, 0])),
-            Malformed,
-            "name of section",
-        ),
-        (
-            "no symbol table",
-            Box::new(field(".symtab", 4, &[1])),
-            NoSymbols,
-            "stripped",
-        ),
-        (
-            "two symbol tables",
-            Box::new(field(".modinfo", 4, &[2])),
-            NoSymbols,
-            "more than one",
-        ),
-        (
-            "symbols without names",
-            Box::new(field(".symtab", 40, &[0])),
-            Malformed,
-            "names section 0",
-        ),
-        (
-            "no struct module",
-            Box::new(field(".gnu.linkonce.this_module", 8, &[0])),
-            NotAModule,
-            "no content to load",
-        ),
-        (
-            "symbol names without a start",
-            Box::new(field(".strtab", 24, &[0x41])),
-            Malformed,
-            "begin and end in NUL",
-        ),
-    ];
-    for (name, alter, kind, part) in cases {
+/// A name, the section whose header is altered (none: the file's own), where and how, and what is then refused.
+type Altered = (
+    &'static str,
+    Option<&'static str>,
+    usize,
+    &'static [u8],
+    &'static str,
+);
+
+fn refuses(kind: ElfDefectKind, cases: &[Altered]) {
+    for (name, section, at, value, part) in cases {
         let mut bytes = LONE.to_vec();
-        alter(&mut bytes);
+        let start = section.map_or(0, |section| section_header(LONE, section));
+        put(&mut bytes, start + at, value);
         let defect = read(&bytes).expect_err(name);
         assert_eq!(defect.kind, kind, "{name}: {}", defect.message);
         assert!(defect.message.contains(part), "{name}: {}", defect.message);
     }
+}
+
+#[test]
+fn the_header_and_the_section_names_are_checked() {
+    let names = Some(".shstrtab");
+    refuses(
+        ElfDefectKind::Header,
+        &[
+            ("another magic", None, 1, b"elf", "magic"),
+            ("an executable", None, 16, &[2, 0], "type is 2"),
+            (
+                "another size of section headers",
+                None,
+                58,
+                &[40, 0],
+                "have 40 bytes",
+            ),
+            ("no sections", None, 60, &[0, 0], "section 0"),
+            ("no section names", None, 62, &[0, 0], "name index 0"),
+            (
+                "section names elsewhere",
+                None,
+                62,
+                &[99, 0],
+                "name index 99",
+            ),
+            (
+                "section names without an end",
+                names,
+                32,
+                &[0x10, 0],
+                "end in NUL",
+            ),
+            ("no bytes of section names", names, 32, &[0; 8], "empty"),
+        ],
+    );
+    let mut bytes = LONE.to_vec();
+    put(
+        &mut bytes,
+        section_header(LONE, ".note.gnu.build-id") - 64 + 4,
+        &[1],
+    );
+    assert!(read(&bytes).unwrap_err().message.contains("section 0"));
+}
+
+#[test]
+fn every_section_must_lie_in_the_file() {
+    let modinfo = Some(".modinfo");
+    refuses(
+        ElfDefectKind::Truncated,
+        &[
+            (
+                "a table beyond the end",
+                None,
+                40,
+                &[0xff; 8],
+                "section table",
+            ),
+            (
+                "a section beyond the end",
+                modinfo,
+                32,
+                &[0, 0, 1],
+                "ends beyond",
+            ),
+            (
+                "a section that wraps round",
+                modinfo,
+                32,
+                &[0xff; 8],
+                "ends beyond",
+            ),
+        ],
+    );
+    for (length, kind) in [
+        (0, ElfDefectKind::Header),
+        (63, ElfDefectKind::Header),
+        (LONE.len() - 1, ElfDefectKind::Truncated),
+    ] {
+        assert_eq!(
+            read(&LONE[..length]).map_err(|defect| defect.kind).err(),
+            Some(kind)
+        );
+    }
+}
+
+#[test]
+fn symbols_and_struct_module_must_be_there() {
+    let module = Some(".gnu.linkonce.this_module");
+    refuses(
+        ElfDefectKind::NoSymbols,
+        &[
+            ("no symbol table", Some(".symtab"), 4, &[1], "stripped"),
+            (
+                "two symbol tables",
+                Some(".modinfo"),
+                4,
+                &[2],
+                "more than one",
+            ),
+        ],
+    );
+    refuses(
+        ElfDefectKind::NotAModule,
+        &[
+            (
+                "a structure that is not loaded",
+                module,
+                8,
+                &[0],
+                "no content to load",
+            ),
+            (
+                "a structure without content",
+                module,
+                4,
+                &[8],
+                "no content to load",
+            ),
+            ("another name for it", module, 0, &[1], "no .gnu.linkonce"),
+        ],
+    );
+}
+
+#[test]
+fn names_must_lie_in_their_tables() {
+    refuses(
+        ElfDefectKind::Malformed,
+        &[
+            (
+                "a section name outside",
+                Some(".bss"),
+                0,
+                &[0, 0, 1],
+                "name of section",
+            ),
+            (
+                "symbols without names",
+                Some(".symtab"),
+                40,
+                &[0],
+                "names section 0",
+            ),
+            (
+                "symbol names without a start",
+                Some(".strtab"),
+                24,
+                &[0x41],
+                "begin and end in NUL",
+            ),
+            (
+                "symbol names cut short",
+                Some(".strtab"),
+                32,
+                &[1, 0],
+                "outside the symbol name",
+            ),
+        ],
+    );
 }
 
 #[test]
@@ -268,11 +302,23 @@ fn no_length_and_no_altered_byte_brings_it_down() {
             "its section table is last: {length}"
         );
     }
+    let tables = section_header(RING, ".note.gnu.build-id") - 64;
     for at in 0..RING.len() {
-        for value in [0, 0x7f, 0xff] {
+        let values: &[u8] = if at < 64 || at > tables {
+            &[0, 0x7f, 0xff]
+        } else {
+            &[0xff]
+        };
+        for value in values {
             let mut bytes = RING.to_vec();
-            bytes[at] = value;
-            let _ = read(&bytes);
+            bytes[at] = *value;
+            let most = RING.len() / 24;
+            if let Ok(elf) = read(&bytes) {
+                assert!(
+                    elf.exports.len() <= most && elf.undefined.len() <= most,
+                    "byte {at}"
+                );
+            }
         }
     }
 }

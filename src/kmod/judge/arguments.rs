@@ -16,15 +16,30 @@ pub(super) enum Searched {
 /// KMM's command line (upstream `internal/worker/worker.go: LoadKmod`), as modprobe understands it.
 pub(super) fn command(load: &Load) -> Result<Command, Finding> {
     let args = match &load.command {
-        LoadCommand::Named { module, args, parameters } => {
+        LoadCommand::Named {
+            module,
+            args,
+            parameters,
+        } => {
             let own = ["-vd".to_owned(), load.copy_root()];
-            own.iter().chain(args).chain([module]).chain(parameters).cloned().collect()
+            own.iter()
+                .chain(args)
+                .chain([module])
+                .chain(parameters)
+                .cloned()
+                .collect()
         }
         LoadCommand::Raw(args) => args.clone(),
     };
     let line = || format!("modprobe {}", args.join(" "));
     let command = Command::parse(&args).map_err(|why| {
-        Finding::decides(Rule::ModprobeArguments, format!("modprobe refuses `{}`: {why}; correct the arguments", line()))
+        Finding::decides(
+            Rule::ModprobeArguments,
+            format!(
+                "modprobe refuses `{}`: {why}; correct the arguments",
+                line()
+            ),
+        )
     })?;
     let instead = match command.instead {
         None => return Ok(command),
@@ -32,7 +47,10 @@ pub(super) fn command(load: &Load) -> Result<Command, Finding> {
         Some(Instead::LooksUp) => "only looks the module up",
         Some(Instead::Prints) => "only prints something",
     };
-    let message = format!("`{}` loads nothing: it {instead}; remove that option from the arguments", line());
+    let message = format!(
+        "`{}` loads nothing: it {instead}; remove that option from the arguments",
+        line()
+    );
     Err(Finding::decides(Rule::ModprobeArguments, message))
 }
 
@@ -69,20 +87,32 @@ pub(super) fn searched(command: &Command, load: &Load) -> Result<Searched, Findi
 }
 
 /// modprobe searches the node's own modules: nothing of the image is loaded.
-pub(super) fn in_node_folder(command: &Command, load: &Load, in_tree: Option<&InTree>) -> Vec<Finding> {
-    let asked = if command.all { command.words.as_slice() } else { command.words.get(..1).unwrap_or_default() };
+pub(super) fn in_node_folder(
+    command: &Command,
+    load: &Load,
+    in_tree: Option<&InTree>,
+) -> Vec<Finding> {
+    let asked = if command.all {
+        command.words.as_slice()
+    } else {
+        command.words.get(..1).unwrap_or_default()
+    };
     let mend = format!("add -d {} to rawArgs.load", load.copy_root());
     let one = |word: &String| match in_tree {
-        Some(tree) if tree.module(word).is_none() && !tree.is_builtin(word) && is_name(word) => Finding::decides(
-            Rule::ModuleNotFound,
-            format!(
-                "without -d, modprobe searches the node's own /lib/modules, and {} has no in-tree module {word}; {mend}",
-                load.kernel
-            ),
-        ),
+        Some(tree) if tree.module(word).is_none() && !tree.is_builtin(word) && is_name(word) => {
+            Finding::decides(
+                Rule::ModuleNotFound,
+                format!(
+                    "without -d, modprobe searches the node's own /lib/modules, and {} has no in-tree module {word}; {mend}",
+                    load.kernel
+                ),
+            )
+        }
         _ => Finding::warns(
             Rule::ModprobeArguments,
-            format!("without -d, modprobe searches the node's own /lib/modules for {word}: nothing of the image is loaded; {mend}"),
+            format!(
+                "without -d, modprobe searches the node's own /lib/modules for {word}: nothing of the image is loaded; {mend}"
+            ),
         ),
     };
     asked.iter().map(|word| one(word).of_symbol(word)).collect()

@@ -21,8 +21,16 @@ pub(super) fn check(staged: &StagedImage, load: &Load) -> Vec<Finding> {
 
 /// Without one of the three programs the init container fails, and the worker never starts.
 fn tools(staged: &StagedImage, load: &Load) -> Vec<Finding> {
-    let tools = [("sh", staged.sh), ("mkdir", staged.mkdir), ("cp", staged.cp)];
-    let missing: Vec<&str> = tools.iter().filter(|(_, tool)| *tool == Tool::Missing).map(|(name, _)| *name).collect();
+    let tools = [
+        ("sh", staged.sh),
+        ("mkdir", staged.mkdir),
+        ("cp", staged.cp),
+    ];
+    let missing: Vec<&str> = tools
+        .iter()
+        .filter(|(_, tool)| *tool == Tool::Missing)
+        .map(|(name, _)| *name)
+        .collect();
     if !missing.is_empty() {
         let message = format!(
             "the image has no {}, and KMM copies the modules out of it with the image's own sh, mkdir and cp; \
@@ -31,24 +39,32 @@ fn tools(staged: &StagedImage, load: &Load) -> Vec<Finding> {
         );
         return vec![Finding::decides(Rule::CopyToolMissing, message)];
     }
-    let foreign = tools.iter().find_map(|(name, tool)| foreign_tool(name, *tool, load.architecture?));
+    let foreign = tools
+        .iter()
+        .find_map(|(name, tool)| foreign_tool(name, *tool, load.architecture?));
     foreign.into_iter().collect()
 }
 
 /// A program for another processor ends with `exec format error`.
 fn foreign_tool(name: &str, tool: Tool, wanted: Architecture) -> Option<Finding> {
-    let Tool::Present(Some(machine)) = tool else { return None };
+    let Tool::Present(Some(machine)) = tool else {
+        return None;
+    };
     let wanted_name = wanted.go_name();
     match (machine, wanted) {
         (machine, _) if machine == wanted.elf_machine() => None,
         (EM_386, Architecture::X86_64) => None,
         (EM_ARM, Architecture::Aarch64) => Some(Finding::warns(
             Rule::ImageArchitecture,
-            format!("the image's {name} is a 32-bit ARM program, which not every {wanted_name} kernel and processor runs"),
+            format!(
+                "the image's {name} is a 32-bit ARM program, which not every {wanted_name} kernel and processor runs"
+            ),
         )),
         _ => {
-            let is = Architecture::from_elf_machine(machine)
-                .map_or_else(|| format!("ELF machine {machine}"), |arch| arch.go_name().to_owned());
+            let is = Architecture::from_elf_machine(machine).map_or_else(
+                || format!("ELF machine {machine}"),
+                |arch| arch.go_name().to_owned(),
+            );
             Some(Finding::decides(
                 Rule::ImageArchitecture,
                 format!(
@@ -64,7 +80,9 @@ fn folder(folder: &StagedFolder, load: &Load) -> Option<Finding> {
     let place = load.image_folder();
     match folder {
         StagedFolder::Folder(_) => None,
-        StagedFolder::Missing { other_kernels } => Some(folder_missing(&place, other_kernels, load)),
+        StagedFolder::Missing { other_kernels } => {
+            Some(folder_missing(&place, other_kernels, load))
+        }
         StagedFolder::Link { target } => Some(Finding::decides(
             Rule::KernelFolderLink,
             format!(
@@ -72,9 +90,10 @@ fn folder(folder: &StagedFolder, load: &Load) -> Option<Finding> {
                  nothing there; make it a folder"
             ),
         )),
-        StagedFolder::NotAFolder => {
-            Some(Finding::decides(Rule::KernelFolderMissing, format!("{place} is a file; make it a folder")))
-        }
+        StagedFolder::NotAFolder => Some(Finding::decides(
+            Rule::KernelFolderMissing,
+            format!("{place} is a file; make it a folder"),
+        )),
     }
 }
 
@@ -83,10 +102,13 @@ fn folder_missing(place: &str, other_kernels: &[String], load: &Load) -> Finding
     let kernel = load.copied_kernel();
     let there = match other_kernels {
         [] => "and there is no folder for another kernel either".to_owned(),
-        [named @ ..] if named.len() <= NAMED => format!("it has modules for {}", named.join(", ")),
+        named if named.len() <= NAMED => format!("it has modules for {}", named.join(", ")),
         many => {
             let named = many.get(..NAMED).unwrap_or_default().join(", ");
-            format!("it has modules for {named} and {} more kernels", many.len().saturating_sub(NAMED))
+            format!(
+                "it has modules for {named} and {} more kernels",
+                many.len().saturating_sub(NAMED)
+            )
         }
     };
     Finding::decides(

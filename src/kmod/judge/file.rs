@@ -4,7 +4,9 @@
 use super::kernel::Kernel;
 use crate::api::{Finding, Rule};
 use crate::kernel::Architecture;
-use crate::kmod::facts::{ElfDefect, ElfDefectKind, ElfModule, ModuleContent, ModuleFile, Packing, Unpackable};
+use crate::kmod::facts::{
+    ElfDefect, ElfDefectKind, ElfModule, ModuleContent, ModuleFile, Packing, Unpackable,
+};
 
 /// What stands in the file, or why nothing can be read from it.
 ///
@@ -32,7 +34,10 @@ const fn packing(packing: Packing) -> &'static str {
 }
 
 /// The ELF image, or what the kernel refuses in it.
-pub(super) fn elf<'f>(content: &'f ModuleContent, kernel: &Kernel<'_>) -> Result<&'f ElfModule, Finding> {
+pub(super) fn elf<'f>(
+    content: &'f ModuleContent,
+    kernel: &Kernel<'_>,
+) -> Result<&'f ElfModule, Finding> {
     let elf = content.elf.as_ref().map_err(defect)?;
     machine(elf, kernel)?;
     Ok(elf)
@@ -42,23 +47,30 @@ pub(super) fn elf<'f>(content: &'f ModuleContent, kernel: &Kernel<'_>) -> Result
 fn defect(defect: &ElfDefect) -> Finding {
     let message = &defect.message;
     let (rule, sentence) = match defect.kind {
-        ElfDefectKind::Header | ElfDefectKind::Malformed => {
-            (Rule::ElfMalformed, format!("the kernel refuses the file as no valid module: {message}; build it again"))
-        }
-        ElfDefectKind::Truncated => {
-            (Rule::ElfTruncated, format!("the file is cut off or its section table lies: {message}; build it again"))
-        }
+        ElfDefectKind::Header | ElfDefectKind::Malformed => (
+            Rule::ElfMalformed,
+            format!("the kernel refuses the file as no valid module: {message}; build it again"),
+        ),
+        ElfDefectKind::Truncated => (
+            Rule::ElfTruncated,
+            format!("the file is cut off or its section table lies: {message}; build it again"),
+        ),
         ElfDefectKind::NoSymbols => (
             Rule::ElfStripped,
-            format!("the file has no symbol table ({message}); strip modules with `strip --strip-debug` only"),
+            format!(
+                "the file has no symbol table ({message}); strip modules with `strip --strip-debug` only"
+            ),
         ),
         ElfDefectKind::NotAModule => (
             Rule::NotAModule,
-            format!("the file is not a kernel module ({message}); ship the .ko that kbuild makes, not a plain object"),
+            format!(
+                "the file is not a kernel module ({message}); ship the .ko that kbuild makes, not a plain object"
+            ),
         ),
-        ElfDefectKind::CommonSymbol => {
-            (Rule::ElfMalformed, format!("the module has common symbols ({message}); compile it with -fno-common"))
-        }
+        ElfDefectKind::CommonSymbol => (
+            Rule::ElfMalformed,
+            format!("the module has common symbols ({message}); compile it with -fno-common"),
+        ),
     };
     Finding::decides(rule, sentence)
 }
@@ -67,12 +79,17 @@ fn defect(defect: &ElfDefect) -> Finding {
 fn machine(elf: &ElfModule, kernel: &Kernel<'_>) -> Result<(), Finding> {
     match kernel.architecture {
         Some(wanted) if elf.machine != wanted.elf_machine() => {
-            let is = Architecture::from_elf_machine(elf.machine)
-                .map_or_else(|| format!("ELF machine {}", elf.machine), |arch| arch.machine_name().to_owned());
+            let is = Architecture::from_elf_machine(elf.machine).map_or_else(
+                || format!("ELF machine {}", elf.machine),
+                |arch| arch.machine_name().to_owned(),
+            );
             let wanted = wanted.machine_name();
             Err(Finding::decides(
                 Rule::ElfMachine,
-                format!("the module is for {is}, but {} is a kernel for {wanted}; build it for {wanted}", kernel.release),
+                format!(
+                    "the module is for {is}, but {} is a kernel for {wanted}; build it for {wanted}",
+                    kernel.release
+                ),
             ))
         }
         _ => Ok(()),
@@ -81,12 +98,18 @@ fn machine(elf: &ElfModule, kernel: &Kernel<'_>) -> Result<(), Finding> {
 
 /// `elf_validity_cache_index_mod`: since Linux 6.4 the size must be the kernel's own. Before, it was not compared.
 pub(super) fn struct_size(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
-    let wanted = kernel.this_module_size().filter(|wanted| *wanted != elf.this_module_size)?;
+    let wanted = kernel
+        .this_module_size()
+        .filter(|wanted| *wanted != elf.this_module_size)?;
     let message = format!(
         "struct module has {wanted} bytes in {} and {} in this file, which was built for a kernel with another \
          configuration; build it against this kernel's headers",
         kernel.release, elf.this_module_size
     );
-    let make = if kernel.at_least(6, 4) { Finding::decides } else { Finding::warns };
+    let make = if kernel.at_least(6, 4) {
+        Finding::decides
+    } else {
+        Finding::warns
+    };
     Some(make(Rule::ModuleStructSize, message))
 }

@@ -24,10 +24,19 @@ impl<'a> Kernel<'a> {
             _ => None,
         };
         let vermagic = toolkit.and_then(|t| {
-            let computed = || t.config.as_ref().and_then(|config| config.vermagic(&load.kernel));
+            let computed = || {
+                t.config
+                    .as_ref()
+                    .and_then(|config| config.vermagic(&load.kernel))
+            };
             t.vermagic.clone().or_else(computed)
         });
-        Self { release: &load.kernel, architecture: load.architecture, toolkit, vermagic }
+        Self {
+            release: &load.kernel,
+            architecture: load.architecture,
+            toolkit,
+            vermagic,
+        }
     }
 
     pub(super) fn symvers(&self) -> Option<&'a Symvers> {
@@ -55,13 +64,25 @@ impl<'a> Kernel<'a> {
     /// `module_layout`, which every kernel with `CONFIG_MODVERSIONS` has.
     pub(super) fn checks_versions(&self) -> Option<bool> {
         self.option("MODVERSIONS")
-            .or_else(|| self.vermagic.as_ref().map(|magic| magic.split(' ').any(|word| word == "modversions")))
-            .or_else(|| self.symvers().map(|s| s.symbol("module_layout").is_some_and(|layout| layout.crc != 0)))
+            .or_else(|| {
+                self.vermagic
+                    .as_ref()
+                    .map(|magic| magic.split(' ').any(|word| word == "modversions"))
+            })
+            .or_else(|| {
+                self.symvers().map(|s| {
+                    s.symbol("module_layout")
+                        .is_some_and(|layout| layout.crc != 0)
+                })
+            })
     }
 
     /// Whether the kernel is at least of that version; a release that cannot be read is taken as newest.
     pub(super) fn at_least(&self, major: u32, minor: u32) -> bool {
-        let mut numbers = self.release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+        let mut numbers = self
+            .release
+            .split(|c: char| !c.is_ascii_digit())
+            .map(str::parse);
         match (numbers.next(), numbers.next()) {
             (Some(Ok(has_major)), Some(Ok(has_minor))) => (has_major, has_minor) >= (major, minor),
             _ => true,
@@ -74,11 +95,17 @@ impl<'a> Kernel<'a> {
         match (self.option("MODULE_FORCE_LOAD"), self.toolkit) {
             (Some(true), _) => Finding::warns(
                 rule,
-                format!("{what}; {} has CONFIG_MODULE_FORCE_LOAD, loads it and is tainted; {mend}", self.release),
+                format!(
+                    "{what}; {} has CONFIG_MODULE_FORCE_LOAD, loads it and is tainted; {mend}",
+                    self.release
+                ),
             ),
             (Some(false), _) => Finding::decides(
                 rule,
-                format!("{what}, and {} has no CONFIG_MODULE_FORCE_LOAD: it refuses the module; {mend}", self.release),
+                format!(
+                    "{what}, and {} has no CONFIG_MODULE_FORCE_LOAD: it refuses the module; {mend}",
+                    self.release
+                ),
             ),
             (None, Some(_)) => Finding::decides(
                 rule,
@@ -100,7 +127,11 @@ impl<'a> Kernel<'a> {
 }
 
 /// What could not be checked, and why: one finding where there is no toolkit, else one for each part it lacks.
-pub(super) fn unchecked(kernel: &Kernel<'_>, load: &Load, evidence: &ToolkitEvidence) -> Vec<Finding> {
+pub(super) fn unchecked(
+    kernel: &Kernel<'_>,
+    load: &Load,
+    evidence: &ToolkitEvidence,
+) -> Vec<Finding> {
     const WITHOUT: &str = "not checked: exported symbols and their CRCs, GPL-only symbols and namespaces, in-tree \
                            modules, the whole vermagic, the size of struct module, kernel configuration";
     let target = &load.kernel;
@@ -110,11 +141,19 @@ pub(super) fn unchecked(kernel: &Kernel<'_>, load: &Load, evidence: &ToolkitEvid
             format!("no driver toolkit of {target} was named; {WITHOUT}"),
         )],
         ToolkitEvidence::Unreadable(why) => {
-            vec![Finding::informs(Rule::ToolkitMissing, format!("the driver toolkit could not be read: {why}; {WITHOUT}"))]
+            vec![Finding::informs(
+                Rule::ToolkitMissing,
+                format!("the driver toolkit could not be read: {why}; {WITHOUT}"),
+            )]
         }
         ToolkitEvidence::OtherKernel { image, kernels } => {
-            let of = if kernels.is_empty() { "no kernel at all".to_owned() } else { kernels.join(", ") };
-            let message = format!("{image} is the driver toolkit of {of}, not of {target}; {WITHOUT}");
+            let of = if kernels.is_empty() {
+                "no kernel at all".to_owned()
+            } else {
+                kernels.join(", ")
+            };
+            let message =
+                format!("{image} is the driver toolkit of {of}, not of {target}; {WITHOUT}");
             vec![Finding::warns(Rule::ToolkitOtherKernel, message)]
         }
         ToolkitEvidence::Found(toolkit) => lacking(kernel, toolkit),
@@ -128,15 +167,34 @@ fn lacking(kernel: &Kernel<'_>, toolkit: &Toolkit) -> Vec<Finding> {
             "Module.symvers",
             "exported symbols, their CRCs, GPL-only symbols and namespaces",
         ),
-        (toolkit.config.is_none(), "kernel configuration", "what it decides; assumed as on RHEL where a finding says so"),
-        (toolkit.in_tree.is_none(), "list of in-tree modules", "dependencies on them, and modules of the same name"),
-        (kernel.vermagic.is_none(), "vermagic", "the module's vermagic beyond the kernel's release"),
-        (toolkit.this_module_size.is_none(), "in-tree module to compare with", "the size of struct module"),
+        (
+            toolkit.config.is_none(),
+            "kernel configuration",
+            "what it decides; assumed as on RHEL where a finding says so",
+        ),
+        (
+            toolkit.in_tree.is_none(),
+            "list of in-tree modules",
+            "dependencies on them, and modules of the same name",
+        ),
+        (
+            kernel.vermagic.is_none(),
+            "vermagic",
+            "the module's vermagic beyond the kernel's release",
+        ),
+        (
+            toolkit.this_module_size.is_none(),
+            "in-tree module to compare with",
+            "the size of struct module",
+        ),
     ];
     let lacks = parts.into_iter().filter(|(lacks, ..)| *lacks);
     lacks
         .map(|(_, part, checks)| {
-            Finding::informs(Rule::NotChecked, format!("{} has no {part}; not checked: {checks}", toolkit.image))
+            Finding::informs(
+                Rule::NotChecked,
+                format!("{} has no {part}; not checked: {checks}", toolkit.image),
+            )
         })
         .collect()
 }

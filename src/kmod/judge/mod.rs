@@ -39,15 +39,21 @@ pub fn judge(staged: &StagedImage, load: &Load, toolkit: &ToolkitEvidence) -> Ve
     let mut findings = copy::check(staged, load);
     findings.extend(modprobe_step(staged, load, &kernel).unwrap_or_else(|finding| vec![finding]));
     findings.extend(kernel::unchecked(&kernel, load, toolkit));
-    findings
+    findings.into_iter().map(report::shortened).collect()
 }
 
 /// KMM's second step.
-fn modprobe_step(staged: &StagedImage, load: &Load, kernel: &Kernel<'_>) -> Result<Vec<Finding>, Finding> {
+fn modprobe_step(
+    staged: &StagedImage,
+    load: &Load,
+    kernel: &Kernel<'_>,
+) -> Result<Vec<Finding>, Finding> {
     let command = arguments::command(load)?;
     match (arguments::searched(&command, load)?, &staged.folder) {
         (Searched::Node, _) => Ok(arguments::in_node_folder(&command, load, kernel.in_tree())),
-        (Searched::Copy, StagedFolder::Folder(folder)) => Ok(Chain::new(&command, load, kernel).judge(folder)),
+        (Searched::Copy, StagedFolder::Folder(folder)) => {
+            Ok(Chain::new(&command, load, kernel).judge(folder))
+        }
         (Searched::Copy, _) => Ok(Vec::new()),
     }
 }
@@ -62,7 +68,12 @@ struct Chain<'a, 'c> {
 
 impl<'a, 'c> Chain<'a, 'c> {
     fn new(command: &'c Command, load: &'c Load, kernel: &'c Kernel<'a>) -> Self {
-        Self { command, load, kernel, exporters: Exporters::new(kernel) }
+        Self {
+            command,
+            load,
+            kernel,
+            exporters: Exporters::new(kernel),
+        }
     }
 
     fn judge(mut self, folder: &'a Folder) -> Vec<Finding> {
@@ -101,10 +112,18 @@ impl<'a, 'c> Chain<'a, 'c> {
 
     /// What the kernel reads from a file, after its signature.
     fn readable(&self, file: &'a ModuleFile, report: &mut Report) -> Option<&'a ElfModule> {
-        let content = file::unpacked(file).map_err(|finding| report.add(finding)).ok()?;
-        let forced = self.command.force_vermagic || self.command.force_modversions;
-        report.extend(signature::check(&content.signature, forced, &self.load.signatures, self.kernel));
-        file::elf(content, self.kernel).map_err(|finding| report.add(finding)).ok()
+        let content = file::unpacked(file)
+            .map_err(|finding| report.add(finding))
+            .ok()?;
+        report.extend(signature::check(
+            &content.signature,
+            self.command.force,
+            &self.load.signatures,
+            self.kernel,
+        ));
+        file::elf(content, self.kernel)
+            .map_err(|finding| report.add(finding))
+            .ok()
     }
 
     fn elf_module(&mut self, step: &Step<'a>, elf: &'a ElfModule, report: &mut Report) {
@@ -121,7 +140,11 @@ impl<'a, 'c> Chain<'a, 'c> {
         resolution.check(report);
         resolution.check_exports(&|name| self.is_unloaded_first(name), report);
         if matches!(step.role, Role::Asked | Role::AskedBeside) && !self.command.all {
-            report.extend(parameters::check(elf, self.command.words.get(1..).unwrap_or_default(), self.kernel));
+            report.extend(parameters::check(
+                elf,
+                self.command.words.get(1..).unwrap_or_default(),
+                self.kernel,
+            ));
         }
         if step.role != Role::Soft || !report.decides() {
             self.exporters.load(&step.name, elf);
@@ -132,13 +155,19 @@ impl<'a, 'c> Chain<'a, 'c> {
         self.exporters.load_in_tree(&step.name);
         let (name, kernel) = (&step.name, &self.load.kernel);
         let finding = if matches!(step.role, Role::Asked | Role::AskedBeside) {
-            let message = format!("modprobe finds the in-tree module {name} of {kernel} and loads that; the image has no other");
+            let message = format!(
+                "modprobe finds the in-tree module {name} of {kernel} and loads that; the image has no other"
+            );
             Finding::warns(Rule::ModuleInTree, message)
         } else if self.kernel.in_tree().is_some() {
-            let message = format!("{name} comes from the node's own /lib/modules through a link, and {kernel} has it there");
+            let message = format!(
+                "{name} comes from the node's own /lib/modules through a link, and {kernel} has it there"
+            );
             Finding::informs(Rule::DependencyInTree, message)
         } else {
-            let message = format!("{name} is to come from the node's own /lib/modules through a link; whether {kernel} has it was not checked");
+            let message = format!(
+                "{name} is to come from the node's own /lib/modules through a link; whether {kernel} has it was not checked"
+            );
             Finding::informs(Rule::DependencyInTree, message)
         };
         report.add(finding.of_symbol(name));
@@ -150,11 +179,18 @@ impl<'a, 'c> Chain<'a, 'c> {
     fn same_name(&self, step: &Step<'_>) -> Option<Finding> {
         let (tree, name, kernel) = (self.kernel.in_tree()?, &step.name, &self.load.kernel);
         if tree.is_builtin(name) {
-            let message = format!("a module {name} is built into {kernel}, which may refuse another one of that name");
+            let message = format!(
+                "a module {name} is built into {kernel}, which may refuse another one of that name"
+            );
             return Some(Finding::warns(Rule::ModuleBuiltin, message).of_symbol(name));
         }
-        tree.module(name).filter(|_| !self.is_unloaded_first(name))?;
-        let then = if self.command.first_time { "fails (--first-time)" } else { "answers success without loading ours" };
+        tree.module(name)
+            .filter(|_| !self.is_unloaded_first(name))?;
+        let then = if self.command.first_time {
+            "fails (--first-time)"
+        } else {
+            "answers success without loading ours"
+        };
         let message = format!(
             "{kernel} has an in-tree module {name}; where that is loaded already, modprobe {then}; add {name} to \
              inTreeModulesToRemove"
@@ -165,20 +201,32 @@ impl<'a, 'c> Chain<'a, 'c> {
     /// Whether KMM unloads an in-tree module first: it looks for a file that begins with the very name, `-` and `_`
     /// told apart (upstream `internal/worker/worker.go: LoadKmod`).
     fn is_unloaded_first(&self, name: &str) -> bool {
-        let Some(module) = self.kernel.in_tree().and_then(|tree| tree.module(name)) else { return false };
+        let Some(module) = self.kernel.in_tree().and_then(|tree| tree.module(name)) else {
+            return false;
+        };
         let file = module.path.rsplit('/').next().unwrap_or_default();
-        self.load.in_tree_to_remove.iter().any(|remove| file.starts_with(&format!("{remove}.ko")))
+        self.load
+            .in_tree_to_remove
+            .iter()
+            .any(|remove| file.starts_with(&format!("{remove}.ko")))
     }
 }
 
 /// A dependency that modprobe does not find is no failure by itself: it goes on, and the kernel misses the symbols.
 /// Where all exporters are known, the symbols decide.
 fn settle_missing_dependencies(findings: &mut [Finding]) {
-    let misses = |f: &Finding| matches!(f.rule, Rule::SymbolMissing | Rule::DependencyInTreeUnlinked);
-    if findings.iter().any(|finding| misses(finding) && finding.severity == Severity::Decides) {
+    let misses =
+        |f: &Finding| matches!(f.rule, Rule::SymbolMissing | Rule::DependencyInTreeUnlinked);
+    if findings
+        .iter()
+        .any(|finding| misses(finding) && finding.severity == Severity::Decides)
+    {
         return;
     }
-    for finding in findings.iter_mut().filter(|finding| finding.rule == Rule::DependencyMissing) {
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| finding.rule == Rule::DependencyMissing)
+    {
         finding.severity = Severity::Warns;
     }
 }

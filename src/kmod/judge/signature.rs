@@ -4,13 +4,14 @@ use super::kernel::Kernel;
 use crate::api::{Finding, Rule};
 use crate::kmod::facts::{Pkcs7Signature, Signature};
 use crate::kmod::load::{Enforcement, SignaturePolicy};
+use crate::kmod::modprobe::Force;
 use crate::kmod::signature::SignatureCheck;
 
-/// What the kernel says of a signature. `forced`: modprobe asks it to ignore versions, and then it takes the module
-/// for unsigned, since it is not what was signed.
+/// What the kernel says of a signature. A module of which it is told to ignore something it takes for unsigned, since
+/// that is not what was signed.
 pub(super) fn check(
     signature: &Signature,
-    forced: bool,
+    force: Force,
     policy: &SignaturePolicy,
     kernel: &Kernel<'_>,
 ) -> Option<Finding> {
@@ -20,7 +21,9 @@ pub(super) fn check(
     let enforced = why_enforced(policy, kernel);
     match signature {
         Signature::Absent => enforced.map(|why| missing("the module is not signed", &why)),
-        _ if forced => enforced.map(|why| missing("a module that is forced counts as unsigned", &why)),
+        _ if force.any() => {
+            enforced.map(|why| missing("a module that is forced counts as unsigned", &why))
+        }
         Signature::Malformed(how) => Some(Finding::decides(
             Rule::SignatureMalformed,
             format!(
@@ -28,19 +31,31 @@ pub(super) fn check(
                  refuses it even where signatures are not enforced; sign it again, or strip it"
             ),
         )),
-        Signature::Unsupported(how) => enforced.map(|why| untrusted(&format!("the signature cannot be checked: {how}"), &why)),
+        Signature::Unsupported(how) => {
+            enforced.map(|why| untrusted(&format!("the signature cannot be checked: {how}"), &why))
+        }
         Signature::Pkcs7(signature) => verify(signature, enforced, policy),
     }
 }
+
+/// Options that make a kernel insist on signatures whatever its command line says: the first by itself, the others by
+/// locking the kernel down (`security_locked_down(LOCKDOWN_MODULE_SIGNATURE)`).
+const ENFORCING: [&str; 3] = [
+    "MODULE_SIG_FORCE",
+    "LOCK_DOWN_KERNEL_FORCE_INTEGRITY",
+    "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY",
+];
 
 fn why_enforced(policy: &SignaturePolicy, kernel: &Kernel<'_>) -> Option<String> {
     match policy.enforced {
         Some(Enforcement::SignSection) => Some("the Module has a sign section".to_owned()),
         Some(Enforcement::Asked) => Some("it was asked to judge signatures as enforced".to_owned()),
-        None if kernel.option("MODULE_SIG_FORCE") == Some(true) => {
-            Some(format!("{} has CONFIG_MODULE_SIG_FORCE", kernel.release))
+        None => {
+            let option = ENFORCING
+                .iter()
+                .find(|option| kernel.option(option) == Some(true))?;
+            Some(format!("{} has CONFIG_{option}", kernel.release))
         }
-        None => None,
     }
 }
 
@@ -53,17 +68,32 @@ fn missing(what: &str, why: &str) -> Finding {
 }
 
 /// Without a certificate that signed it: `-ENOKEY`, refused where enforced. With one: `-EKEYREJECTED`, always.
-fn verify(signature: &Pkcs7Signature, enforced: Option<String>, policy: &SignaturePolicy) -> Option<Finding> {
+fn verify(
+    signature: &Pkcs7Signature,
+    enforced: Option<String>,
+    policy: &SignaturePolicy,
+) -> Option<Finding> {
     let signer = &signature.signer;
     if policy.trusted.is_empty() {
         return enforced.map(|_| {
-            let message = format!("signed by {signer}; not verified: no trusted certificate is known here");
+            let message =
+                format!("signed by {signer}; not verified: no trusted certificate is known here");
             Finding::informs(Rule::SignaturePresent, message)
         });
     }
-    let checks: Vec<SignatureCheck> = policy.trusted.iter().map(|certificate| certificate.signed(signature)).collect();
-    if checks.iter().any(|check| matches!(check, SignatureCheck::Good)) {
-        return Some(Finding::informs(Rule::SignatureGood, format!("signed by {signer}, and the signature is good")));
+    let checks: Vec<SignatureCheck> = policy
+        .trusted
+        .iter()
+        .map(|certificate| certificate.signed(signature))
+        .collect();
+    if checks
+        .iter()
+        .any(|check| matches!(check, SignatureCheck::Good))
+    {
+        return Some(Finding::informs(
+            Rule::SignatureGood,
+            format!("signed by {signer}, and the signature is good"),
+        ));
     }
     if let Some(how) = checks.iter().find_map(mismatch) {
         return Some(Finding::decides(
@@ -76,7 +106,9 @@ fn verify(signature: &Pkcs7Signature, enforced: Option<String>, policy: &Signatu
     }
     let by = match checks.iter().find_map(unsupported) {
         Some(algorithm) => format!("the signature by {signer} cannot be checked: {algorithm}"),
-        None => format!("the signature is by {signer}, and none of the trusted certificates is of that signer"),
+        None => format!(
+            "the signature is by {signer}, and none of the trusted certificates is of that signer"
+        ),
     };
     enforced.map(|why| untrusted(&by, &why))
 }
@@ -108,7 +140,10 @@ fn unsupported(check: &SignatureCheck) -> Option<&str> {
 /// Without `CONFIG_MODULE_SIG` the kernel looks at no signature.
 fn unverifiable(policy: &SignaturePolicy, kernel: &Kernel<'_>) -> Option<Finding> {
     policy.enforced.map(|_| {
-        let message = format!("{} has no CONFIG_MODULE_SIG: it looks at no signature", kernel.release);
+        let message = format!(
+            "{} has no CONFIG_MODULE_SIG: it looks at no signature",
+            kernel.release
+        );
         Finding::informs(Rule::NotChecked, message)
     })
 }

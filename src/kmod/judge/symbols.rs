@@ -1,7 +1,7 @@
 //! The symbols: does somebody export each that the module needs, in the version it was built for, and may it use it
 //! (`kernel/module/main.c: simplify_symbols`, `resolve_symbol`, `verify_exported_symbols`)?
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::exporters::{Exporter, Exporters, Found};
 use super::kernel::Kernel;
@@ -27,39 +27,77 @@ pub(super) struct Resolution<'a, 'r> {
     pub(super) folder: String,
 }
 
-/// What resolving one symbol after the other makes of the module's own standing (`struct module`).
-struct Standing {
+/// The symbols resolved so far, and what they make of the module's own standing (`struct module`).
+struct Standing<'a> {
+    /// The versions by name; of several records the first counts, as in `check_version`.
+    crcs: HashMap<&'a str, u32>,
+    /// The namespaces that it imports.
+    imported: HashSet<&'a str>,
+    /// Its licence in words.
+    licence: String,
     /// `TAINT_PROPRIETARY_MODULE`.
     proprietary: bool,
     /// `using_gplonly_symbols`.
     uses_gpl_only: bool,
 }
 
-impl Resolution<'_, '_> {
+impl Standing<'_> {
+    /// `find_symbol` with `gplok`, then `inherit_taint`.
+    fn permits(&mut self, name: &str, exporter: &Exporter<'_>) -> Result<(), Finding> {
+        if exporter.gpl_only && self.proprietary {
+            return Err(gpl_only(name, &self.licence));
+        }
+        self.uses_gpl_only |= exporter.gpl_only;
+        if exporter.proprietary && self.uses_gpl_only {
+            return Err(proprietary(name, exporter));
+        }
+        self.proprietary |= exporter.proprietary;
+        Ok(())
+    }
+}
+
+impl<'a> Resolution<'a, '_> {
     /// Every symbol that it needs, in the order of its symbol table: earlier ones can make later ones impossible.
     pub(super) fn check(&self, report: &mut Report) {
-        let crcs = self.crcs();
-        let mut standing = Standing { proprietary: !licence::is_gpl_compatible(self.elf), uses_gpl_only: false };
+        let mut standing = self.standing();
         let mut not_loaded: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for undefined in &self.elf.undefined {
             let name = undefined.name.as_str();
             match self.exporters.find(name) {
                 Found::Exported(exporter) => {
-                    let finding = self.resolve(undefined, name, &exporter, &crcs, &mut standing);
+                    let finding = self.resolve(undefined, &exporter, &mut standing);
                     report.extend(finding.map(|finding| finding.of_symbol(name)));
                 }
                 Found::Nobody if !undefined.weak => report.add(self.missing(name)),
-                Found::NotLoaded(owner) if !undefined.weak => not_loaded.entry(owner).or_default().push(name),
+                Found::NotLoaded(owner) if !undefined.weak => {
+                    not_loaded.entry(owner).or_default().push(name);
+                }
                 Found::Nobody | Found::NotLoaded(_) | Found::Unknown => {}
             }
         }
-        report.extend(not_loaded.iter().map(|(owner, symbols)| self.unlinked(owner, symbols)));
+        report.extend(
+            not_loaded
+                .iter()
+                .map(|(owner, symbols)| self.unlinked(owner, symbols)),
+        );
     }
 
-    /// The versions by name; of several records the first counts, as in `check_version`.
-    fn crcs(&self) -> HashMap<&str, u32> {
-        let records = self.versions.map(|versions| versions.crcs.as_slice()).unwrap_or_default();
-        records.iter().rev().map(|(name, crc)| (name.as_str(), *crc)).collect()
+    fn standing(&self) -> Standing<'a> {
+        let records = self
+            .versions
+            .map(|versions| versions.crcs.as_slice())
+            .unwrap_or_default();
+        Standing {
+            crcs: records
+                .iter()
+                .rev()
+                .map(|(name, crc)| (name.as_str(), *crc))
+                .collect(),
+            imported: self.elf.infos("import_ns").collect(),
+            licence: licence::in_words(self.elf),
+            proprietary: !licence::is_gpl_compatible(self.elf),
+            uses_gpl_only: false,
+        }
     }
 
     /// `resolve_symbol`: licence, inherited taint, version, namespace, in this order. A weak symbol may lack the
@@ -67,32 +105,24 @@ impl Resolution<'_, '_> {
     fn resolve(
         &self,
         undefined: &Undefined,
-        name: &str,
         exporter: &Exporter<'_>,
-        crcs: &HashMap<&str, u32>,
-        standing: &mut Standing,
+        standing: &mut Standing<'_>,
     ) -> Option<Finding> {
-        if let Err(finding) = self.permitted(name, exporter, standing) {
+        let name = undefined.name.as_str();
+        if let Err(finding) = standing.permits(name, exporter) {
             return Some(finding).filter(|_| !undefined.weak);
         }
-        self.same_version(name, exporter, crcs).or_else(|| self.namespace_imported(name, exporter))
-    }
-
-    /// `find_symbol` with `gplok`, then `inherit_taint`.
-    fn permitted(&self, name: &str, exporter: &Exporter<'_>, standing: &mut Standing) -> Result<(), Finding> {
-        if exporter.gpl_only && standing.proprietary {
-            return Err(self.gpl_only(name));
-        }
-        standing.uses_gpl_only |= exporter.gpl_only;
-        if exporter.proprietary && standing.uses_gpl_only {
-            return Err(proprietary(name, exporter));
-        }
-        standing.proprietary |= exporter.proprietary;
-        Ok(())
+        self.same_version(name, exporter, &standing.crcs)
+            .or_else(|| self.namespace_imported(name, exporter, &standing.imported))
     }
 
     /// `check_version`.
-    fn same_version(&self, name: &str, exporter: &Exporter<'_>, crcs: &HashMap<&str, u32>) -> Option<Finding> {
+    fn same_version(
+        &self,
+        name: &str,
+        exporter: &Exporter<'_>,
+        crcs: &HashMap<&str, u32>,
+    ) -> Option<Finding> {
         if self.kernel.checks_versions() == Some(false) || self.versions.is_none() {
             return None;
         }
@@ -102,36 +132,51 @@ impl Resolution<'_, '_> {
             Some(built_for) => Some(crc_mismatch(name, *built_for, exported, self.kernel)),
             None => Some(Finding::warns(
                 Rule::SymbolVersionMissing,
-                format!("the module has symbol versions, but none for `{name}`; the kernel takes it as it is"),
+                format!(
+                    "the module has symbol versions, but none for `{name}`; the kernel takes it as it is"
+                ),
             )),
         }
     }
 
     /// `verify_namespace_is_imported`.
-    fn namespace_imported(&self, name: &str, exporter: &Exporter<'_>) -> Option<Finding> {
+    fn namespace_imported(
+        &self,
+        name: &str,
+        exporter: &Exporter<'_>,
+        imported: &HashSet<&str>,
+    ) -> Option<Finding> {
         let namespace = exporter.namespace?;
-        if self.elf.infos("import_ns").any(|imported| imported == namespace) || is_for(namespace, self.elf, self.name) {
+        if imported.contains(namespace) || is_for(namespace, self.elf, self.name) {
             return None;
         }
-        let what = format!("the module uses `{name}` of the symbol namespace {namespace} without importing it");
+        let what = format!(
+            "the module uses `{name}` of the symbol namespace {namespace} without importing it"
+        );
         let mend = format!("add MODULE_IMPORT_NS({namespace}) to its source");
-        Some(match self.kernel.option("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS") {
-            Some(true) => Finding::warns(
-                Rule::SymbolNamespace,
-                format!("{what}; {} allows that (CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS); {mend}", self.release()),
-            ),
-            Some(false) => {
-                Finding::decides(Rule::SymbolNamespace, format!("{what}, which {} refuses; {mend}", self.release()))
-            }
-            None => Finding::decides(
-                Rule::SymbolNamespace,
-                format!(
-                    "{what}, which {} refuses (assumed: no CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS, as on RHEL); \
-                     {mend}",
-                    self.release()
+        Some(
+            match self.kernel.option("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS") {
+                Some(true) => Finding::warns(
+                    Rule::SymbolNamespace,
+                    format!(
+                        "{what}; {} allows that (CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS); {mend}",
+                        self.release()
+                    ),
                 ),
-            ),
-        })
+                Some(false) => Finding::decides(
+                    Rule::SymbolNamespace,
+                    format!("{what}, which {} refuses; {mend}", self.release()),
+                ),
+                None => Finding::decides(
+                    Rule::SymbolNamespace,
+                    format!(
+                        "{what}, which {} refuses (assumed: no CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS, as on RHEL); \
+                     {mend}",
+                        self.release()
+                    ),
+                ),
+            },
+        )
     }
 
     fn release(&self) -> &str {
@@ -149,17 +194,6 @@ impl Resolution<'_, '_> {
             ),
         )
         .of_symbol(name)
-    }
-
-    fn gpl_only(&self, name: &str) -> Finding {
-        Finding::decides(
-            Rule::SymbolGplOnly,
-            format!(
-                "uses `{name}`, which is for GPL-compatible modules only, but has {} or uses symbols of a proprietary \
-                 module; only its vendor can mend that",
-                licence::in_words(self.elf)
-            ),
-        )
     }
 
     fn unlinked(&self, owner: &str, symbols: &[&str]) -> Finding {
@@ -188,8 +222,22 @@ impl Resolution<'_, '_> {
                 Found::NotLoaded(_) | Found::Nobody | Found::Unknown => {}
             }
         }
-        report.extend(elsewhere.iter().map(|(owner, symbols)| duplicate_elsewhere(owner, symbols)));
+        report.extend(
+            elsewhere
+                .iter()
+                .map(|(owner, symbols)| duplicate_elsewhere(owner, symbols)),
+        );
     }
+}
+
+fn gpl_only(name: &str, licence: &str) -> Finding {
+    Finding::decides(
+        Rule::SymbolGplOnly,
+        format!(
+            "uses `{name}`, which is for GPL-compatible modules only, but has {licence} or uses symbols of a proprietary \
+             module; only its vendor can mend that"
+        ),
+    )
 }
 
 fn proprietary(name: &str, exporter: &Exporter<'_>) -> Finding {
@@ -204,7 +252,10 @@ fn proprietary(name: &str, exporter: &Exporter<'_>) -> Finding {
 }
 
 fn duplicate(name: &str, exporter: &Exporter<'_>) -> Finding {
-    let owner = exporter.owner.as_ref().map_or_else(|| "the kernel".to_owned(), |owner| format!("the module {owner}"));
+    let owner = exporter.owner.as_ref().map_or_else(
+        || "the kernel".to_owned(),
+        |owner| format!("the module {owner}"),
+    );
     Finding::decides(
         Rule::SymbolDuplicate,
         format!("exports `{name}`, which {owner} exports already; the kernel refuses a second one; rename it, or leave one out"),
@@ -226,7 +277,12 @@ fn duplicate_elsewhere(owner: &str, symbols: &[&str]) -> Finding {
 
 /// The first few symbols, and how many more.
 fn listed(symbols: &[&str]) -> String {
-    let first = symbols.iter().take(NAMED).map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ");
+    let first = symbols
+        .iter()
+        .take(NAMED)
+        .map(|s| format!("`{s}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
     match symbols.len().saturating_sub(NAMED) {
         0 => first,
         more => format!("{first} and {more} more"),
@@ -240,5 +296,7 @@ fn is_for(namespace: &str, elf: &ElfModule, name: &str) -> bool {
         Some(prefix) => own.starts_with(prefix),
         None => own == pattern.replace('-', "_"),
     };
-    namespace.strip_prefix("module:").is_some_and(|patterns| patterns.split(',').any(fits))
+    namespace
+        .strip_prefix("module:")
+        .is_some_and(|patterns| patterns.split(',').any(fits))
 }

@@ -27,7 +27,9 @@ pub(super) struct Assignment {
 /// (kmod `tools/modprobe.c: options_from_array`).
 pub(super) fn option_string(words: &[String]) -> String {
     let quoted = |word: &String| match word.split_once('=') {
-        Some((name, value)) if value.contains(' ') && !value.starts_with(['"', '\'']) => format!("{name}=\"{value}\""),
+        Some((name, value)) if value.contains(' ') && !value.starts_with(['"', '\'']) => {
+            format!("{name}=\"{value}\"")
+        }
         _ => word.clone(),
     };
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
@@ -51,7 +53,9 @@ pub(super) fn assignments(options: &str) -> Vec<Assignment> {
 
 /// Quotes hold spaces together; they are taken off around a value, or around the whole.
 fn next_assignment(text: &str) -> (Assignment, &str) {
-    let (text, quoted) = text.strip_prefix('"').map_or((text, false), |inner| (inner, true));
+    let (text, quoted) = text
+        .strip_prefix('"')
+        .map_or((text, false), |inner| (inner, true));
     let mut in_quotes = quoted;
     let end = text.find(|letter: char| {
         in_quotes ^= letter == '"';
@@ -60,18 +64,31 @@ fn next_assignment(text: &str) -> (Assignment, &str) {
     let (word, rest) = text.split_at(end.unwrap_or(text.len()));
     let without_last_quote = |word: &str| word.strip_suffix('"').unwrap_or(word).to_owned();
     // An `=` in the first place is part of the name.
-    let equals = word.char_indices().skip(1).find(|(_, letter)| *letter == '=').map(|(at, _)| at);
+    let equals = word
+        .char_indices()
+        .skip(1)
+        .find(|(_, letter)| *letter == '=')
+        .map(|(at, _)| at);
     let split = equals.and_then(|at| Some((word.get(..at)?, word.get(at + 1..)?)));
     let assignment = match split {
-        None if quoted => Assignment { name: without_last_quote(word), value: None },
-        None => Assignment { name: word.to_owned(), value: None },
+        None if quoted => Assignment {
+            name: without_last_quote(word),
+            value: None,
+        },
+        None => Assignment {
+            name: word.to_owned(),
+            value: None,
+        },
         Some((name, value)) => {
             let value = match value.strip_prefix('"') {
                 Some(inner) => without_last_quote(inner),
                 None if quoted => without_last_quote(value),
                 None => value.to_owned(),
             };
-            Assignment { name: name.to_owned(), value: Some(value) }
+            Assignment {
+                name: name.to_owned(),
+                value: Some(value),
+            }
         }
     };
     (assignment, rest)
@@ -108,9 +125,14 @@ const fn answer(yes: bool) -> Taken {
 /// Values between commas; how many there may be stands in the module's code only (`param_array`).
 fn array(element: &str, value: Option<&str>) -> Taken {
     let Some(value) = value else { return Taken::No };
-    let answers: Vec<Taken> = value.split(',').map(|part| taken(element, Some(part))).collect();
+    let answers: Vec<Taken> = value
+        .split(',')
+        .map(|part| taken(element, Some(part)))
+        .collect();
     let first_other = answers.iter().copied().find(|answer| *answer == Taken::No);
-    first_other.or_else(|| answers.into_iter().find(|answer| *answer != Taken::Yes)).unwrap_or(Taken::Yes)
+    first_other
+        .or_else(|| answers.into_iter().find(|answer| *answer != Taken::Yes))
+        .unwrap_or(Taken::Yes)
 }
 
 /// `kstrtobool`: the first letter tells, of `on` and `off` the second.
@@ -147,7 +169,10 @@ fn magnitude(text: &str) -> Option<u64> {
         None => (text, 10),
     };
     // Rust would take a second sign.
-    digits.bytes().all(|digit| digit.is_ascii_alphanumeric()).then(|| u64::from_str_radix(digits, radix).ok())?
+    digits
+        .bytes()
+        .all(|digit| digit.is_ascii_alphanumeric())
+        .then(|| u64::from_str_radix(digits, radix).ok())?
 }
 
 #[cfg(test)]
@@ -157,16 +182,36 @@ mod tests {
     #[test]
     fn values_are_taken_as_the_kernel_takes_them() {
         for (kind, good, bad) in [
-            ("byte", &["0", "255", "0xff", "+1", "0377", "1\n"][..], &["256", "-1", "", "1 ", "0x", "08", "x", "++1"][..]),
-            ("short", &["-32768", "32767", "-0x10"], &["-32769", "32768", "-+1", "- 1"]),
+            (
+                "byte",
+                &["0", "255", "0xff", "+1", "0377", "1\n"][..],
+                &["256", "-1", "", "1 ", "0x", "08", "x", "++1"][..],
+            ),
+            (
+                "short",
+                &["-32768", "32767", "-0x10"],
+                &["-32769", "32768", "-+1", "- 1"],
+            ),
             ("ushort", &["65535"], &["65536"]),
-            ("int", &["-2147483648", "2147483647", "+5"], &["2147483648", "-2147483649", "1.5", "1k"]),
+            (
+                "int",
+                &["-2147483648", "2147483647", "+5"],
+                &["2147483648", "-2147483649", "1.5", "1k"],
+            ),
             ("uint", &["4294967295"], &["4294967296"]),
             ("hexint", &["0xdeadbeef", "10"], &["deadbeef"]),
             ("long", &["-9223372036854775808"], &["9223372036854775808"]),
-            ("ulong", &["18446744073709551615"], &["18446744073709551616"]),
+            (
+                "ulong",
+                &["18446744073709551615"],
+                &["18446744073709551616"],
+            ),
             ("ullong", &["18446744073709551615"], &["-1"]),
-            ("bool", &["y", "Yes", "1", "N", "0", "on", "OFF", "10"], &["", "2", "o", "x"]),
+            (
+                "bool",
+                &["y", "Yes", "1", "N", "0", "on", "OFF", "10"],
+                &["", "2", "o", "x"],
+            ),
             ("invbool", &["n"], &["z"]),
             ("bint", &["1"], &["5"]),
             ("charp", &["", "anything at all"], &[]),
@@ -202,7 +247,10 @@ mod tests {
     #[test]
     fn true_and_false_came_late() {
         assert_eq!(taken("bool", Some("true")), Taken::SinceLinux518);
-        assert_eq!(taken("array of bool", Some("y,False")), Taken::SinceLinux518);
+        assert_eq!(
+            taken("array of bool", Some("y,False")),
+            Taken::SinceLinux518
+        );
         assert_eq!(taken("array of bool", Some("false,x")), Taken::No);
     }
 
@@ -218,19 +266,38 @@ mod tests {
             ("a plain one", &["a=1"][..], &[("a", Some("1"))][..]),
             ("two", &["a=1", "b"], &[("a", Some("1")), ("b", None)]),
             ("modprobe quotes spaces", &["a=x y"], &[("a", Some("x y"))]),
-            ("quotes are kept and taken off", &["a=\"x y\""], &[("a", Some("x y"))]),
-            ("single quotes are none to the kernel", &["a='x y'"], &[("a", Some("'x")), ("y'", None)]),
-            ("a word with a space is two", &["a b"], &[("a", None), ("b", None)]),
+            (
+                "quotes are kept and taken off",
+                &["a=\"x y\""],
+                &[("a", Some("x y"))],
+            ),
+            (
+                "single quotes are none to the kernel",
+                &["a='x y'"],
+                &[("a", Some("'x")), ("y'", None)],
+            ),
+            (
+                "a word with a space is two",
+                &["a b"],
+                &[("a", None), ("b", None)],
+            ),
             ("an empty value is a value", &["a="], &[("a", Some(""))]),
             ("quotes around the whole", &["\"a=x\""], &[("a", Some("x"))]),
             ("quotes around a name", &["\"a b\""], &[("a b", None)]),
             ("a leading = is part of the name", &["=a"], &[("=a", None)]),
-            ("nothing after --", &["a=1", "--", "b=2"], &[("a", Some("1"))]),
+            (
+                "nothing after --",
+                &["a=1", "--", "b=2"],
+                &[("a", Some("1"))],
+            ),
             ("a value may hold =", &["a=b=c"], &[("a", Some("b=c"))]),
         ] {
             let words: Vec<String> = words.iter().map(|&w| w.to_owned()).collect();
             let found = assignments(&option_string(&words));
-            let found: Vec<_> = found.iter().map(|a| (a.name.as_str(), a.value.as_deref())).collect();
+            let found: Vec<_> = found
+                .iter()
+                .map(|a| (a.name.as_str(), a.value.as_deref()))
+                .collect();
             assert_eq!(found, expected, "{sentence}");
         }
     }

@@ -26,13 +26,24 @@ pub(super) fn check(elf: &ElfModule, command: &Command, kernel: &Kernel<'_>) -> 
 
 /// The symbol versions that the kernel sees: none where modprobe asks it to ignore them
 /// (`elf_validity_cache_index_versions`), and the extended form only since Linux 6.14.
-pub(super) fn versions_seen<'f>(elf: &'f ElfModule, command: &Command, kernel: &Kernel<'_>) -> Option<&'f Versions> {
+pub(super) fn versions_seen<'f>(
+    elf: &'f ElfModule,
+    command: &Command,
+    kernel: &Kernel<'_>,
+) -> Option<&'f Versions> {
     let readable = |versions: &&Versions| !versions.extended || kernel.at_least(6, 14);
-    elf.versions.as_ref().filter(|_| !command.force_modversions).filter(readable)
+    elf.versions
+        .as_ref()
+        .filter(|_| !command.force.versions)
+        .filter(readable)
 }
 
 /// `check_version`: no versions at all.
-fn versions_missing(elf: &ElfModule, versions: Option<&Versions>, kernel: &Kernel<'_>) -> Option<Finding> {
+fn versions_missing(
+    elf: &ElfModule,
+    versions: Option<&Versions>,
+    kernel: &Kernel<'_>,
+) -> Option<Finding> {
     if kernel.checks_versions() != Some(true) || versions.is_some() {
         return None;
     }
@@ -43,18 +54,32 @@ fn versions_missing(elf: &ElfModule, versions: Option<&Versions>, kernel: &Kerne
         }
         Some(_) => "modprobe is told to ignore the symbol versions",
     };
-    Some(kernel.unless_force_load(Rule::VersionsMissing, what, &format!("{REBUILD}, without forcing")))
+    Some(kernel.unless_force_load(
+        Rule::VersionsMissing,
+        what,
+        &format!("{REBUILD}, without forcing"),
+    ))
 }
 
 /// `check_modstruct_version`.
 fn layout(versions: &Versions, kernel: &Kernel<'_>) -> Option<Finding> {
-    let exported = kernel.symvers().filter(|_| kernel.checks_versions() == Some(true))?.symbol(MODULE_LAYOUT)?;
-    let built_for = versions.crc(MODULE_LAYOUT).filter(|crc| *crc != exported.crc)?;
+    let exported = kernel
+        .symvers()
+        .filter(|_| kernel.checks_versions() == Some(true))?
+        .symbol(MODULE_LAYOUT)?;
+    let built_for = versions
+        .crc(MODULE_LAYOUT)
+        .filter(|crc| *crc != exported.crc)?;
     Some(crc_mismatch(MODULE_LAYOUT, built_for, exported.crc, kernel))
 }
 
 /// `check_version`: the sums differ.
-pub(super) fn crc_mismatch(symbol: &str, built_for: u32, exported: u32, kernel: &Kernel<'_>) -> Finding {
+pub(super) fn crc_mismatch(
+    symbol: &str,
+    built_for: u32,
+    exported: u32,
+    kernel: &Kernel<'_>,
+) -> Finding {
     Finding::decides(
         Rule::CrcMismatch,
         format!(
@@ -73,26 +98,53 @@ fn vermagic(
     command: &Command,
     kernel: &Kernel<'_>,
 ) -> Option<Finding> {
-    let what = if command.force_vermagic { "modprobe is told to ignore vermagic" } else { "the module has no vermagic" };
-    let Some(built_for) = elf.info("vermagic").filter(|_| !command.force_vermagic) else {
-        return Some(kernel.unless_force_load(Rule::VermagicMissing, what, &format!("{REBUILD}, without forcing")));
+    let what = if command.force.vermagic {
+        "modprobe is told to ignore vermagic"
+    } else {
+        "the module has no vermagic"
     };
-    // The extended form alone does not count here: `same_magic` is told of `__versions` only.
-    let skips_release = versions.is_some_and(|versions| !versions.extended) && kernel.checks_versions() != Some(false);
+    let Some(built_for) = elf.info("vermagic").filter(|_| !command.force.vermagic) else {
+        return Some(kernel.unless_force_load(
+            Rule::VermagicMissing,
+            what,
+            &format!("{REBUILD}, without forcing"),
+        ));
+    };
+    let skips_release = versions.is_some_and(|versions| is_basic(versions, kernel))
+        && kernel.checks_versions() != Some(false);
     match &kernel.vermagic {
         Some(wanted) => vermagic_against(built_for, wanted, skips_release, kernel),
         None => release_against(built_for, skips_release, kernel),
     }
 }
 
+/// `same_magic` is told of `__versions` only. The extended form usually comes beside it; alone it comes from kernels
+/// built without `CONFIG_BASIC_MODVERSIONS`.
+fn is_basic(versions: &Versions, kernel: &Kernel<'_>) -> bool {
+    !versions.extended || kernel.option("BASIC_MODVERSIONS") != Some(false)
+}
+
 /// `kernel/module/version.c: same_magic`; without `CONFIG_MODVERSIONS` the whole strings are compared.
-fn vermagic_against(built_for: &str, wanted: &str, skips_release: bool, kernel: &Kernel<'_>) -> Option<Finding> {
+fn vermagic_against(
+    built_for: &str,
+    wanted: &str,
+    skips_release: bool,
+    kernel: &Kernel<'_>,
+) -> Option<Finding> {
     let compared = |magic: &str| {
-        let from = if skips_release { magic.find(' ').unwrap_or(magic.len()) } else { 0 };
+        let from = if skips_release {
+            magic.find(' ').unwrap_or(magic.len())
+        } else {
+            0
+        };
         magic.get(from..).unwrap_or_default().trim_end().to_owned()
     };
     (compared(built_for) != compared(wanted)).then(|| {
-        let why = if skips_release { "beyond the release, which symbol versions stand for" } else { "in full" };
+        let why = if skips_release {
+            "beyond the release, which symbol versions stand for"
+        } else {
+            "in full"
+        };
         Finding::decides(
             Rule::VermagicMismatch,
             format!(
@@ -123,28 +175,41 @@ fn release_against(built_for: &str, skips_release: bool, kernel: &Kernel<'_>) ->
     } else {
         Finding::decides(
             Rule::VermagicMismatch,
-            format!("the module was built for {release}, not for {target}, and has no symbol versions that would stand \
-                     for the release; {REBUILD}"),
+            format!(
+                "the module was built for {release}, not for {target}, and has no symbol versions that would stand \
+                     for the release; {REBUILD}"
+            ),
         )
     })
 }
 
 /// `check_modinfo_livepatch`.
 fn livepatch(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
-    elf.info("livepatch").filter(|_| kernel.option("LIVEPATCH") == Some(false)).map(|_| {
-        let message = format!("the module is a live patch, and {} has no CONFIG_LIVEPATCH", kernel.release);
-        Finding::decides(Rule::LivepatchUnsupported, message)
-    })
+    elf.info("livepatch")
+        .filter(|_| kernel.option("LIVEPATCH") == Some(false))
+        .map(|_| {
+            let message = format!(
+                "the module is a live patch, and {} has no CONFIG_LIVEPATCH",
+                kernel.release
+            );
+            Finding::decides(Rule::LivepatchUnsupported, message)
+        })
 }
 
 /// `check_export_symbol_versions`.
 fn exports_without_versions(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
     let unversioned = |gpl_only| {
-        let mut exports = elf.exports.iter().filter(|export| export.gpl_only == gpl_only).peekable();
+        let mut exports = elf
+            .exports
+            .iter()
+            .filter(|export| export.gpl_only == gpl_only)
+            .peekable();
         exports.peek().is_some() && exports.all(|export| export.crc.is_none())
     };
-    (kernel.checks_versions() == Some(true) && (unversioned(false) || unversioned(true))).then(|| {
-        let what = "the module exports symbols without versions";
-        kernel.unless_force_load(Rule::VersionsMissing, what, REBUILD)
-    })
+    (kernel.checks_versions() == Some(true) && (unversioned(false) || unversioned(true))).then(
+        || {
+            let what = "the module exports symbols without versions";
+            kernel.unless_force_load(Rule::VersionsMissing, what, REBUILD)
+        },
+    )
 }

@@ -44,7 +44,9 @@ impl<'a> Indexes<'a> {
     /// What a word stands for: a name in `modules.dep.bin`, else an alias in `modules.alias.bin`, else a name in
     /// `modules.builtin.bin` (`libkmod/libkmod-module.c: kmod_module_new_from_lookup`).
     pub(super) fn meaning(&self, word: &str) -> Result<Meant, Finding> {
-        let Some(name) = normalised(word) else { return Ok(Meant::Nothing) };
+        let Some(name) = normalised(word) else {
+            return Ok(Meant::Nothing);
+        };
         if !name.contains(':') && self.dep_line(&name)?.is_some() {
             return Ok(Meant::Modules(vec![name]));
         }
@@ -52,42 +54,72 @@ impl<'a> Indexes<'a> {
         if !aliased.is_empty() {
             return Ok(Meant::Modules(aliased));
         }
-        Ok(if self.is_builtin(&name) { Meant::Builtin } else { Meant::Nothing })
+        Ok(if self.is_builtin(&name) {
+            Meant::Builtin
+        } else {
+            Meant::Nothing
+        })
     }
 
     /// The line of a module in `modules.dep.bin`. Its needs are loaded from the last to the first
     /// (`libkmod/libkmod-module.c: kmod_module_parse_depline`).
     pub(super) fn dep_line(&self, module: &str) -> Result<Option<DepLine>, Finding> {
         const FILE: &str = "modules.dep.bin";
-        let Some(bytes) = self.file(FILE)? else { return Err(dep_index_missing(FILE)) };
-        let line = Index::open(&bytes).and_then(|index| index.search(module)).map_err(|e| damaged(FILE, &e))?;
+        let Some(bytes) = self.file(FILE)? else {
+            return Err(dep_index_missing(FILE));
+        };
+        let line = Index::open(&bytes)
+            .and_then(|index| index.search(module))
+            .map_err(|e| damaged(FILE, &e))?;
         Ok(line.map(|line| {
             let (path, needs) = line.split_once(':').unwrap_or((&line, ""));
-            let needs = needs.split([' ', '\t']).filter(|need| !need.is_empty()).rev().map(str::to_owned).collect();
-            DepLine { path: path.to_owned(), needs }
+            let needs = needs
+                .split([' ', '\t'])
+                .filter(|need| !need.is_empty())
+                .rev()
+                .map(str::to_owned)
+                .collect();
+            DepLine {
+                path: path.to_owned(),
+                needs,
+            }
         }))
     }
 
     /// The modules that go by an alias (`libkmod/libkmod.c: kmod_lookup_alias_from_alias_bin`).
     fn aliased(&self, name: &str) -> Result<Vec<String>, Finding> {
         const FILE: &str = "modules.alias.bin";
-        let Some(bytes) = self.file(FILE)? else { return Ok(Vec::new()) };
-        let found = Index::open(&bytes).and_then(|index| index.search_wild(name)).map_err(|e| damaged(FILE, &e))?;
+        let Some(bytes) = self.file(FILE)? else {
+            return Ok(Vec::new());
+        };
+        let found = Index::open(&bytes)
+            .and_then(|index| index.search_wild(name))
+            .map_err(|e| damaged(FILE, &e))?;
         Ok(found.into_iter().map(|value| value.text).collect())
     }
 
     /// Whether the folder's own `modules.builtin.bin` calls a module built in
     /// (`libkmod/libkmod.c: kmod_lookup_alias_is_builtin`). A damaged one says nothing.
     pub(super) fn is_builtin(&self, module: &str) -> bool {
-        let Ok(Some(bytes)) = self.file("modules.builtin.bin") else { return false };
-        Index::open(&bytes).and_then(|index| index.search(module)).is_ok_and(|found| found.is_some())
+        let Ok(Some(bytes)) = self.file("modules.builtin.bin") else {
+            return false;
+        };
+        Index::open(&bytes)
+            .and_then(|index| index.search(module))
+            .is_ok_and(|found| found.is_some())
     }
 
     /// A file of the folder; `None` where it is missing or empty, which is the same to modprobe.
     fn file(&self, name: &str) -> Result<Option<Arc<Vec<u8>>>, Finding> {
         match self.copied.follow(name) {
-            Reached::File { entry: Entry::Index(bytes), .. } if !bytes.is_empty() => Ok(Some(Arc::clone(bytes))),
-            Reached::File { entry: Entry::TooLarge(size), .. } => Err(too_large(name, *size)),
+            Reached::File {
+                entry: Entry::Index(bytes),
+                ..
+            } if !bytes.is_empty() => Ok(Some(Arc::clone(bytes))),
+            Reached::File {
+                entry: Entry::TooLarge(size),
+                ..
+            } => Err(too_large(name, *size)),
             _ => Ok(None),
         }
     }
@@ -105,7 +137,9 @@ fn dep_index_missing(file: &str) -> Finding {
 fn damaged(file: &str, error: &impl std::fmt::Display) -> Finding {
     Finding::decides(
         Rule::DepIndexDamaged,
-        format!("{file} is damaged ({error}); modprobe cannot find modules through it; run depmod again"),
+        format!(
+            "{file} is damaged ({error}); modprobe cannot find modules through it; run depmod again"
+        ),
     )
     .in_file(file)
 }
@@ -113,7 +147,9 @@ fn damaged(file: &str, error: &impl std::fmt::Display) -> Finding {
 fn too_large(file: &str, size: u64) -> Finding {
     Finding::warns(
         Rule::FileTooLarge,
-        format!("{file} has {size} bytes, more than this program reads; nothing behind it was checked"),
+        format!(
+            "{file} has {size} bytes, more than this program reads; nothing behind it was checked"
+        ),
     )
     .in_file(file)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::indexes::{DepLine, Indexes, Meant};
 use super::names::{file_name_to_module, normalised};
-use super::options::Command;
+use super::options::{Command, SoftDependencies};
 use crate::api::{Finding, Rule};
 use crate::kmod::facts::ModuleFile;
 use crate::kmod::load::Load;
@@ -16,6 +16,10 @@ use crate::kmod::toolkit::InTree;
 /// How deep soft dependencies may lead from one to the next: more than any real `modulesLoadingOrder`, and few
 /// enough to be followed safely.
 const MAX_SOFT_DEPTH: usize = 200;
+
+/// How many dependencies are followed in all: the largest kernels have some 20,000, of all their modules together.
+/// More would only keep this program busy.
+const MAX_NEEDS: usize = 100_000;
 
 /// What modprobe would do.
 #[derive(Clone, Debug, Default)]
@@ -64,18 +68,33 @@ pub enum Role {
 }
 
 /// What modprobe would do with that command line in that folder.
-pub fn plan<'a>(copied: Copied<'a>, command: &Command, load: &Load, in_tree: Option<&'a InTree>) -> Plan<'a> {
+pub fn plan<'a>(
+    copied: Copied<'a>,
+    command: &Command,
+    load: &Load,
+    in_tree: Option<&'a InTree>,
+) -> Plan<'a> {
     let mut lookup = Lookup {
         indexes: Indexes::new(copied),
         in_tree,
         load,
-        soft: if command.own_config { BTreeMap::new() } else { soft_dependencies(&load.loading_order) },
-        ignore_commands: command.ignore_commands,
+        soft: if command.soft == SoftDependencies::None {
+            BTreeMap::new()
+        } else {
+            soft_dependencies(&load.loading_order)
+        },
+        asked_has_soft: command.soft != SoftDependencies::NotOfTheAsked,
         visited: BTreeSet::new(),
         required: BTreeSet::new(),
+        added: BTreeSet::new(),
+        needs_left: MAX_NEEDS,
         plan: Plan::default(),
     };
-    let asked = if command.all { command.words.as_slice() } else { command.words.get(..1).unwrap_or_default() };
+    let asked = if command.all {
+        command.words.as_slice()
+    } else {
+        command.words.get(..1).unwrap_or_default()
+    };
     for word in asked {
         lookup.ask(word);
     }
@@ -85,7 +104,9 @@ pub fn plan<'a>(copied: Copied<'a>, command: &Command, load: &Load, in_tree: Opt
 /// KMM's `softdep.conf`: each module of the loading order has the next one as its `pre` dependency.
 fn soft_dependencies(order: &[String]) -> BTreeMap<String, String> {
     let pairs = order.iter().zip(order.iter().skip(1)).rev();
-    pairs.map(|(module, pre)| (module.replace('-', "_"), pre.clone())).collect()
+    pairs
+        .map(|(module, pre)| (module.replace('-', "_"), pre.clone()))
+        .collect()
 }
 
 struct Lookup<'a, 'l> {
@@ -93,9 +114,11 @@ struct Lookup<'a, 'l> {
     in_tree: Option<&'a InTree>,
     load: &'l Load,
     soft: BTreeMap<String, String>,
-    ignore_commands: bool,
+    asked_has_soft: bool,
     visited: BTreeSet<String>,
     required: BTreeSet<String>,
+    added: BTreeSet<String>,
+    needs_left: usize,
     plan: Plan<'a>,
 }
 
@@ -112,7 +135,11 @@ impl<'a> Lookup<'a, '_> {
             Ok(Meant::Modules(names)) => {
                 let last = names.len().saturating_sub(1);
                 for (at, name) in names.iter().enumerate() {
-                    let role = if at == last { Role::Asked } else { Role::AskedBeside };
+                    let role = if at == last {
+                        Role::Asked
+                    } else {
+                        Role::AskedBeside
+                    };
                     self.ask_module(name, role);
                 }
             }
@@ -126,16 +153,31 @@ impl<'a> Lookup<'a, '_> {
         self.probe(name, Some(role), 0);
     }
 
-    /// A path instead of a name, which kmod takes since version 30. What it needs still stands in the index.
+    /// A path instead of a name, which kmod takes since version 31; what it needs still stands in the index.
     fn ask_path(&mut self, path: &str) {
         let found = path.starts_with('/') && self.exists(&self.indexes.copied().follow(path));
         if !found {
             return self.plan.findings.push(self.not_found(path));
         }
+        self.plan.findings.push(path_given(path));
         let name = file_name_to_module(path);
-        let needs = self.indexes.dep_line(&name).ok().flatten().map(|line| line.needs).unwrap_or_default();
+        let needs = self
+            .indexes
+            .dep_line(&name)
+            .ok()
+            .flatten()
+            .map(|line| line.needs)
+            .unwrap_or_default();
         self.visited.insert(name.clone());
-        self.probe_line(&name, DepLine { path: path.to_owned(), needs }, Some(Role::Asked), 0);
+        self.probe_line(
+            &name,
+            DepLine {
+                path: path.to_owned(),
+                needs,
+            },
+            Some(Role::Asked),
+            0,
+        );
     }
 
     /// A module with all that must, and all that may, be loaded before it (`__kmod_module_get_probe_list`).
@@ -154,22 +196,31 @@ impl<'a> Lookup<'a, '_> {
         let needs = self.needs(name, &line, asked.is_some());
         if asked.is_some() {
             self.required.insert(name.to_owned());
-            self.required.extend(needs.iter().map(|need| need.name.clone()));
+            self.required
+                .extend(needs.iter().map(|need| need.name.clone()));
         }
         for need in needs {
             self.fill(need, depth);
         }
         let step = self.step(line.path, name.to_owned(), asked.unwrap_or(Role::Soft));
-        if asked.is_some() && self.ignore_commands { self.add(step) } else { self.fill(step, depth) }
+        if asked.is_none() || self.asked_has_soft {
+            self.fill(step, depth);
+        } else {
+            self.add(step);
+        }
     }
 
     /// A module, after its soft dependencies (`__kmod_module_fill_softdep`).
     fn fill(&mut self, step: Step<'a>, depth: usize) {
         if let Some(pre) = self.soft.get(&step.name).cloned() {
             match self.indexes.meaning(&pre) {
-                Ok(Meant::Modules(names)) => names.iter().for_each(|name| self.probe(name, None, depth + 1)),
+                Ok(Meant::Modules(names)) => names
+                    .iter()
+                    .for_each(|name| self.probe(name, None, depth + 1)),
                 Ok(Meant::Builtin) => {}
-                Ok(Meant::Nothing) | Err(_) => self.plan.findings.push(soft_missing(&step.name, &pre)),
+                Ok(Meant::Nothing) | Err(_) => {
+                    self.plan.findings.push(soft_missing(&step.name, &pre));
+                }
             }
         }
         self.add(step);
@@ -177,7 +228,7 @@ impl<'a> Lookup<'a, '_> {
 
     /// Puts a module on the way to the kernel, once: the second time it is loaded already.
     fn add(&mut self, mut step: Step<'a>) {
-        if self.plan.steps.iter().any(|earlier| earlier.name == step.name) {
+        if !self.added.insert(step.name.clone()) {
             return;
         }
         if step.role == Role::Soft && self.required.contains(&step.name) {
@@ -196,16 +247,28 @@ impl<'a> Lookup<'a, '_> {
             .of_symbol(name),
         );
         let role = asked.unwrap_or(Role::Soft);
-        self.add(Step { name: name.to_owned(), path: String::new(), source: lost, role });
+        self.add(Step {
+            name: name.to_owned(),
+            path: String::new(),
+            source: lost,
+            role,
+        });
     }
 
     /// What a module needs. Where the file of one need cannot be found, modprobe drops them all and goes on
     /// (`kmod_module_parse_depline`).
     fn needs(&mut self, name: &str, line: &DepLine, required: bool) -> Vec<Step<'a>> {
+        let Some(left) = self.needs_left.checked_sub(line.needs.len()) else {
+            self.plan.findings.push(too_many_needs(name));
+            return Vec::new();
+        };
+        self.needs_left = left;
         for path in &line.needs {
             let reached = self.indexes.copied().follow(path);
             if !self.exists(&reached) {
-                self.plan.findings.push(self.dependency_missing(name, path, &reached, required));
+                self.plan
+                    .findings
+                    .push(self.dependency_missing(name, path, &reached, required));
                 return Vec::new();
             }
         }
@@ -215,11 +278,19 @@ impl<'a> Lookup<'a, '_> {
 
     fn step(&self, path: String, name: String, role: Role) -> Step<'a> {
         let source = match self.indexes.copied().follow(&path) {
-            Reached::File { entry: Entry::Module(file), .. } => Source::Image(file),
+            Reached::File {
+                entry: Entry::Module(file),
+                ..
+            } => Source::Image(file),
             Reached::Node(below) if self.node_has(&below) => Source::InTree,
             other => Source::Lost(lost(&path, &other)),
         };
-        Step { name, path, source, role }
+        Step {
+            name,
+            path,
+            source,
+            role,
+        }
     }
 
     /// Whether `stat` would find something there.
@@ -234,9 +305,14 @@ impl<'a> Lookup<'a, '_> {
     /// Whether the node will have that file in its `/lib/modules`, as far as is known: without a toolkit, any file
     /// of the target kernel's folder may be there.
     fn node_has(&self, below: &str) -> bool {
-        let Some((kernel, path)) = below.split_once('/') else { return false };
+        let Some((kernel, path)) = below.split_once('/') else {
+            return false;
+        };
         kernel == self.load.kernel
-            && self.in_tree.is_none_or(|tree| tree.module(&file_name_to_module(path)).is_some_and(|m| m.path == path))
+            && self.in_tree.is_none_or(|tree| {
+                tree.module(&file_name_to_module(path))
+                    .is_some_and(|m| m.path == path)
+            })
     }
 
     fn not_found(&self, word: &str) -> Finding {
@@ -252,7 +328,13 @@ impl<'a> Lookup<'a, '_> {
         Finding::decides(Rule::ModuleNotFound, message).of_symbol(word)
     }
 
-    fn dependency_missing(&self, name: &str, path: &str, reached: &Reached<'_>, required: bool) -> Finding {
+    fn dependency_missing(
+        &self,
+        name: &str,
+        path: &str,
+        reached: &Reached<'_>,
+        required: bool,
+    ) -> Finding {
         let why = where_to(reached);
         let kernel = &self.load.kernel;
         let message = format!(
@@ -260,31 +342,55 @@ impl<'a> Lookup<'a, '_> {
              add the file to the image, or for an in-tree module `ln -s /lib/modules/{kernel} {}/host` before depmod",
             self.load.image_folder(),
         );
-        let make = if required { Finding::decides } else { Finding::warns };
-        make(Rule::DependencyMissing, message).in_file(path).of_symbol(file_name_to_module(path))
+        let make = if required {
+            Finding::decides
+        } else {
+            Finding::warns
+        };
+        make(Rule::DependencyMissing, message)
+            .in_file(path)
+            .of_symbol(file_name_to_module(path))
     }
 }
 
 fn lost(path: &str, reached: &Reached<'_>) -> Finding {
     let (rule, advice) = match reached {
-        Reached::File { entry: Entry::TooLarge(_), .. } => {
+        Reached::File {
+            entry: Entry::TooLarge(_),
+            ..
+        } => {
             let message = format!("{path} is larger than this program reads; it was not checked");
             return Finding::warns(Rule::FileTooLarge, message).in_file(path);
         }
-        Reached::Outside(_) | Reached::Loop => {
-            (Rule::LinkLeavesFolder, "copy the file itself into the folder instead of a link")
-        }
-        _ => (Rule::ModuleFileMissing, "put the file there, or run depmod again after the files have moved"),
+        Reached::Outside(_) | Reached::Loop => (
+            Rule::LinkLeavesFolder,
+            "copy the file itself into the folder instead of a link",
+        ),
+        _ => (
+            Rule::ModuleFileMissing,
+            "put the file there, or run depmod again after the files have moved",
+        ),
     };
-    Finding::decides(rule, format!("modules.dep.bin names {path}, {}; {advice}", where_to(reached))).in_file(path)
+    Finding::decides(
+        rule,
+        format!(
+            "modules.dep.bin names {path}, {}; {advice}",
+            where_to(reached)
+        ),
+    )
+    .in_file(path)
 }
 
 fn where_to(reached: &Reached<'_>) -> String {
     match reached {
-        Reached::Outside(place) => format!("a link that leads to {place}, which the node does not have"),
+        Reached::Outside(place) => {
+            format!("a link that leads to {place}, which the node does not have")
+        }
         Reached::Loop => "a link that leads to itself".to_owned(),
         Reached::Folder => "which is a folder".to_owned(),
-        Reached::Node(below) => format!("which leads to /lib/modules/{below}, and the target kernel has no such file"),
+        Reached::Node(below) => {
+            format!("which leads to /lib/modules/{below}, and the target kernel has no such file")
+        }
         Reached::File { .. } => "which is not a file that can be loaded".to_owned(),
         Reached::Nothing => "which is not in the folder that KMM copies".to_owned(),
     }
@@ -307,4 +413,20 @@ fn soft_missing(module: &str, pre: &str) -> Finding {
         format!("modulesLoadingOrder wants {pre} before {module}, but the image has no such module; modprobe ignores it"),
     )
     .of_symbol(pre)
+}
+
+fn path_given(path: &str) -> Finding {
+    let name = file_name_to_module(path);
+    Finding::warns(
+        Rule::ModuleNotFound,
+        format!("modprobe takes the path {path} only since kmod 31; write the module's name, {name}, instead"),
+    )
+    .of_symbol(name)
+}
+
+fn too_many_needs(name: &str) -> Finding {
+    let message = format!(
+        "modules.dep.bin names more than {MAX_NEEDS} dependencies; those of {name} were not checked"
+    );
+    Finding::warns(Rule::NotChecked, message).of_symbol(name)
 }

@@ -9,4 +9,4 @@ mod options;
 
 pub use lookup::{Plan, Role, Source, Step, plan};
 pub use names::{file_name_to_module, normalised};
-pub use options::{Command, Instead};
+pub use options::{Command, Force, Instead, SoftDependencies};

@@ -12,7 +12,11 @@ pub fn normalised(name: &str) -> Option<String> {
             '[' => inside = true,
             _ => {}
         }
-        out.push(if letter == '-' && !inside { '_' } else { letter });
+        out.push(if letter == '-' && !inside {
+            '_'
+        } else {
+            letter
+        });
     }
     (!inside).then_some(out)
 }
@@ -42,7 +46,12 @@ mod tests {
 
     #[test]
     fn a_file_is_named_after_the_part_before_its_first_dot() {
-        for (path, module) in [("extra/my-mod.ko.xz", "my_mod"), ("a.b.ko", "a"), ("x", "x"), ("d/", "")] {
+        for (path, module) in [
+            ("extra/my-mod.ko.xz", "my_mod"),
+            ("a.b.ko", "a"),
+            ("x", "x"),
+            ("d/", ""),
+        ] {
             assert_eq!(file_name_to_module(path), module, "{path}");
         }
     }

@@ -18,14 +18,38 @@ pub struct Command {
     pub all: bool,
     /// `--first-time`: a module that is loaded already is an error.
     pub first_time: bool,
-    /// `-i`: the soft dependencies of the module that was asked for do not count.
-    pub ignore_commands: bool,
-    /// `-C`: another configuration, so that KMM's `softdep.conf` is not read.
-    pub own_config: bool,
-    /// `-f`, `--force-vermagic`: the kernel is told to ignore vermagic.
-    pub force_vermagic: bool,
-    /// `-f`, `--force-modversion`: the kernel is told to ignore the symbols' versions.
-    pub force_modversions: bool,
+    /// Which soft dependencies count.
+    pub soft: SoftDependencies,
+    /// What the kernel is told to ignore.
+    pub force: Force,
+}
+
+/// Which soft dependencies count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SoftDependencies {
+    /// All of KMM's `softdep.conf`.
+    #[default]
+    All,
+    /// `-i`: not those of the module that was asked for.
+    NotOfTheAsked,
+    /// `-C`: another configuration is read, and not KMM's.
+    None,
+}
+
+/// What the kernel is told to ignore.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Force {
+    /// `-f`, `--force-vermagic`: vermagic.
+    pub vermagic: bool,
+    /// `-f`, `--force-modversion`: the symbols' versions.
+    pub versions: bool,
+}
+
+impl Force {
+    /// Whether it is told to ignore anything, which makes every module count as unsigned.
+    pub const fn any(self) -> bool {
+        self.vermagic || self.versions
+    }
 }
 
 /// What modprobe does instead of loading.
@@ -70,18 +94,30 @@ impl Meaning {
 const OPTIONS: &[(Option<char>, &[&str], Meaning)] = &[
     (Some('a'), &["all"], Meaning::All),
     (Some('r'), &["remove"], Meaning::Remove),
-    (None, &["remove-dependencies", "remove-holders"], Meaning::Nothing),
+    (
+        None,
+        &["remove-dependencies", "remove-holders"],
+        Meaning::Nothing,
+    ),
     (Some('w'), &["wait"], Meaning::Wait),
     (Some('R'), &["resolve-alias"], Meaning::LookUp),
     (None, &["first-time"], Meaning::FirstTime),
-    (Some('i'), &["ignore-install", "ignore-remove"], Meaning::IgnoreCommands),
+    (
+        Some('i'),
+        &["ignore-install", "ignore-remove"],
+        Meaning::IgnoreCommands,
+    ),
     (Some('b'), &["use-blacklist"], Meaning::Nothing),
     (Some('f'), &["force"], Meaning::Force),
     (None, &["force-modversion"], Meaning::ForceModversion),
     (None, &["force-vermagic"], Meaning::ForceVermagic),
     (Some('D'), &["show-depends"], Meaning::LookUp),
     (Some('c'), &["showconfig", "show-config"], Meaning::Print),
-    (None, &["show-modversions", "dump-modversions", "show-exports"], Meaning::Print),
+    (
+        None,
+        &["show-modversions", "dump-modversions", "show-exports"],
+        Meaning::Print,
+    ),
     (Some('n'), &["dry-run", "show"], Meaning::LookUp),
     (Some('C'), &["config"], Meaning::Config),
     (Some('d'), &["dirname"], Meaning::Root),
@@ -115,26 +151,42 @@ impl Command {
                 return Ok(command);
             }
         }
-        if command.words.is_empty() { Err("it names no module".to_owned()) } else { Ok(command) }
+        if command.words.is_empty() {
+            Err("it names no module".to_owned())
+        } else {
+            Ok(command)
+        }
     }
 
     /// `--name`, `--name=value`, `--name value`; an unambiguous beginning of a name is enough.
-    fn long<'a>(&mut self, arg: &'a str, rest: &mut impl Iterator<Item = &'a str>) -> Result<(), String> {
-        let (name, value) = arg.split_once('=').map_or((arg, None), |(name, value)| (name, Some(value)));
+    fn long<'a>(
+        &mut self,
+        arg: &'a str,
+        rest: &mut impl Iterator<Item = &'a str>,
+    ) -> Result<(), String> {
+        let (name, value) = arg
+            .split_once('=')
+            .map_or((arg, None), |(name, value)| (name, Some(value)));
         let meaning = long_meaning(name)?;
         match (meaning.takes_value(), value) {
             (false, Some(_)) => Err(format!("the option --{name} takes no value")),
             (false, None) => self.apply(meaning, ""),
             (true, Some(value)) => self.apply(meaning, value),
             (true, None) => {
-                let value = rest.next().ok_or_else(|| format!("the option --{name} wants a value"))?;
+                let value = rest
+                    .next()
+                    .ok_or_else(|| format!("the option --{name} wants a value"))?;
                 self.apply(meaning, value)
             }
         }
     }
 
     /// `-abc`, `-dVALUE`, `-d VALUE`.
-    fn short<'a>(&mut self, arg: &'a str, rest: &mut impl Iterator<Item = &'a str>) -> Result<(), String> {
+    fn short<'a>(
+        &mut self,
+        arg: &'a str,
+        rest: &mut impl Iterator<Item = &'a str>,
+    ) -> Result<(), String> {
         let mut letters = arg.strip_prefix('-').unwrap_or(arg).chars();
         while let Some(letter) = letters.next() {
             let (_, _, meaning) = OPTIONS
@@ -146,8 +198,15 @@ impl Command {
                 continue;
             }
             let attached = letters.as_str();
-            let value = if attached.is_empty() { rest.next() } else { Some(attached) };
-            return self.apply(*meaning, value.ok_or_else(|| format!("the option -{letter} wants a value"))?);
+            let value = if attached.is_empty() {
+                rest.next()
+            } else {
+                Some(attached)
+            };
+            return self.apply(
+                *meaning,
+                value.ok_or_else(|| format!("the option -{letter} wants a value"))?,
+            );
         }
         Ok(())
     }
@@ -156,18 +215,27 @@ impl Command {
         match meaning {
             Meaning::All => self.all = true,
             Meaning::Remove => self.instead = Some(Instead::Removes),
-            Meaning::Wait if !is_number(value) => return Err(format!("`{value}` is no number of milliseconds")),
+            Meaning::Wait if !is_number(value) => {
+                return Err(format!("`{value}` is no number of milliseconds"));
+            }
             Meaning::FirstTime => self.first_time = true,
-            Meaning::IgnoreCommands => self.ignore_commands = true,
-            Meaning::Force => (self.force_vermagic, self.force_modversions) = (true, true),
-            Meaning::ForceModversion => self.force_modversions = true,
-            Meaning::ForceVermagic => self.force_vermagic = true,
+            Meaning::IgnoreCommands if self.soft == SoftDependencies::All => {
+                self.soft = SoftDependencies::NotOfTheAsked;
+            }
+            Meaning::Force => {
+                self.force = Force {
+                    vermagic: true,
+                    versions: true,
+                }
+            }
+            Meaning::ForceModversion => self.force.versions = true,
+            Meaning::ForceVermagic => self.force.vermagic = true,
             Meaning::LookUp => self.instead = self.instead.or(Some(Instead::LooksUp)),
             Meaning::Print | Meaning::PrintAndEnd => self.instead = Some(Instead::Prints),
-            Meaning::Config => self.own_config = true,
+            Meaning::Config => self.soft = SoftDependencies::None,
             Meaning::Root => self.root = Some(value.to_owned()),
             Meaning::Kernel => self.kernel = Some(value.to_owned()),
-            Meaning::Wait | Meaning::Nothing => {}
+            Meaning::Wait | Meaning::IgnoreCommands | Meaning::Nothing => {}
         }
         Ok(())
     }
@@ -175,8 +243,11 @@ impl Command {
 
 fn long_meaning(name: &str) -> Result<Meaning, String> {
     let named = |wanted: &dyn Fn(&str) -> bool| -> Vec<Meaning> {
-        let mut found: Vec<Meaning> =
-            OPTIONS.iter().filter(|(_, names, _)| names.iter().any(|n| wanted(n))).map(|(.., m)| *m).collect();
+        let mut found: Vec<Meaning> = OPTIONS
+            .iter()
+            .filter(|(_, names, _)| names.iter().any(|n| wanted(n)))
+            .map(|(.., m)| *m)
+            .collect();
         found.dedup();
         found
     };
@@ -192,7 +263,10 @@ fn long_meaning(name: &str) -> Result<Meaning, String> {
 
 /// What C's `strtoul(…, 0)` reads to its end.
 fn is_number(value: &str) -> bool {
-    match value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")) {
+    match value
+        .strip_prefix("0x")
+        .or_else(|| value.strip_prefix("0X"))
+    {
         Some(hex) => !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()),
         None => !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()),
     }
@@ -202,43 +276,122 @@ fn is_number(value: &str) -> bool {
 mod tests {
     use super::*;
 
+    const FORCE: Force = Force {
+        vermagic: true,
+        versions: true,
+    };
+
     fn parse(line: &str) -> Result<Command, String> {
-        Command::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        Command::parse(
+            &line
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
     }
 
     fn words(words: &[&str]) -> Command {
-        Command { words: words.iter().map(|&w| w.to_owned()).collect(), ..Command::default() }
+        Command {
+            words: words.iter().map(|&w| w.to_owned()).collect(),
+            ..Command::default()
+        }
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
     fn command_lines_are_read_as_getopt_does() {
-        let root = |dir: &str, command| Command { root: Some(dir.to_owned()), ..command };
+        let root = |dir: &str, command| Command {
+            root: Some(dir.to_owned()),
+            ..command
+        };
         for (sentence, line, command) in [
-            ("KMM's own line", "-vd /tmp/opt m a=1", root("/tmp/opt", words(&["m", "a=1"]))),
-            ("a value may be attached", "-d/tmp/opt m", root("/tmp/opt", words(&["m"]))),
-            ("the last value wins", "-d /a --dirname=/b m", root("/b", words(&["m"]))),
+            (
+                "KMM's own line",
+                "-vd /tmp/opt m a=1",
+                root("/tmp/opt", words(&["m", "a=1"])),
+            ),
+            (
+                "a value may be attached",
+                "-d/tmp/opt m",
+                root("/tmp/opt", words(&["m"])),
+            ),
+            (
+                "the last value wins",
+                "-d /a --dirname=/b m",
+                root("/b", words(&["m"])),
+            ),
             (
                 "options stand anywhere",
                 "m -f a=1",
-                Command { force_vermagic: true, force_modversions: true, ..words(&["m", "a=1"]) },
+                Command {
+                    force: FORCE,
+                    ..words(&["m", "a=1"])
+                },
             ),
             ("but not after --", "-- m -f", words(&["m", "-f"])),
             ("a lone dash is a word", "m -", words(&["m", "-"])),
-            ("long names may be shortened", "--force-v m", Command { force_vermagic: true, ..words(&["m"]) }),
+            (
+                "long names may be shortened",
+                "--force-v m",
+                Command {
+                    force: Force {
+                        vermagic: true,
+                        versions: false,
+                    },
+                    ..words(&["m"])
+                },
+            ),
             (
                 "an exact name is not ambiguous",
                 "--force m",
-                Command { force_vermagic: true, force_modversions: true, ..words(&["m"]) },
+                Command {
+                    force: FORCE,
+                    ..words(&["m"])
+                },
             ),
-            ("letters are joined", "-qsai m", Command { all: true, ignore_commands: true, ..words(&["m"]) }),
-            ("a dry run looks up", "-n m", Command { instead: Some(Instead::LooksUp), ..words(&["m"]) }),
-            ("a dry removal removes", "-n -r m", Command { instead: Some(Instead::Removes), ..words(&["m"]) }),
-            ("the version ends it", "-V", Command { instead: Some(Instead::Prints), ..words(&[]) }),
+            (
+                "letters are joined",
+                "-qsai m",
+                Command {
+                    all: true,
+                    soft: SoftDependencies::NotOfTheAsked,
+                    ..words(&["m"])
+                },
+            ),
+            (
+                "a dry run looks up",
+                "-n m",
+                Command {
+                    instead: Some(Instead::LooksUp),
+                    ..words(&["m"])
+                },
+            ),
+            (
+                "a dry removal removes",
+                "-n -r m",
+                Command {
+                    instead: Some(Instead::Removes),
+                    ..words(&["m"])
+                },
+            ),
+            (
+                "the version ends it",
+                "-V",
+                Command {
+                    instead: Some(Instead::Prints),
+                    ..words(&[])
+                },
+            ),
             ("a good wait means nothing here", "-w 0x10 m", words(&["m"])),
             (
                 "the rest",
                 "--first-time -S 6.1 -C /x m",
-                Command { first_time: true, kernel: Some("6.1".to_owned()), own_config: true, ..words(&["m"]) },
+                Command {
+                    first_time: true,
+                    kernel: Some("6.1".to_owned()),
+                    soft: SoftDependencies::None,
+                    ..words(&["m"])
+                },
             ),
         ] {
             assert_eq!(parse(line), Ok(command), "{sentence}");
@@ -249,13 +402,29 @@ mod tests {
     fn what_modprobe_refuses() {
         for (sentence, line, message) in [
             ("no module", "-v", "it names no module"),
-            ("an unknown letter", "-vx m", "it has no option -x (in `-vx`)"),
+            (
+                "an unknown letter",
+                "-vx m",
+                "it has no option -x (in `-vx`)",
+            ),
             ("an unknown name", "--farce m", "it has no option --farce"),
             ("an ambiguous name", "--f m", "the option --f is ambiguous"),
-            ("a value too many", "--force=1 m", "the option --force takes no value"),
+            (
+                "a value too many",
+                "--force=1 m",
+                "the option --force takes no value",
+            ),
             ("a value missing", "m -d", "the option -d wants a value"),
-            ("a long value missing", "m --dirname", "the option --dirname wants a value"),
-            ("a wait that is no number", "-w soon m", "`soon` is no number of milliseconds"),
+            (
+                "a long value missing",
+                "m --dirname",
+                "the option --dirname wants a value",
+            ),
+            (
+                "a wait that is no number",
+                "-w soon m",
+                "`soon` is no number of milliseconds",
+            ),
         ] {
             assert_eq!(parse(line), Err(message.to_owned()), "{sentence}");
         }

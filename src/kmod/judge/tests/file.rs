@@ -13,17 +13,50 @@ fn what_stands_in_the_file() {
             with(a_module().unpackable(Unpackable::Damaged("bad checksum".to_owned()))),
             "file-damaged!",
         ),
-        ("one too large to look at", with(a_module().unpackable(Unpackable::TooLarge(1))), "file-too-large?"),
-        ("a broken header", defect(ElfDefectKind::Header), "elf-malformed!"),
-        ("a broken table", defect(ElfDefectKind::Malformed), "elf-malformed!"),
-        ("common symbols", defect(ElfDefectKind::CommonSymbol), "elf-malformed!"),
-        ("a cut-off file", defect(ElfDefectKind::Truncated), "elf-truncated!"),
-        ("a stripped file", defect(ElfDefectKind::NoSymbols), "elf-stripped!"),
-        ("a plain object", defect(ElfDefectKind::NotAModule), "not-a-module!"),
-        ("another machine", with(a_module().change(|elf| elf.machine = AARCH64)), "elf-machine!"),
+        (
+            "one too large to look at",
+            with(a_module().unpackable(Unpackable::TooLarge(1))),
+            "file-too-large?",
+        ),
+        (
+            "a broken header",
+            defect(ElfDefectKind::Header),
+            "elf-malformed!",
+        ),
+        (
+            "a broken table",
+            defect(ElfDefectKind::Malformed),
+            "elf-malformed!",
+        ),
+        (
+            "common symbols",
+            defect(ElfDefectKind::CommonSymbol),
+            "elf-malformed!",
+        ),
+        (
+            "a cut-off file",
+            defect(ElfDefectKind::Truncated),
+            "elf-truncated!",
+        ),
+        (
+            "a stripped file",
+            defect(ElfDefectKind::NoSymbols),
+            "elf-stripped!",
+        ),
+        (
+            "a plain object",
+            defect(ElfDefectKind::NotAModule),
+            "not-a-module!",
+        ),
+        (
+            "another machine",
+            with(a_module().change(|elf| elf.machine = AARCH64)),
+            "elf-machine!",
+        ),
         (
             "another machine, of which nothing is known",
-            with(a_module().change(|elf| elf.machine = AARCH64)).load(|load| load.architecture = None),
+            with(a_module().change(|elf| elf.machine = AARCH64))
+                .load(|load| load.architecture = None),
             "",
         ),
     ]);
@@ -31,20 +64,36 @@ fn what_stands_in_the_file() {
 
 #[test]
 fn the_size_of_struct_module_counts_since_linux_6_4() {
-    let other = || with(a_module().change(|elf| elf.this_module_size = 8).info("vermagic", "v"));
+    let other = || {
+        with(
+            a_module()
+                .change(|elf| elf.this_module_size = 8)
+                .info("vermagic", "v"),
+        )
+    };
     let on = |kernel: &str| {
         let kernel = kernel.to_owned();
-        other().kernel(&kernel).toolkit(|t| t.vermagic = Some("v".to_owned()))
+        other()
+            .kernel(&kernel)
+            .toolkit(|t| t.vermagic = Some("v".to_owned()))
     };
     each(vec![
         ("before", on("6.3.9-1"), "module-struct-size?"),
         ("since", on("6.4.0"), "module-struct-size!"),
         ("much later", on("10.1-rc1"), "module-struct-size!"),
-        ("a release that cannot be read is new", on("next"), "module-struct-size!"),
-        ("an unknown size is not compared", other().toolkit(|t| {
-            t.this_module_size = None;
-            t.vermagic = Some("v".to_owned());
-        }), "not-checked"),
+        (
+            "a release that cannot be read is new",
+            on("next"),
+            "module-struct-size!",
+        ),
+        (
+            "an unknown size is not compared",
+            other().toolkit(|t| {
+                t.this_module_size = None;
+                t.vermagic = Some("v".to_owned());
+            }),
+            "not-checked",
+        ),
     ]);
 }
 
@@ -54,20 +103,54 @@ fn what_the_kernel_says_of_signatures() {
     let sign = Enforcement::SignSection;
     each(vec![
         ("an unsigned module, and nobody cares", a_scene(), ""),
-        ("an unsigned module of a Module with sign", a_scene().enforced(sign), "signature-missing!"),
-        ("an unsigned module, and enforcement was asked for", a_scene().enforced(Enforcement::Asked), "signature-missing!"),
-        ("a kernel that always enforces", a_scene().config("MODVERSIONS MODULE_SIG MODULE_SIG_FORCE"), "signature-missing!"),
-        ("a kernel that never looks", a_scene().config("MODVERSIONS").enforced(sign), "not-checked"),
-        ("nor does it mind a broken one", malformed().config("MODVERSIONS"), ""),
-        ("a broken one is refused without enforcement", malformed(), "signature-malformed!"),
+        (
+            "an unsigned module of a Module with sign",
+            a_scene().enforced(sign),
+            "signature-missing!",
+        ),
+        (
+            "an unsigned module, and enforcement was asked for",
+            a_scene().enforced(Enforcement::Asked),
+            "signature-missing!",
+        ),
+        (
+            "a kernel that always enforces",
+            a_scene().config("MODVERSIONS MODULE_SIG MODULE_SIG_FORCE"),
+            "signature-missing!",
+        ),
+        (
+            "a kernel that is always locked down",
+            a_scene().config("MODVERSIONS MODULE_SIG LOCK_DOWN_KERNEL_FORCE_INTEGRITY"),
+            "signature-missing!",
+        ),
+        (
+            "a kernel that never looks",
+            a_scene().config("MODVERSIONS").enforced(sign),
+            "not-checked",
+        ),
+        (
+            "nor does it mind a broken one",
+            malformed().config("MODVERSIONS"),
+            "",
+        ),
+        (
+            "a broken one is refused without enforcement",
+            malformed(),
+            "signature-malformed!",
+        ),
         (
             "forcing makes it an unsigned one",
-            malformed().args("-f").config("MODVERSIONS MODULE_SIG MODULE_FORCE_LOAD"),
+            malformed()
+                .args("-f")
+                .config("MODVERSIONS MODULE_SIG MODULE_FORCE_LOAD"),
             "versions-missing? vermagic-missing?",
         ),
         (
             "which enforcement refuses",
-            malformed().args("--force-vermagic").config("MODVERSIONS MODULE_SIG MODULE_FORCE_LOAD").enforced(sign),
+            malformed()
+                .args("--force-vermagic")
+                .config("MODVERSIONS MODULE_SIG MODULE_FORCE_LOAD")
+                .enforced(sign),
             "signature-missing! vermagic-missing?",
         ),
         (

@@ -2,6 +2,7 @@
 
 mod copy;
 mod file;
+mod fixtures;
 mod modprobe;
 mod parameters;
 mod sketch;

@@ -9,8 +9,8 @@ use crate::api::{Finding, Rule, Severity};
 use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{
-    ElfDefect, ElfDefectKind, ElfModule, Export, ModuleContent, ModuleFile, Packing, Signature, Undefined, Unpackable,
-    Versions,
+    ElfDefect, ElfDefectKind, ElfModule, Export, ModuleContent, ModuleFile, Packing, Signature,
+    Undefined, Unpackable, Versions,
 };
 use crate::kmod::load::{Enforcement, Load, LoadCommand, SignaturePolicy};
 use crate::kmod::signature::Certificate;
@@ -33,7 +33,8 @@ const SYMVERS: &str = "0x00000011\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n\
     0x00000066\text4_thing\tfs/ext4/ext4\tEXPORT_SYMBOL\t\n\
     0x00000077\trpc_call\tnet/sunrpc/sun-rpc\tEXPORT_SYMBOL\t\n";
 
-const CONFIG: &str = "CONFIG_MODULES=y\nCONFIG_MODVERSIONS=y\nCONFIG_MODULE_SIG=y\nCONFIG_LIVEPATCH=y\n";
+const CONFIG: &str =
+    "CONFIG_MODULES=y\nCONFIG_MODVERSIONS=y\nCONFIG_MODULE_SIG=y\nCONFIG_LIVEPATCH=y\n";
 
 /// A kernel module.
 #[derive(Clone)]
@@ -50,23 +51,40 @@ pub(super) fn a_module() -> ModuleSketch {
         machine: X86_64,
         this_module_size: SIZE,
         name: Some("drv".to_owned()),
-        modinfo: info.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        versions: Some(Versions { extended: false, crcs: vec![("module_layout".to_owned(), 0x11)] }),
+        modinfo: info
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        versions: Some(Versions {
+            extended: false,
+            crcs: vec![("module_layout".to_owned(), 0x11)],
+        }),
         undefined: Vec::new(),
         exports: Vec::new(),
     };
-    ModuleSketch { elf, signature: Signature::Absent, content: None }.needs("_printk", 0x22)
+    ModuleSketch {
+        elf,
+        signature: Signature::Absent,
+        content: None,
+    }
+    .needs("_printk", 0x22)
 }
 
 impl ModuleSketch {
     pub(super) fn needs(mut self, symbol: &str, crc: u32) -> Self {
         self = self.needs_unversioned(symbol);
-        self.elf.versions.get_or_insert_default().crcs.push((symbol.to_owned(), crc));
+        self.elf
+            .versions
+            .get_or_insert_default()
+            .crcs
+            .push((symbol.to_owned(), crc));
         self
     }
 
     pub(super) fn needs_unversioned(mut self, symbol: &str) -> Self {
-        self.elf.undefined.push(Undefined { name: symbol.to_owned(), weak: false });
+        self.elf.undefined.push(Undefined {
+            name: symbol.to_owned(),
+            weak: false,
+        });
         self
     }
 
@@ -77,18 +95,23 @@ impl ModuleSketch {
     }
 
     pub(super) fn exports(mut self, symbol: &str, crc: Option<u32>) -> Self {
-        let export = Export { name: symbol.to_owned(), gpl_only: false, namespace: None, crc };
+        let export = Export {
+            name: symbol.to_owned(),
+            gpl_only: false,
+            namespace: None,
+            crc,
+        };
         self.elf.exports.push(export);
         self
     }
 
     /// Makes the last export one for GPL-compatible modules only.
-    pub(super) fn to_gpl_only(mut self) -> Self {
+    pub(super) fn for_gpl_only(mut self) -> Self {
         self.elf.exports.last_mut().expect("an export").gpl_only = true;
         self
     }
 
-    pub(super) fn to_namespace(mut self, namespace: &str) -> Self {
+    pub(super) fn into_namespace(mut self, namespace: &str) -> Self {
         self.elf.exports.last_mut().expect("an export").namespace = Some(namespace.to_owned());
         self
     }
@@ -127,7 +150,10 @@ impl ModuleSketch {
     }
 
     pub(super) fn defect(mut self, kind: ElfDefectKind) -> Self {
-        self.content = Some(Ok(ElfDefect { kind, message: "section 3".to_owned() }));
+        self.content = Some(Ok(ElfDefect {
+            kind,
+            message: "section 3".to_owned(),
+        }));
         self
     }
 
@@ -138,11 +164,21 @@ impl ModuleSketch {
 
     fn entry(self) -> Entry {
         let content = match self.content {
-            None => Ok(ModuleContent { signature: self.signature, elf: Ok(self.elf) }),
-            Some(Ok(defect)) => Ok(ModuleContent { signature: self.signature, elf: Err(defect) }),
+            None => Ok(ModuleContent {
+                signature: self.signature,
+                elf: Ok(self.elf),
+            }),
+            Some(Ok(defect)) => Ok(ModuleContent {
+                signature: self.signature,
+                elf: Err(defect),
+            }),
             Some(Err(why)) => Err(why),
         };
-        Entry::Module(Arc::new(ModuleFile { packing: Packing::Xz, size: 4096, content }))
+        Entry::Module(Arc::new(ModuleFile {
+            packing: Packing::Xz,
+            size: 4096,
+            content,
+        }))
     }
 }
 
@@ -176,7 +212,11 @@ pub(super) fn with(module: ModuleSketch) -> Scene {
         kernel: KERNEL.to_owned(),
         architecture: Some(Architecture::X86_64),
         dir_name: "/opt".to_owned(),
-        command: LoadCommand::Named { module: "drv".to_owned(), args: Vec::new(), parameters: Vec::new() },
+        command: LoadCommand::Named {
+            module: "drv".to_owned(),
+            args: Vec::new(),
+            parameters: Vec::new(),
+        },
         loading_order: Vec::new(),
         in_tree_to_remove: Vec::new(),
         signatures: SignaturePolicy::default(),
@@ -184,7 +224,9 @@ pub(super) fn with(module: ModuleSketch) -> Scene {
     let toolkit = Toolkit {
         image: "dtk".to_owned(),
         kernel: KERNEL.to_owned(),
-        symvers: Some(Arc::new(Symvers::read(SYMVERS.as_bytes()).expect("a table"))),
+        symvers: Some(Arc::new(
+            Symvers::read(SYMVERS.as_bytes()).expect("a table"),
+        )),
         config: Some(Arc::new(KernelConfig::parse(CONFIG))),
         in_tree: Some(Arc::new(InTree::from_text(
             "kernel/net/sunrpc/sun-rpc.ko.xz:\nkernel/drivers/intree.ko.xz:\n",
@@ -201,7 +243,9 @@ pub(super) fn with(module: ModuleSketch) -> Scene {
         lines: Vec::new(),
         aliases: Vec::new(),
     };
-    scene.file("extra/drv.ko", module).line("drv", "extra/drv.ko:")
+    scene
+        .file("extra/drv.ko", module)
+        .line("drv", "extra/drv.ko:")
 }
 
 impl Scene {
@@ -211,7 +255,8 @@ impl Scene {
     }
 
     pub(super) fn link(mut self, path: &str, target: &str) -> Self {
-        self.entries.insert(path.to_owned(), Entry::Link(target.to_owned()));
+        self.entries
+            .insert(path.to_owned(), Entry::Link(target.to_owned()));
         self
     }
 
@@ -235,7 +280,8 @@ impl Scene {
     /// Another module of the image, at `extra/<name>.ko`.
     pub(super) fn beside(self, name: &str, module: ModuleSketch) -> Self {
         let path = format!("extra/{name}.ko");
-        self.file(&path, module.change(|elf| elf.name = Some(name.to_owned()))).line(name, &format!("{path}:"))
+        self.file(&path, module.change(|elf| elf.name = Some(name.to_owned())))
+            .line(name, &format!("{path}:"))
     }
 
     pub(super) fn staged(mut self, change: impl FnOnce(&mut StagedImage)) -> Self {
@@ -264,7 +310,9 @@ impl Scene {
 
     pub(super) fn parameters(self, given: &[&str]) -> Self {
         self.load(|load| match &mut load.command {
-            LoadCommand::Named { parameters, .. } => *parameters = given.iter().map(|&p| p.to_owned()).collect(),
+            LoadCommand::Named { parameters, .. } => {
+                *parameters = given.iter().map(|&p| p.to_owned()).collect();
+            }
             LoadCommand::Raw(_) => unreachable!("a named module"),
         })
     }
@@ -301,8 +349,13 @@ impl Scene {
 
     /// The kernel's configuration; each option is `y`.
     pub(super) fn config(self, options: &str) -> Self {
-        let text: String = options.split_whitespace().map(|name| format!("CONFIG_{name}=y\n")).collect();
-        self.toolkit(|toolkit| toolkit.config = Some(Arc::new(KernelConfig::parse(&text))))
+        let lines: Vec<String> = options
+            .split_whitespace()
+            .map(|name| format!("CONFIG_{name}=y"))
+            .collect();
+        self.toolkit(|toolkit| {
+            toolkit.config = Some(Arc::new(KernelConfig::parse(&lines.join("\n"))));
+        })
     }
 
     /// The kernel's release, everywhere.
@@ -313,9 +366,14 @@ impl Scene {
 
     fn folder(&self) -> Folder {
         let mut entries = self.entries.clone();
-        for (name, keys) in [("modules.dep.bin", &self.lines), ("modules.alias.bin", &self.aliases)] {
+        for (name, keys) in [
+            ("modules.dep.bin", &self.lines),
+            ("modules.alias.bin", &self.aliases),
+        ] {
             if !keys.is_empty() {
-                entries.entry(name.to_owned()).or_insert_with(|| Entry::Index(Arc::new(an_index(keys))));
+                entries
+                    .entry(name.to_owned())
+                    .or_insert_with(|| Entry::Index(Arc::new(an_index(keys))));
             }
         }
         Folder { entries }
@@ -337,7 +395,9 @@ impl Scene {
     /// is left out.
     pub(super) fn rules(self) -> String {
         let findings = self.findings();
-        let told = findings.iter().filter(|finding| finding.rule != Rule::ToolkitMissing);
+        let told = findings
+            .iter()
+            .filter(|finding| finding.rule != Rule::ToolkitMissing);
         told.map(mark).collect::<Vec<_>>().join(" ")
     }
 }
@@ -364,8 +424,13 @@ pub(super) fn each(table: Vec<(&str, Scene, &str)>) {
 
 /// An index file as depmod writes it, without shared prefixes: one node for each letter.
 pub(super) fn an_index(keys: &[(String, String)]) -> Vec<u8> {
-    let mut bytes = [0xB007_F457_u32, 0x0002_0001, 0].map(u32::to_be_bytes).concat();
-    let keys: Vec<(&[u8], &str)> = keys.iter().map(|(key, value)| (key.as_bytes(), value.as_str())).collect();
+    let mut bytes = [0xB007_F457_u32, 0x0002_0001, 0]
+        .map(u32::to_be_bytes)
+        .concat();
+    let keys: Vec<(&[u8], &str)> = keys
+        .iter()
+        .map(|(key, value)| (key.as_bytes(), value.as_str()))
+        .collect();
     let root = index_node(&keys, &mut bytes);
     bytes.splice(8..12, root.to_be_bytes());
     bytes
@@ -378,19 +443,38 @@ fn index_node(keys: &[(&[u8], &str)], bytes: &mut Vec<u8>) -> u32 {
             children.entry(*first).or_default().push((rest, value));
         }
     }
-    let offsets: BTreeMap<u8, u32> = children.iter().map(|(letter, rest)| (*letter, index_node(rest, bytes))).collect();
-    let values: Vec<&str> = keys.iter().filter(|(key, _)| key.is_empty()).map(|(_, value)| *value).collect();
+    let offsets: BTreeMap<u8, u32> = children
+        .iter()
+        .map(|(letter, rest)| (*letter, index_node(rest, bytes)))
+        .collect();
+    let values: Vec<&str> = keys
+        .iter()
+        .filter(|(key, _)| key.is_empty())
+        .map(|(_, value)| *value)
+        .collect();
     let mut offset = u32::try_from(bytes.len()).expect("a small index");
-    if let (Some((first, _)), Some((last, _))) = (offsets.first_key_value(), offsets.last_key_value()) {
+    if let (Some((first, _)), Some((last, _))) =
+        (offsets.first_key_value(), offsets.last_key_value())
+    {
         offset |= 0x2000_0000;
         bytes.extend([*first, *last]);
         for letter in *first..=*last {
-            bytes.extend(offsets.get(&letter).copied().unwrap_or_default().to_be_bytes());
+            bytes.extend(
+                offsets
+                    .get(&letter)
+                    .copied()
+                    .unwrap_or_default()
+                    .to_be_bytes(),
+            );
         }
     }
     if !values.is_empty() {
         offset |= 0x4000_0000;
-        bytes.extend(u32::try_from(values.len()).expect("few values").to_be_bytes());
+        bytes.extend(
+            u32::try_from(values.len())
+                .expect("few values")
+                .to_be_bytes(),
+        );
         for (priority, value) in (0_u32..).zip(values) {
             bytes.extend(priority.to_be_bytes());
             bytes.extend(value.as_bytes());

@@ -19,33 +19,87 @@ fn vermagic_is_compared_as_the_kernel_does() {
     const FLAGS: &str = "5.14.0-570.el9.x86_64 SMP mod_unload modversions ";
     each(vec![
         ("versions stand for the release", with(built_for(OTHER)), ""),
-        ("but not for the rest", with(built_for(FLAGS)), "vermagic-mismatch!"),
-        ("one word alone", with(built_for("5.14.0")), "vermagic-mismatch!"),
-        ("a missing blank at the end is none", with(built_for(VERMAGIC.trim_end())), ""),
+        (
+            "but not for the rest",
+            with(built_for(FLAGS)),
+            "vermagic-mismatch!",
+        ),
+        (
+            "one word alone",
+            with(built_for("5.14.0")),
+            "vermagic-mismatch!",
+        ),
+        (
+            "a missing blank at the end is none",
+            with(built_for(VERMAGIC.trim_end())),
+            "",
+        ),
         (
             "without versions the release counts",
             with(built_for(OTHER).without_versions()).config(ALLOWED),
             "versions-missing? vermagic-mismatch!",
         ),
-        ("so it does where the kernel checks none", with(built_for(OTHER)).config("MODULE_SIG"), "vermagic-mismatch!"),
-        ("the same there", with(built_for(VERMAGIC)).config("MODULE_SIG"), ""),
-        ("none at all, and no force", with(a_module().without("vermagic")), "vermagic-missing!"),
-        ("none at all, with force", with(a_module().without("vermagic")).config(ALLOWED), "vermagic-missing?"),
-        ("told to ignore it, and no force", with(a_module()).args("--force-vermagic"), "vermagic-missing!"),
-        ("told to ignore a wrong one", with(built_for(FLAGS)).args("--force-vermagic").config(ALLOWED), "vermagic-missing?"),
+        (
+            "so it does where the kernel checks none",
+            with(built_for(OTHER)).config("MODULE_SIG"),
+            "vermagic-mismatch!",
+        ),
+        (
+            "the same there",
+            with(built_for(VERMAGIC)).config("MODULE_SIG"),
+            "",
+        ),
+        (
+            "none at all, and no force",
+            with(a_module().without("vermagic")),
+            "vermagic-missing!",
+        ),
+        (
+            "none at all, with force",
+            with(a_module().without("vermagic")).config(ALLOWED),
+            "vermagic-missing?",
+        ),
+        (
+            "told to ignore it, and no force",
+            with(a_module()).args("--force-vermagic"),
+            "vermagic-missing!",
+        ),
+        (
+            "told to ignore a wrong one",
+            with(built_for(FLAGS))
+                .args("--force-vermagic")
+                .config(ALLOWED),
+            "vermagic-missing?",
+        ),
     ]);
 }
 
 #[test]
 fn without_the_kernels_own_vermagic_the_release_is_what_can_be_compared() {
-    let bare = |module| with(module).without_toolkit();
     const OTHER: &str = "6.1.0 SMP modversions ";
+    let bare = |module| with(module).without_toolkit();
     each(vec![
         ("the same release", bare(a_module()), ""),
-        ("another one, with versions", bare(built_for(OTHER)), "vermagic-mismatch?"),
-        ("another one, without", bare(built_for(OTHER).without_versions()), "vermagic-mismatch!"),
-        ("another one, told to ignore it", bare(built_for(OTHER)).args("-f"), "vermagic-missing?"),
-        ("none at all", bare(a_module().without("vermagic")), "vermagic-missing?"),
+        (
+            "another one, with versions",
+            bare(built_for(OTHER)),
+            "vermagic-mismatch?",
+        ),
+        (
+            "another one, without",
+            bare(built_for(OTHER).without_versions()),
+            "vermagic-mismatch!",
+        ),
+        (
+            "another one, told to ignore it",
+            bare(built_for(OTHER)).args("-f"),
+            "vermagic-missing?",
+        ),
+        (
+            "none at all",
+            bare(a_module().without("vermagic")),
+            "vermagic-missing?",
+        ),
         (
             "another one, with versions that can be checked",
             with(built_for(OTHER)).toolkit(|t| (t.vermagic, t.config) = (None, None)),
@@ -55,35 +109,79 @@ fn without_the_kernels_own_vermagic_the_release_is_what_can_be_compared() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn symbol_versions_are_asked_for_as_the_kernel_does() {
+    let of_6_14 = |config| {
+        with(a_module().change(extended).info("vermagic", "6.14.0 SMP"))
+            .kernel("6.14.1")
+            .toolkit(|t| t.vermagic = Some("6.14.1 SMP".to_owned()))
+            .config(config)
+    };
     let assumed = || with(a_module().without_versions()).toolkit(|t| t.config = None);
     each(vec![
-        ("none, and no force", with(a_module().without_versions()), "versions-missing!"),
-        ("none, with force", with(a_module().without_versions()).config(ALLOWED), "versions-missing?"),
-        ("none, where nobody knows of force", assumed(), "versions-missing! not-checked"),
-        ("none, where the kernel checks none", with(a_module().without_versions()).config("MODULE_SIG"), ""),
-        ("told to ignore them, and no force", with(a_module()).args("--force-modversion"), "versions-missing!"),
-        ("told to ignore them, with force", with(a_module()).args("--force-modversion").config(ALLOWED), "versions-missing?"),
+        (
+            "none, and no force",
+            with(a_module().without_versions()),
+            "versions-missing!",
+        ),
+        (
+            "none, with force",
+            with(a_module().without_versions()).config(ALLOWED),
+            "versions-missing?",
+        ),
+        (
+            "none, where nobody knows of force",
+            assumed(),
+            "versions-missing! not-checked",
+        ),
+        (
+            "none, where the kernel checks none",
+            with(a_module().without_versions()).config("MODULE_SIG"),
+            "",
+        ),
+        (
+            "told to ignore them, and no force",
+            with(a_module()).args("--force-modversion"),
+            "versions-missing!",
+        ),
+        (
+            "told to ignore them, with force",
+            with(a_module()).args("--force-modversion").config(ALLOWED),
+            "versions-missing?",
+        ),
         (
             "another struct module",
-            with(a_module().change(|elf| elf.versions.as_mut().expect("versions").crcs[0].1 = 0x12)),
+            with(
+                a_module().change(|elf| elf.versions.as_mut().expect("versions").crcs[0].1 = 0x12),
+            ),
             "crc-mismatch!",
         ),
         (
             "one without a version passes",
-            with(a_module().change(|elf| drop(elf.versions.as_mut().expect("versions").crcs.remove(0)))),
+            with(
+                a_module()
+                    .change(|elf| drop(elf.versions.as_mut().expect("versions").crcs.remove(0))),
+            ),
             "",
         ),
-        ("the extended form is new", with(a_module().change(extended)), "versions-missing!"),
+        (
+            "the extended form is new",
+            with(a_module().change(extended)),
+            "versions-missing!",
+        ),
         (
             "and read since 6.14",
             with(a_module().change(extended)).kernel("6.14.1"),
             "",
         ),
         (
-            "but does not stand for the release",
-            with(a_module().change(extended).info("vermagic", "6.14.0 SMP")).kernel("6.14.1")
-                .toolkit(|t| t.vermagic = Some("6.14.1 SMP".to_owned())),
+            "beside the basic form it stands for the release",
+            of_6_14("MODVERSIONS BASIC_MODVERSIONS"),
+            "",
+        ),
+        (
+            "alone it does not",
+            of_6_14("MODVERSIONS EXTENDED_MODVERSIONS"),
             "vermagic-mismatch!",
         ),
     ]);
@@ -93,11 +191,36 @@ fn symbol_versions_are_asked_for_as_the_kernel_does() {
 fn exports_want_versions_too() {
     each(vec![
         ("with", with(a_module().exports("mine", Some(1))), ""),
-        ("without, and no force", with(a_module().exports("mine", None)), "versions-missing!"),
-        ("without, with force", with(a_module().exports("mine", None)).config(ALLOWED), "versions-missing?"),
-        ("one table of two without", with(a_module().exports("a", Some(1)).exports("b", None).to_gpl_only()), "versions-missing!"),
-        ("some of one table without", with(a_module().exports("a", Some(1)).exports("b", None)), ""),
-        ("where the kernel checks none", with(a_module().exports("mine", None)).config("MODULE_SIG"), ""),
+        (
+            "without, and no force",
+            with(a_module().exports("mine", None)),
+            "versions-missing!",
+        ),
+        (
+            "without, with force",
+            with(a_module().exports("mine", None)).config(ALLOWED),
+            "versions-missing?",
+        ),
+        (
+            "one table of two without",
+            with(
+                a_module()
+                    .exports("a", Some(1))
+                    .exports("b", None)
+                    .for_gpl_only(),
+            ),
+            "versions-missing!",
+        ),
+        (
+            "some of one table without",
+            with(a_module().exports("a", Some(1)).exports("b", None)),
+            "",
+        ),
+        (
+            "where the kernel checks none",
+            with(a_module().exports("mine", None)).config("MODULE_SIG"),
+            "",
+        ),
     ]);
 }
 
@@ -106,7 +229,11 @@ fn live_patches_want_a_kernel_for_them() {
     let patch = || with(a_module().info("livepatch", "Y"));
     each(vec![
         ("one with", patch(), ""),
-        ("one without", patch().config("MODVERSIONS"), "livepatch-unsupported!"),
+        (
+            "one without",
+            patch().config("MODVERSIONS"),
+            "livepatch-unsupported!",
+        ),
         ("one of which nobody knows", patch().without_toolkit(), ""),
     ]);
 }

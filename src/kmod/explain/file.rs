@@ -1,0 +1,160 @@
+//! Texts: the file, its signature and its ELF image.
+
+use super::Explanation;
+use crate::api::Rule;
+
+const SIGNING: &str = "`kernel/module/signing.c: module_sig_check`";
+const VALIDITY: &str =
+    "`kernel/module/main.c: elf_validity_cache_copy` (before 6.4 `elf_validity_check`)";
+
+pub(super) const TEXTS: &[Explanation] = &[
+    Explanation {
+        rule: Rule::FileDamaged,
+        title: "the compressed file is damaged",
+        meaning: "The gzip, xz or zstd data ends early or does not match its checksum; nothing can be unpacked.",
+        see: "xz -t FILE.ko.xz\ngzip -t FILE.ko.gz\nzstd -t FILE.ko.zst",
+        mend: "Build the image again, from a good file.",
+        source: "kmod `libkmod/libkmod-file.c`; `kernel/module/decompress.c`",
+        depends_on: "",
+        certainty: "Sure. Which formats the worker's kmod reads depends on its build; those of UBI 9 and later read all.",
+    },
+    Explanation {
+        rule: Rule::FileTooLarge,
+        title: "the file is larger than this program reads",
+        meaning: "To stay small, this program does not read files beyond a limit. The module was not checked.",
+        see: "ls -l FILE.ko",
+        mend: "Strip debug information: `strip --strip-debug FILE.ko`.",
+        source: "a limit of this program",
+        depends_on: "",
+        certainty: "Nothing is known of the file, so this warns.",
+    },
+    Explanation {
+        rule: Rule::SignatureMissing,
+        title: "not signed",
+        meaning: "The kernel enforces signatures and the file has none: `Loading of unsigned module is rejected`. \
+                  `--force` and its relatives make every module count as unsigned.",
+        see: "tail -c 28 FILE.ko   # ~Module signature appended~\nmodinfo -F signer FILE.ko",
+        mend: "Name the file in `filesToSign`, or sign it with `sign-file` of the kernel's headers.",
+        source: SIGNING,
+        depends_on: "`CONFIG_MODULE_SIG`, `CONFIG_MODULE_SIG_FORCE`, `CONFIG_LOCK_DOWN_KERNEL_FORCE_*`, `module.sig_enforce`, lockdown, Secure Boot",
+        certainty: "Sure where signatures are enforced; that is assumed of Modules with a `sign` section.",
+    },
+    Explanation {
+        rule: Rule::SignatureMalformed,
+        title: "a signature that cannot be read",
+        meaning: "The file ends with the signature's mark, but what stands before it is not a PKCS#7 signature as the \
+                  kernel reads it. The kernel refuses the file even where signatures are not enforced.",
+        see: "modinfo FILE.ko\ntail -c 40 FILE.ko | xxd",
+        mend: "Sign the file again, or strip the signature: `strip --strip-debug` removes it.",
+        source: "`kernel/module_signature.c: mod_check_sig`; `crypto/asymmetric_keys/pkcs7_parser.c`",
+        depends_on: "`CONFIG_MODULE_SIG` (assumed where the configuration is not known)",
+        certainty: "Sure.",
+    },
+    Explanation {
+        rule: Rule::SignatureUntrusted,
+        title: "signed by somebody else",
+        meaning: "The signature is by a key that is not among the trusted ones, or uses an algorithm that the kernel \
+                  does not know. Where signatures are enforced, the file is refused.",
+        see: "modinfo -F signer FILE.ko\nmodinfo -F sig_key FILE.ko\nmokutil --list-enrolled   # on a node",
+        mend: "Sign with the key of the trusted certificate, or enrol the signer's certificate on the nodes.",
+        source: SIGNING,
+        depends_on: "`CONFIG_MODULE_SIG`, enforcement as for `signature-missing`",
+        certainty: "As sure as the list of trusted certificates: the kernel's own build key is not known here.",
+    },
+    Explanation {
+        rule: Rule::SignatureMismatch,
+        title: "altered after signing",
+        meaning: "The signature is by a trusted key, but over other bytes: the file was stripped or changed after it \
+                  was signed. The kernel refuses it even where signatures are not enforced.",
+        see: "modinfo FILE.ko\nopenssl smime -verify …   # over the file without its signature",
+        mend: "Sign last, after strip and everything else that changes the file.",
+        source: SIGNING,
+        depends_on: "`CONFIG_MODULE_SIG`; the certificate is in the kernel's trusted keyrings",
+        certainty: "Sure where the certificate is the one that the kernel trusts.",
+    },
+    Explanation {
+        rule: Rule::SignaturePresent,
+        title: "signed, not verified",
+        meaning: "The file has a well-formed signature, and the finding says by whom. No trusted certificate is known \
+                  here, so it was not verified.",
+        see: "modinfo -F signer FILE.ko",
+        mend: "Name the certificate: `--trusted-cert FILE`, or put the Module's `certSecret` among the files.",
+        source: SIGNING,
+        depends_on: "",
+        certainty: "That it is there is sure; that it is good is not known.",
+    },
+    Explanation {
+        rule: Rule::SignatureGood,
+        title: "a good signature",
+        meaning: "The signature fits the file and is by the key of a trusted certificate.",
+        see: "modinfo -F signer FILE.ko",
+        mend: "Nothing to mend.",
+        source: SIGNING,
+        depends_on: "",
+        certainty: "Sure. That the nodes trust the certificate as well is for their owner to know.",
+    },
+    Explanation {
+        rule: Rule::ElfMalformed,
+        title: "not a file that the kernel takes",
+        meaning: "The kernel's first checks refuse it: not ELF, not relocatable, impossible tables, names without an \
+                  end, common symbols.",
+        see: "readelf -h FILE.ko\nreadelf -S FILE.ko\ndmesg | tail   # on a node, after insmod",
+        mend: "Build it again with kbuild; do not post-process it with tools that rewrite sections.",
+        source: VALIDITY,
+        depends_on: "",
+        certainty: "Sure for current kernels. Older ones check less, and may crash instead.",
+    },
+    Explanation {
+        rule: Rule::ElfTruncated,
+        title: "the file ends too early",
+        meaning: "A section lies beyond the end of the file: it was cut off on the way, or its section table lies.",
+        see: "readelf -S FILE.ko",
+        mend: "Build the image again, from a whole file.",
+        source: VALIDITY,
+        depends_on: "",
+        certainty: "Sure.",
+    },
+    Explanation {
+        rule: Rule::ElfMachine,
+        title: "a module for another processor",
+        meaning: "The file's `e_machine` is not that of the kernel: `Exec format error`.",
+        see: "readelf -h FILE.ko | grep Machine",
+        mend: "Build it on, or cross-compile it for, the kernel's architecture.",
+        source: "`kernel/module/main.c: elf_validity_ehdr`",
+        depends_on: "",
+        certainty: "Sure where the kernel's architecture is known.",
+    },
+    Explanation {
+        rule: Rule::ElfStripped,
+        title: "no symbol table",
+        meaning: "The file was stripped with `strip` or `strip --strip-all`, and the kernel cannot link it: `module has \
+                  no symbols (stripped?)`.",
+        see: "readelf -s FILE.ko",
+        mend: "Strip modules with `--strip-debug` only.",
+        source: "`kernel/module/main.c: elf_validity_cache_index_sym`",
+        depends_on: "",
+        certainty: "Sure.",
+    },
+    Explanation {
+        rule: Rule::NotAModule,
+        title: "not a kernel module",
+        meaning: "The section `.gnu.linkonce.this_module` is missing: this is an object file that kbuild never made a \
+                  module of.",
+        see: "readelf -S FILE.ko | grep this_module",
+        mend: "Ship the `.ko` that `make -C /lib/modules/KERNEL/build M=$PWD modules` leaves behind.",
+        source: "`kernel/module/main.c: elf_validity_cache_index_mod`",
+        depends_on: "",
+        certainty: "Sure.",
+    },
+    Explanation {
+        rule: Rule::ModuleStructSize,
+        title: "`struct module` has another size",
+        meaning: "The file was built for a kernel whose configuration makes `struct module` larger or smaller. Linux 6.4 \
+                  and later refuse it; earlier ones do not look, and may crash.",
+        see: "readelf -S FILE.ko | grep -A1 this_module   # compare with any in-tree module",
+        mend: "Build it against this kernel's headers and configuration.",
+        source: "`kernel/module/main.c: elf_validity_cache_index_mod`",
+        depends_on: "everything that `struct module` depends on",
+        certainty: "Sure since 6.4. Distributions may have the check earlier: before 6.4 it only warns.",
+    },
+];
