@@ -7,9 +7,7 @@ use std::sync::Arc;
 use divan::{Bencher, black_box};
 use kmm_preflight::kernel::Architecture;
 use kmm_preflight::kmod::config::KernelConfig;
-use kmm_preflight::kmod::facts::{
-    ElfModule, ModuleContent, ModuleFile, Packing, Signature, Undefined, Versions,
-};
+use kmm_preflight::kmod::facts::{ElfModule, ModuleContent, ModuleFile, Packing, Signature, Undefined, Versions};
 use kmm_preflight::kmod::judge;
 use kmm_preflight::kmod::load::{Load, LoadCommand, SignaturePolicy};
 use kmm_preflight::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
@@ -43,12 +41,7 @@ fn symbol(number: u32) -> String {
 fn toolkit() -> ToolkitEvidence {
     let mut text = String::from("0x00000001\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n");
     for number in 0..EXPORTED {
-        writeln!(
-            text,
-            "{number:#010x}\t{}\tvmlinux\tEXPORT_SYMBOL_GPL\t",
-            symbol(number)
-        )
-        .expect("memory");
+        writeln!(text, "{number:#010x}\t{}\tvmlinux\tEXPORT_SYMBOL_GPL\t", symbol(number)).expect("memory");
     }
     let options = "CONFIG_MODVERSIONS=y\nCONFIG_X86_64=y\nCONFIG_SMP=y\n";
     ToolkitEvidence::Found(Arc::new(Toolkit {
@@ -66,10 +59,7 @@ fn image() -> StagedImage {
     let present = Tool::Present(Some(Architecture::X86_64.elf_machine()));
     let index = include_bytes!("../tests/fixtures/kmod/modules.dep.bin").to_vec();
     let entries = BTreeMap::from([
-        (
-            "extra/kmmp_lone.ko".to_owned(),
-            Entry::Module(Arc::new(module())),
-        ),
+        ("extra/kmmp_lone.ko".to_owned(), Entry::Module(Arc::new(module()))),
         ("modules.dep.bin".to_owned(), Entry::Index(Arc::new(index))),
     ]);
     StagedImage {
@@ -84,10 +74,7 @@ fn image() -> StagedImage {
 
 fn module() -> ModuleFile {
     let needed = (0..NEEDED).map(|n| n * (EXPORTED / NEEDED));
-    let mut crcs: Vec<(String, u32)> = needed
-        .clone()
-        .map(|number| (symbol(number), number))
-        .collect();
+    let mut crcs: Vec<(String, u32)> = needed.clone().map(|number| (symbol(number), number)).collect();
     crcs.push(("module_layout".to_owned(), 1));
     let info = [
         ("license", "GPL"),
@@ -97,13 +84,8 @@ fn module() -> ModuleFile {
         machine: Architecture::X86_64.elf_machine(),
         this_module_size: 1024,
         name: Some("kmmp_lone".to_owned()),
-        modinfo: info
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
-        versions: Some(Versions {
-            extended: false,
-            crcs,
-        }),
+        modinfo: info.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        versions: Some(Versions { extended: false, crcs }),
         undefined: needed
             .map(|number| Undefined {
                 name: symbol(number),

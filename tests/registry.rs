@@ -1,9 +1,5 @@
 //! The registry room against a registry that lies on demand, and against layouts on disk.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests say what they expect"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect")]
 
 mod support;
 
@@ -28,9 +24,7 @@ use std::time::Duration;
 
 use kmm_preflight::api::module::RegistryTls;
 use kmm_preflight::image::{Digest, LookFailure, LookFailureKind, Reference};
-use kmm_preflight::registry::{
-    Access, Deadlines, Descriptor, Keyring, Layout, Manifest, Proxies, Settings, Sources,
-};
+use kmm_preflight::registry::{Access, Deadlines, Descriptor, Keyring, Layout, Manifest, Proxies, Settings, Sources};
 
 use support::fake_image::{FakeImage, LAYER_PLAIN, digest_of};
 use support::fake_registry::{FakeRegistry, docker_config};
@@ -74,10 +68,7 @@ fn anonymous() -> Access {
 /// Plain HTTP with one name and password for everything at that key.
 fn login(key: &str, user: &str, password: &str) -> Access {
     Access::new(
-        Arc::new(keyring(
-            "secret acme/pull",
-            &docker_config(key, user, password),
-        )),
+        Arc::new(keyring("secret acme/pull", &docker_config(key, user, password))),
         plain(),
     )
 }
@@ -95,9 +86,7 @@ fn image() -> FakeImage {
 }
 
 fn layer_bytes(size: usize) -> Vec<u8> {
-    (0..size)
-        .map(|n| u8::try_from(n * 7 % 251).unwrap())
-        .collect()
+    (0..size).map(|n| u8::try_from(n * 7 % 251).unwrap()).collect()
 }
 
 fn descriptor_of(bytes: &[u8]) -> Descriptor {
@@ -115,23 +104,12 @@ fn digest_in(manifest: &Manifest) -> String {
 }
 
 /// Looks once, as everybody does who knows nothing yet.
-async fn look(
-    registry: &FakeRegistry,
-    name: &str,
-    access: &Access,
-) -> Result<Manifest, LookFailure> {
-    sources()
-        .manifest(&reference(registry, name), access, None)
-        .await
+async fn look(registry: &FakeRegistry, name: &str, access: &Access) -> Result<Manifest, LookFailure> {
+    sources().manifest(&reference(registry, name), access, None).await
 }
 
 /// The failure of a look, with this kind; its message without the port that changes.
-async fn failure(
-    registry: &FakeRegistry,
-    name: &str,
-    access: &Access,
-    kind: LookFailureKind,
-) -> String {
+async fn failure(registry: &FakeRegistry, name: &str, access: &Access, kind: LookFailureKind) -> String {
     let failure = look(registry, name, access).await.unwrap_err();
     assert_eq!(failure.kind, kind, "{failure}");
     failure.message.replace(&registry.host(), "HOST")

@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Rule;
 
 /// How much a finding counts.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Severity {
     /// Worth knowing; speaks neither for nor against loading.
     Informs,

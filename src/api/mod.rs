@@ -12,8 +12,8 @@ pub use field_error::FieldError;
 pub use finding::{Finding, Severity};
 pub use module::{Module, ModuleSpec};
 pub use preflight::{
-    ModuleStatus, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec,
-    VerificationStage, VerificationStatus,
+    ModuleStatus, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStage,
+    VerificationStatus,
 };
 pub use rule::Rule;
 

@@ -116,10 +116,7 @@ pub struct KernelMapping {
 #[serde(rename_all = "camelCase")]
 pub struct Build {
     /// How to talk to the registry of the Dockerfile's base images.
-    #[serde(
-        rename = "baseImageRegistryTLS",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "baseImageRegistryTLS", skip_serializing_if = "Option::is_none")]
     pub base_image_registry_tls: Option<RegistryTls>,
     /// Arguments of the build, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -158,10 +155,7 @@ pub struct Sign {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned_image: Option<String>,
     /// How to talk to that image's registry.
-    #[serde(
-        rename = "unsignedImageRegistryTLS",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "unsignedImageRegistryTLS", skip_serializing_if = "Option::is_none")]
     pub unsigned_image_registry_tls: Option<RegistryTls>,
 }
 

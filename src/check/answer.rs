@@ -13,8 +13,11 @@ pub(super) fn answered(
     verdicts: Vec<Verdict>,
     now: Timestamp,
 ) -> PreflightValidationOCP {
-    let modules: Vec<ModuleStatus> =
-        subjects.iter().zip(verdicts).map(|(subject, verdict)| row(subject, verdict, now)).collect();
+    let modules: Vec<ModuleStatus> = subjects
+        .iter()
+        .zip(verdicts)
+        .map(|(subject, verdict)| row(subject, verdict, now))
+        .collect();
     let tally = Tally::of(&modules);
     let status = PreflightStatus {
         phase: Some(tally.phase().to_owned()),
@@ -23,7 +26,10 @@ pub(super) fn answered(
         conditions: tally.conditions(preflight.metadata.generation, now),
         modules,
     };
-    PreflightValidationOCP { status: Some(status), ..preflight.clone() }
+    PreflightValidationOCP {
+        status: Some(status),
+        ..preflight.clone()
+    }
 }
 
 fn row(subject: &Subject, verdict: Verdict, now: Timestamp) -> ModuleStatus {
@@ -75,7 +81,10 @@ impl Tally {
             observed_generation: generation,
         };
         let complete = self.open == 0;
-        let counts = format!("{} verified, {} failed, {} not known yet", self.verified, self.failed, self.open);
+        let counts = format!(
+            "{} verified, {} failed, {} not known yet",
+            self.verified, self.failed, self.open
+        );
         let why_verified = match self.phase() {
             "Verified" => "AllModulesVerified",
             "Failed" => "ModulesFailed",
@@ -85,7 +94,11 @@ impl Tally {
             condition(
                 "Complete",
                 complete,
-                if complete { "AllModulesAnswered" } else { "ModulesInProgress" },
+                if complete {
+                    "AllModulesAnswered"
+                } else {
+                    "ModulesInProgress"
+                },
                 counts.clone(),
             ),
             condition("Verified", complete && self.failed == 0, why_verified, counts),

@@ -134,10 +134,14 @@ impl Engine {
         let Some(image) = question.preflight.spec.dtk_image.as_deref() else {
             return Ok(ToolkitEvidence::NotGiven);
         };
-        let reference = Reference::parse(image)
-            .map_err(|why| LookFailure::new(LookFailureKind::NotFound, why.to_string()))?;
+        let reference =
+            Reference::parse(image).map_err(|why| LookFailure::new(LookFailureKind::NotFound, why.to_string()))?;
         let architecture = question.kernel.architecture().or(question.options.architecture);
-        let request = ImageRequest { reference, access: self.credentials.own(), architecture };
+        let request = ImageRequest {
+            reference,
+            access: self.credentials.own(),
+            architecture,
+        };
         let evidence = timeout_at(deadline, self.inspector.toolkit(&request, question.kernel.raw())).await;
         evidence.unwrap_or_else(|_| Err(self.too_late(&request)))
     }
@@ -172,9 +176,9 @@ fn subjects(question: &Question) -> Vec<Subject> {
 /// An image as one target's loader would meet it. A toolkit that could not be reached leaves the question open.
 fn judged(image: &InspectedImage, target: &Target, question: &Question, toolkit: &Toolkit, now: Timestamp) -> Look {
     let staged = image.stage(&StageRequest {
-        dir_name: &target.modprobe.dir_name,
-        kernel_folder: target.kernel.folder(),
-        firmware_path: target.modprobe.firmware_path.as_deref(),
+        dir_name: target.modprobe.dir_name.clone(),
+        kernel_folder: target.kernel.folder().to_owned(),
+        firmware_path: target.modprobe.firmware_path.clone(),
     });
     let mut load = target.load(question.signatures(target));
     load.architecture = load.architecture.or(question.options.architecture);
@@ -189,8 +193,14 @@ fn judged(image: &InspectedImage, target: &Target, question: &Question, toolkit:
     match unreachable {
         Some(failure) if !plan::decides(&findings) => {
             let message = format!("the driver toolkit could not be read: {}", failure.message);
-            Look::Failed { failure: LookFailure::new(failure.kind, message), since: now }
+            Look::Failed {
+                failure: LookFailure::new(failure.kind, message),
+                since: now,
+            }
         }
-        _ => Look::Judged { digest: image.digest.clone(), findings },
+        _ => Look::Judged {
+            digest: image.digest.clone(),
+            findings,
+        },
     }
 }

@@ -14,16 +14,24 @@ impl Question {
         let asked = self.options.enforce_signatures.then_some(Enforcement::Asked);
         let mut trusted = self.options.trusted_certificates.clone();
         trusted.extend(self.certificate_of(target).and_then(Result::ok));
-        SignaturePolicy { enforced: target.sign.as_ref().map(|_| Enforcement::SignSection).or(asked), trusted }
+        SignaturePolicy {
+            enforced: target.sign.as_ref().map(|_| Enforcement::SignSection).or(asked),
+            trusted,
+        }
     }
 
     /// What is wrong with the certificates of sign sections, a sentence each.
     pub fn certificate_problems(&self) -> Vec<String> {
-        let targets = self.modules.iter().filter_map(|module| match resolve(module, &self.kernel) {
-            Resolution::Target(target) => Some(target),
-            _ => None,
-        });
-        targets.filter_map(|target| self.certificate_of(&target)?.err()).collect()
+        let targets = self
+            .modules
+            .iter()
+            .filter_map(|module| match resolve(module, &self.kernel) {
+                Resolution::Target(target) => Some(target),
+                _ => None,
+            });
+        targets
+            .filter_map(|target| self.certificate_of(&target)?.err())
+            .collect()
     }
 
     fn certificate_of(&self, target: &Target) -> Option<Result<Certificate, String>> {
@@ -33,9 +41,22 @@ impl Question {
             metadata.namespace.as_deref() == Some(&target.namespace) && metadata.name.as_ref() == Some(name)
         };
         let secret = self.secrets.iter().find(is_it)?;
-        let binary = secret.data.as_ref().and_then(|data| data.get(CERTIFICATE_KEY)).map(|bytes| bytes.0.as_slice());
-        let text = secret.string_data.as_ref().and_then(|data| data.get(CERTIFICATE_KEY)).map(String::as_bytes);
-        let why = |error| format!("the key `{CERTIFICATE_KEY}` of Secret {}/{name} is no certificate: {error}", target.namespace);
+        let binary = secret
+            .data
+            .as_ref()
+            .and_then(|data| data.get(CERTIFICATE_KEY))
+            .map(|bytes| bytes.0.as_slice());
+        let text = secret
+            .string_data
+            .as_ref()
+            .and_then(|data| data.get(CERTIFICATE_KEY))
+            .map(String::as_bytes);
+        let why = |error| {
+            format!(
+                "the key `{CERTIFICATE_KEY}` of Secret {}/{name} is no certificate: {error}",
+                target.namespace
+            )
+        };
         Some(Certificate::from_pem_or_der(text.or(binary)?).map_err(why))
     }
 }

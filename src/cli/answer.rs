@@ -45,7 +45,11 @@ pub(super) async fn all(
 }
 
 fn inspector(images: &ImageSettings) -> anyhow::Result<Inspector> {
-    let layouts = images.layouts.iter().map(|folder| Layout::open(folder)).collect::<Result<Vec<_>, _>>()?;
+    let layouts = images
+        .layouts
+        .iter()
+        .map(|folder| Layout::open(folder))
+        .collect::<Result<Vec<_>, _>>()?;
     let settings = Settings {
         ca_files: images.ca_files.clone(),
         proxies: Proxies::from_variables(environment::variable),
@@ -53,20 +57,33 @@ fn inspector(images: &ImageSettings) -> anyhow::Result<Inspector> {
         ..Settings::default()
     };
     let cache = Cache::new(images.cache.clone(), Bounds::default());
-    Ok(Inspector::new(Sources::new(layouts, settings)?, cache, Limits::default()))
+    Ok(Inspector::new(
+        Sources::new(layouts, settings)?,
+        cache,
+        Limits::default(),
+    ))
 }
 
 /// What the user is logged in as, and the pull secrets among the documents.
 fn credentials(questions: &[Question], settings: &CheckSettings) -> anyhow::Result<Credentials> {
-    let usual = || usual_files(environment::variable).into_iter().find(|file| file.is_file());
+    let usual = || {
+        usual_files(environment::variable)
+            .into_iter()
+            .find(|file| file.is_file())
+    };
     let own = match settings.images.auth_file.clone().or_else(usual) {
         Some(file) => Keyring::from_file(&file)?,
         None => Keyring::anonymous(),
     };
-    let secrets = questions.first().map(|question| question.secrets.as_slice()).unwrap_or_default();
+    let secrets = questions
+        .first()
+        .map(|question| question.secrets.as_slice())
+        .unwrap_or_default();
     let (credentials, complaints) = Credentials::new(own, secrets);
     if !settings.quiet {
-        complaints.iter().for_each(|complaint| output::complain(&format!("note: {complaint}")));
+        complaints
+            .iter()
+            .for_each(|complaint| output::complain(&format!("note: {complaint}")));
     }
     Ok(credentials)
 }

@@ -47,9 +47,7 @@ pub enum DigestError {
     #[error("`{0}` is not a digest: it must begin with `sha256:` or `sha512:`")]
     Algorithm(String),
     /// Too short, too long, upper case, or not hexadecimal.
-    #[error(
-        "`{text}` is not a digest: {expected} lower-case hexadecimal digits must follow the colon"
-    )]
+    #[error("`{text}` is not a digest: {expected} lower-case hexadecimal digits must follow the colon")]
     Hex {
         /// The text.
         text: String,

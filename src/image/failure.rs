@@ -33,7 +33,10 @@ pub enum LookFailureKind {
 impl LookFailure {
     /// A failure of that kind.
     pub fn new(kind: LookFailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 }
 

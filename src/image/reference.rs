@@ -30,9 +30,7 @@ pub enum ReferenceError {
     #[error("the image reference is empty")]
     Empty,
     /// The registry's name.
-    #[error(
-        "`{0}` is not the name of a registry: host and optional port, for instance `registry.example.com:5000`"
-    )]
+    #[error("`{0}` is not the name of a registry: host and optional port, for instance `registry.example.com:5000`")]
     Registry(String),
     /// The repository's name.
     #[error(
@@ -43,14 +41,10 @@ pub enum ReferenceError {
     #[error("the name of the repository has {0} characters, more than {MAX_NAME}")]
     TooLong(usize),
     /// A name that could be taken for a digest.
-    #[error(
-        "`{0}` could be taken for an image ID: a repository's name must not be 64 hexadecimal digits"
-    )]
+    #[error("`{0}` could be taken for an image ID: a repository's name must not be 64 hexadecimal digits")]
     LooksLikeId(String),
     /// The tag.
-    #[error(
-        "`{0}` is not a tag: at most {MAX_TAG} letters, digits, `_`, `.` and `-`, the first neither `.` nor `-`"
-    )]
+    #[error("`{0}` is not a tag: at most {MAX_TAG} letters, digits, `_`, `.` and `-`, the first neither `.` nor `-`")]
     Tag(String),
     /// The digest.
     #[error(transparent)]
@@ -132,9 +126,7 @@ impl fmt::Display for Reference {
             (None, None) => f.write_str(":latest"),
             (tag, digest) => {
                 tag.as_ref().map_or(Ok(()), |tag| write!(f, ":{tag}"))?;
-                digest
-                    .as_ref()
-                    .map_or(Ok(()), |digest| write!(f, "@{digest}"))
+                digest.as_ref().map_or(Ok(()), |digest| write!(f, "@{digest}"))
             }
         }
     }
@@ -143,11 +135,8 @@ impl fmt::Display for Reference {
 /// The first part is a registry if it could not be part of a repository: it has a dot, a colon or an upper-case
 /// letter, or it is `localhost` (`normalize.go: splitDockerDomain`).
 fn split_registry(text: &str) -> Result<(String, &str), ReferenceError> {
-    let is_registry = |part: &str| {
-        part.contains(['.', ':'])
-            || part == "localhost"
-            || part.chars().any(|c| c.is_ascii_uppercase())
-    };
+    let is_registry =
+        |part: &str| part.contains(['.', ':']) || part == "localhost" || part.chars().any(|c| c.is_ascii_uppercase());
     match text.split_once('/') {
         Some((registry, rest)) if is_registry(registry) => {
             if !is_host(registry) {
@@ -242,19 +231,13 @@ mod tests {
             ("busybox", "docker.io/library/busybox:latest"),
             ("busybox:1", "docker.io/library/busybox:1"),
             ("someone/tool", "docker.io/someone/tool:latest"),
-            (
-                "index.docker.io/busybox",
-                "docker.io/library/busybox:latest",
-            ),
+            ("index.docker.io/busybox", "docker.io/library/busybox:latest"),
             ("localhost/x", "localhost/x:latest"),
             ("LOCALHOST/x", "LOCALHOST/x:latest"),
             ("Foo/bar", "Foo/bar:latest"),
             ("registry:5000/foo", "registry:5000/foo:latest"),
             ("[::1]:5000/foo:2", "[::1]:5000/foo:2"),
-            (
-                "r.example.com/a/b__c/d--e.f:V1._-",
-                "r.example.com/a/b__c/d--e.f:V1._-",
-            ),
+            ("r.example.com/a/b__c/d--e.f:V1._-", "r.example.com/a/b__c/d--e.f:V1._-"),
             ("registry:5000", "docker.io/library/registry:5000"),
         ] {
             assert_eq!(
@@ -268,10 +251,7 @@ mod tests {
     #[test]
     fn a_tag_and_a_digest_may_stand_together() {
         let reference = Reference::parse(&format!("r.example.com/x:1@{HASH}")).unwrap();
-        assert_eq!(
-            (reference.tag(), reference.identifier()),
-            (Some("1"), HASH.to_owned())
-        );
+        assert_eq!((reference.tag(), reference.identifier()), (Some("1"), HASH.to_owned()));
         assert_eq!(reference.to_string(), format!("r.example.com/x:1@{HASH}"));
     }
 

@@ -23,7 +23,9 @@ pub(super) enum Came {
 
 impl<K, V> Default for Flights<K, V> {
     fn default() -> Self {
-        Self { running: Mutex::default() }
+        Self {
+            running: Mutex::default(),
+        }
     }
 }
 
@@ -31,7 +33,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Flights<K, V> {
     /// Does the work, or waits for the result of somebody who does it just now. Whoever gives up while working
     /// leaves the work to the next who waits.
     pub(super) async fn join(&self, key: &K, work: impl Future<Output = V>) -> (V, Came) {
-        let seat = Seat { flights: self, key, cell: Arc::clone(self.locked().entry(key.clone()).or_default()) };
+        let seat = Seat {
+            flights: self,
+            key,
+            cell: Arc::clone(self.locked().entry(key.clone()).or_default()),
+        };
         let mut came = Came::Along;
         let working = async {
             came = Came::First;
@@ -78,7 +84,11 @@ mod tests {
             tokio::task::yield_now().await;
             runs.fetch_add(1, Ordering::Relaxed) + 1
         };
-        let (a, b, other) = tokio::join!(flights.join(&"k", work()), flights.join(&"k", work()), flights.join(&"x", work()));
+        let (a, b, other) = tokio::join!(
+            flights.join(&"k", work()),
+            flights.join(&"k", work()),
+            flights.join(&"x", work())
+        );
         assert_eq!((a.1, b, other.1), (Came::First, (a.0, Came::Along), Came::First));
         assert_eq!(flights.join(&"k", work()).await, (3, Came::First));
         assert!(flights.locked().is_empty());

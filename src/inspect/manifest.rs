@@ -70,29 +70,52 @@ impl ImageManifest {
         let raw: RawManifest = json(bytes, "manifest")?;
         if !is_image_config(&raw.config.media_type) {
             let kind = raw.artifact_type.unwrap_or(raw.config.media_type);
-            return Err(damaged(format!("it is no container image but an artifact of the type {}", shown(&kind))));
+            return Err(damaged(format!(
+                "it is no container image but an artifact of the type {}",
+                shown(&kind)
+            )));
         }
         if raw.layers.len() > MAX_LAYERS {
             let count = raw.layers.len();
-            let message = format!("it has {count} layers; overlayfs, which nodes mount images with, takes {MAX_LAYERS}");
+            let message =
+                format!("it has {count} layers; overlayfs, which nodes mount images with, takes {MAX_LAYERS}");
             return Err(LookFailure::new(LookFailureKind::TooLarge, message));
         }
-        let layers = raw.layers.into_iter().enumerate().map(|(at, layer)| layer.checked(at + 1));
-        Ok(Self { layers: layers.collect::<Result<_, _>>()? })
+        let layers = raw
+            .layers
+            .into_iter()
+            .enumerate()
+            .map(|(at, layer)| layer.checked(at + 1));
+        Ok(Self {
+            layers: layers.collect::<Result<_, _>>()?,
+        })
     }
 }
 
 impl RawLayer {
     fn checked(self, number: usize) -> Result<Descriptor, LookFailure> {
-        let Self { media_type, digest, size } = self;
+        let Self {
+            media_type,
+            digest,
+            size,
+        } = self;
         if media_type.contains("encrypted") {
-            return Err(damaged(format!("its layer {number} is encrypted ({})", shown(&media_type))));
+            return Err(damaged(format!(
+                "its layer {number} is encrypted ({})",
+                shown(&media_type)
+            )));
         }
         if !is_layer(&media_type) {
             let shown = shown(&media_type);
-            return Err(damaged(format!("its layer {number} has the media type {shown}, which is no layer's")));
+            return Err(damaged(format!(
+                "its layer {number} has the media type {shown}, which is no layer's"
+            )));
         }
-        Ok(Descriptor { digest, size, media_type })
+        Ok(Descriptor {
+            digest,
+            size,
+            media_type,
+        })
     }
 }
 
@@ -115,7 +138,11 @@ fn is_layer(media_type: &str) -> bool {
         "application/vnd.docker.image.rootfs.foreign.diff.tar",
     ];
     const COMPRESSIONS: [&str; 5] = ["", "+gzip", "+zstd", ".gzip", ".zstd"];
-    KINDS.iter().any(|kind| media_type.strip_prefix(kind).is_some_and(|rest| COMPRESSIONS.contains(&rest)))
+    KINDS.iter().any(|kind| {
+        media_type
+            .strip_prefix(kind)
+            .is_some_and(|rest| COMPRESSIONS.contains(&rest))
+    })
 }
 
 impl Index {
@@ -141,7 +168,12 @@ impl Index {
             }
             None => match self.linux_architectures().as_slice() {
                 [] => any().ok_or_else(|| self.no_linux()),
-                [only] => self.entries.iter().find(|entry| entry.runs_on(only)).or_else(any).ok_or_else(|| self.no_linux()),
+                [only] => self
+                    .entries
+                    .iter()
+                    .find(|entry| entry.runs_on(only))
+                    .or_else(any)
+                    .ok_or_else(|| self.no_linux()),
                 _ => Err(self.unknown_platform()),
             },
         }
@@ -150,7 +182,11 @@ impl Index {
     fn linux_architectures(&self) -> Vec<&str> {
         let platforms = self.entries.iter().filter_map(|entry| entry.platform.as_ref());
         let linux = platforms.filter(|platform| platform.os == "linux" && !platform.is_unknown());
-        linux.map(|platform| platform.architecture.as_str()).collect::<BTreeSet<_>>().into_iter().collect()
+        linux
+            .map(|platform| platform.architecture.as_str())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 
     fn no_platform(&self, architecture: Architecture) -> LookFailure {
@@ -160,7 +196,10 @@ impl Index {
     }
 
     fn no_linux(&self) -> LookFailure {
-        LookFailure::new(LookFailureKind::NoPlatform, format!("it has no image for Linux; it has {}", self.platforms()))
+        LookFailure::new(
+            LookFailureKind::NoPlatform,
+            format!("it has no image for Linux; it has {}", self.platforms()),
+        )
     }
 
     fn unknown_platform(&self) -> LookFailure {
@@ -175,7 +214,10 @@ impl Index {
     fn platforms(&self) -> String {
         const SHOWN: usize = 12;
         let platforms = self.entries.iter().filter_map(|entry| entry.platform.as_ref());
-        let named: BTreeSet<String> = platforms.filter(|platform| !platform.is_unknown()).map(|platform| shown(&platform.to_string())).collect();
+        let named: BTreeSet<String> = platforms
+            .filter(|platform| !platform.is_unknown())
+            .map(|platform| shown(&platform.to_string()))
+            .collect();
         let more = named.len().saturating_sub(SHOWN);
         let list = named.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ");
         match (list.is_empty(), more) {
@@ -188,7 +230,9 @@ impl Index {
 
 impl IndexEntry {
     fn runs_on(&self, architecture: &str) -> bool {
-        self.platform.as_ref().is_some_and(|platform| platform.runs_on(architecture))
+        self.platform
+            .as_ref()
+            .is_some_and(|platform| platform.runs_on(architecture))
     }
 }
 
@@ -219,7 +263,10 @@ mod tests {
     }
 
     fn manifest(config: &str, layers: &[&str]) -> Vec<u8> {
-        let layers: Vec<Value> = layers.iter().map(|kind| json!({"mediaType": kind, "digest": digest('1'), "size": 7})).collect();
+        let layers: Vec<Value> = layers
+            .iter()
+            .map(|kind| json!({"mediaType": kind, "digest": digest('1'), "size": 7}))
+            .collect();
         json!({"schemaVersion": 2, "config": {"mediaType": config, "digest": digest('0'), "size": 2}, "layers": layers})
             .to_string()
             .into_bytes()
@@ -232,15 +279,26 @@ mod tests {
             (OCI_CONFIG, OCI_LAYER),
             (OCI_CONFIG, "application/vnd.oci.image.layer.v1.tar"),
             (OCI_CONFIG, "application/vnd.oci.image.layer.v1.tar+zstd"),
-            (OCI_CONFIG, "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"),
+            (
+                OCI_CONFIG,
+                "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+            ),
             (docker, "application/vnd.docker.image.rootfs.diff.tar.gzip"),
             (docker, "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
         ] {
             let parsed = ImageManifest::parse(&manifest(config, &[layer, OCI_LAYER])).expect(layer);
             let first = parsed.layers.first().expect("two layers");
-            assert_eq!((first.media_type.as_str(), first.size, parsed.layers.len()), (layer, 7, 2));
+            assert_eq!(
+                (first.media_type.as_str(), first.size, parsed.layers.len()),
+                (layer, 7, 2)
+            );
         }
-        assert_eq!(ImageManifest::parse(&manifest(OCI_CONFIG, &[])).expect("no layer is fine").layers, []);
+        assert_eq!(
+            ImageManifest::parse(&manifest(OCI_CONFIG, &[]))
+                .expect("no layer is fine")
+                .layers,
+            []
+        );
     }
 
     #[test]
@@ -253,10 +311,26 @@ mod tests {
         let many = manifest(OCI_CONFIG, &[OCI_LAYER; MAX_LAYERS + 1]);
         let no_size = br#"{"config": {"mediaType": "x"}, "layers": [{"digest": "sha256:1"}]}"#.to_vec();
         for (bytes, kind, words) in [
-            (helm, LookFailureKind::Damaged, "artifact of the type application/vnd.cncf.helm"),
-            (signature.to_string().into_bytes(), LookFailureKind::Damaged, "application/vnd.example.sbom"),
-            (manifest(OCI_CONFIG, &[OCI_LAYER, "text/plain"]), LookFailureKind::Damaged, "layer 2 has the media type text/plain"),
-            (manifest(OCI_CONFIG, &["application/vnd.oci.image.layer.v1.tar+gzip+encrypted"]), LookFailureKind::Damaged, "is encrypted"),
+            (
+                helm,
+                LookFailureKind::Damaged,
+                "artifact of the type application/vnd.cncf.helm",
+            ),
+            (
+                signature.to_string().into_bytes(),
+                LookFailureKind::Damaged,
+                "application/vnd.example.sbom",
+            ),
+            (
+                manifest(OCI_CONFIG, &[OCI_LAYER, "text/plain"]),
+                LookFailureKind::Damaged,
+                "layer 2 has the media type text/plain",
+            ),
+            (
+                manifest(OCI_CONFIG, &["application/vnd.oci.image.layer.v1.tar+gzip+encrypted"]),
+                LookFailureKind::Damaged,
+                "is encrypted",
+            ),
             (many, LookFailureKind::TooLarge, "501 layers"),
             (no_size, LookFailureKind::Damaged, "malformed"),
             (b"{".to_vec(), LookFailureKind::Damaged, "malformed"),
@@ -272,7 +346,8 @@ mod tests {
         let entries = platforms.iter().enumerate().map(|(at, platform)| {
             let parts: Vec<&str> = platform.split('/').collect();
             let digit = char::from_digit(u32::try_from(at).expect("few"), 16).expect("few");
-            let mut entry = json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest(digit), "size": 1});
+            let mut entry =
+                json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest(digit), "size": 1});
             if let [os, architecture, variant @ ..] = parts.as_slice() {
                 entry["platform"] = json!({"os": os, "architecture": architecture, "variant": variant.first()});
             }
@@ -287,18 +362,71 @@ mod tests {
         let (amd, arm) = (Some(Architecture::X86_64), Some(Architecture::Aarch64));
         for (case, platforms, architecture, expected) in [
             ("the one that fits", &["linux/amd64", "linux/arm64"][..], arm, Ok('1')),
-            ("a variant that every node has", &["linux/arm/v7", "linux/arm64/v8"], arm, Ok('1')),
-            ("the first of two that fit", &["linux/amd64", "linux/amd64"], amd, Ok('0')),
-            ("attestations are no images", &["unknown/unknown", "linux/amd64"], None, Ok('1')),
-            ("the only Linux one where nothing is known", &["windows/amd64", "linux/s390x"], None, Ok('1')),
-            ("one without a platform, if none fits", &["linux/amd64", ""], arm, Ok('1')),
+            (
+                "a variant that every node has",
+                &["linux/arm/v7", "linux/arm64/v8"],
+                arm,
+                Ok('1'),
+            ),
+            (
+                "the first of two that fit",
+                &["linux/amd64", "linux/amd64"],
+                amd,
+                Ok('0'),
+            ),
+            (
+                "attestations are no images",
+                &["unknown/unknown", "linux/amd64"],
+                None,
+                Ok('1'),
+            ),
+            (
+                "the only Linux one where nothing is known",
+                &["windows/amd64", "linux/s390x"],
+                None,
+                Ok('1'),
+            ),
+            (
+                "one without a platform, if none fits",
+                &["linux/amd64", ""],
+                arm,
+                Ok('1'),
+            ),
             ("one that fits before one without", &["", "linux/amd64"], amd, Ok('1')),
-            ("nothing fits", &["linux/amd64", "linux/s390x"], arm, Err((LookFailureKind::NoPlatform, "no image for linux/arm64; it has linux/amd64, linux/s390x"))),
-            ("only newer processors' variants", &["linux/amd64/v3"], amd, Err((LookFailureKind::NoPlatform, "linux/amd64/v3"))),
-            ("several and nothing known", &["linux/amd64", "linux/arm64"], None, Err((LookFailureKind::UnknownPlatform, "linux/amd64, linux/arm64"))),
-            ("no Linux", &["windows/amd64"], None, Err((LookFailureKind::NoPlatform, "windows/amd64"))),
+            (
+                "nothing fits",
+                &["linux/amd64", "linux/s390x"],
+                arm,
+                Err((
+                    LookFailureKind::NoPlatform,
+                    "no image for linux/arm64; it has linux/amd64, linux/s390x",
+                )),
+            ),
+            (
+                "only newer processors' variants",
+                &["linux/amd64/v3"],
+                amd,
+                Err((LookFailureKind::NoPlatform, "linux/amd64/v3")),
+            ),
+            (
+                "several and nothing known",
+                &["linux/amd64", "linux/arm64"],
+                None,
+                Err((LookFailureKind::UnknownPlatform, "linux/amd64, linux/arm64")),
+            ),
+            (
+                "no Linux",
+                &["windows/amd64"],
+                None,
+                Err((LookFailureKind::NoPlatform, "windows/amd64")),
+            ),
             ("empty", &[], None, Err((LookFailureKind::NoPlatform, "it has none"))),
-            ("empty, and the architecture known", &[], amd, Err((LookFailureKind::NoPlatform, "it has none"))),
+            (
+                "empty, and the architecture known",
+                &[],
+                amd,
+                Err((LookFailureKind::NoPlatform, "it has none")),
+            ),
         ] {
             let index = index(platforms);
             match (index.choose(architecture), expected) {

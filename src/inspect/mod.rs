@@ -16,6 +16,7 @@ mod stage;
 mod toolkit;
 pub mod tree;
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -57,7 +58,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { image_deadline: IMAGE_DEADLINE, fresh: FRESH, scans: SCANS }
+        Self {
+            image_deadline: IMAGE_DEADLINE,
+            fresh: FRESH,
+            scans: SCANS,
+        }
     }
 }
 
@@ -87,7 +92,7 @@ pub struct InspectedImage {
 
 impl InspectedImage {
     /// What KMM's copy step finds in it.
-    pub fn stage(&self, request: &StageRequest<'_>) -> StagedImage {
+    pub fn stage(&self, request: &StageRequest) -> StagedImage {
         self.tree.stage(request)
     }
 }
@@ -108,6 +113,14 @@ struct Shared {
     reading: Flights<(LayerKey, Fingerprint), Result<Arc<cache::KnownLayer>, LookFailure>>,
     recent: Recent,
     counters: Counters,
+}
+
+impl fmt::Debug for Inspector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inspector")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What makes two requests the same.
@@ -150,7 +163,9 @@ impl Inspector {
             recent: Recent::new(limits.fresh),
             counters: Counters::default(),
         };
-        Self { shared: Arc::new(shared) }
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Looks at a module image.
@@ -171,7 +186,9 @@ impl Inspector {
         let image = self.look(request, Lens::Toolkit).await?;
         let kernel = kernel.to_owned();
         let choosing = move || image.tree.toolkit(&image.reference.to_string(), &kernel);
-        tokio::task::spawn_blocking(choosing).await.map_err(|error| failure::about(&request.reference, lost(&error)))
+        tokio::task::spawn_blocking(choosing)
+            .await
+            .map_err(|error| failure::about(&request.reference, lost(&error)))
     }
 
     /// What was done so far.
@@ -199,16 +216,25 @@ impl Inspector {
                 tree: MergedTree::new(layers),
             })
         };
-        tokio::time::timeout(deadline, looking).await.unwrap_or_else(|_elapsed| {
-            let message = format!("that was not done after {} s", deadline.as_secs());
-            Err(failure::about(&request.reference, LookFailure::new(LookFailureKind::Unreachable, message)))
-        })
+        tokio::time::timeout(deadline, looking)
+            .await
+            .unwrap_or_else(|_elapsed| {
+                let message = format!("that was not done after {} s", deadline.as_secs());
+                Err(failure::about(
+                    &request.reference,
+                    LookFailure::new(LookFailureKind::Unreachable, message),
+                ))
+            })
     }
 }
 
 /// A thread of ours that did not come back: the program is ending, or has a fault.
 fn lost(error: &tokio::task::JoinError) -> LookFailure {
-    let why = if error.is_panic() { "this program has a fault; please report it" } else { "the program is ending" };
+    let why = if error.is_panic() {
+        "this program has a fault; please report it"
+    } else {
+        "the program is ending"
+    };
     LookFailure::new(LookFailureKind::Unreachable, why)
 }
 

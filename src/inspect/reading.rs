@@ -26,8 +26,11 @@ pub(super) async fn layers(
     descriptors: &[Descriptor],
     lens: Lens,
 ) -> Result<Vec<Arc<LayerFacts>>, LookFailure> {
-    let reading: Vec<_> =
-        descriptors.iter().map(|descriptor| shared.layer(request, descriptor, lens).boxed()).collect();
+    // Boxed, or the compiler cannot tell that the whole may move between threads.
+    let reading: Vec<_> = descriptors
+        .iter()
+        .map(|descriptor| shared.layer(request, descriptor, lens).boxed())
+        .collect();
     let mut layers = futures::stream::iter(reading).buffered(LAYERS_AT_ONCE);
     let mut facts = Vec::with_capacity(descriptors.len());
     let mut weight = 0;
@@ -35,7 +38,10 @@ pub(super) async fn layers(
         weight += layer.weight;
         if weight > MAX_FACTS {
             let message = "its layers together have more files than this program keeps in memory";
-            return Err(about(&request.reference, LookFailure::new(LookFailureKind::TooLarge, message)));
+            return Err(about(
+                &request.reference,
+                LookFailure::new(LookFailureKind::TooLarge, message),
+            ));
         }
         facts.push(Arc::clone(&layer.facts));
     }
@@ -53,8 +59,15 @@ impl Shared {
         descriptor: &Descriptor,
         lens: Lens,
     ) -> Result<Arc<KnownLayer>, LookFailure> {
-        let key = LayerKey { digest: descriptor.digest.clone(), lens };
-        if let Some(layer) = self.cache.layer_at_hand(&key).filter(|layer| layer.size == descriptor.size) {
+        let key = LayerKey {
+            digest: descriptor.digest.clone(),
+            lens,
+        };
+        if let Some(layer) = self
+            .cache
+            .layer_at_hand(&key)
+            .filter(|layer| layer.size == descriptor.size)
+        {
             count(&self.counters.layers_known, 1);
             return Ok(layer);
         }
@@ -72,7 +85,10 @@ impl Shared {
         descriptor: &Descriptor,
         lens: Lens,
     ) -> Result<Arc<KnownLayer>, LookFailure> {
-        let key = LayerKey { digest: descriptor.digest.clone(), lens };
+        let key = LayerKey {
+            digest: descriptor.digest.clone(),
+            lens,
+        };
         let (shared, wanted) = (Arc::clone(self), key.clone());
         let on_disk = tokio::task::spawn_blocking(move || shared.cache.layer_on_disk(&wanted)).await;
         let on_disk = on_disk.map_err(|error| about(&request.reference, lost(&error)))?;
@@ -80,7 +96,10 @@ impl Shared {
             count(&self.counters.layers_known, 1);
             return Ok(layer);
         }
-        let blob = self.sources.blob(&request.reference, &request.access, descriptor).await?;
+        let blob = self
+            .sources
+            .blob(&request.reference, &request.access, descriptor)
+            .await?;
         self.read(request, descriptor, key, blob).await
     }
 
@@ -94,19 +113,27 @@ impl Shared {
         blob: Blob,
     ) -> Result<Arc<KnownLayer>, LookFailure> {
         let turn = Arc::clone(&self.scans).acquire_owned().await.map_err(|_closed| {
-            about(&request.reference, LookFailure::new(LookFailureKind::Unreachable, "the program is ending"))
+            about(
+                &request.reference,
+                LookFailure::new(LookFailureKind::Unreachable, "the program is ending"),
+            )
         })?;
         let (shared, image, size) = (Arc::clone(self), request.reference.clone(), descriptor.size);
         let reading = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let deadline = Instant::now().checked_add(shared.limits.image_deadline);
-            let limits = layer::Limits { deadline, ..layer::Limits::default() };
+            let limits = layer::Limits {
+                deadline,
+                ..layer::Limits::default()
+            };
             let facts = read_blob(&image, &key.digest, blob, key.lens, limits)?;
             count(&shared.counters.layers_scanned, 1);
             count(&shared.counters.bytes_scanned, size);
             Ok(shared.cache.keep_layer(&key, size, facts))
         });
-        reading.await.unwrap_or_else(|error| Err(about(&request.reference, lost(&error))))
+        reading
+            .await
+            .unwrap_or_else(|error| Err(about(&request.reference, lost(&error))))
     }
 }
 

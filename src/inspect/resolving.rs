@@ -34,7 +34,11 @@ pub(super) struct Resolved {
 impl Shared {
     /// What a reference stands for on nodes of an architecture.
     pub(super) async fn resolve(self: &Arc<Self>, request: &ImageRequest) -> Result<Arc<Resolved>, LookFailure> {
-        let question = (request.reference.clone(), request.access.fingerprint(), request.architecture);
+        let question = (
+            request.reference.clone(),
+            request.access.fingerprint(),
+            request.architecture,
+        );
         if let Some(resolved) = self.recent.get(&question) {
             return Ok(resolved);
         }
@@ -53,14 +57,21 @@ impl Shared {
             let in_words = |failure| about(&request.reference, failure);
             if !is_index(&manifest.media_type) {
                 let layers = ImageManifest::parse(&manifest.bytes).map_err(in_words)?.layers;
-                return Ok(Resolved { digest, platform_digest, layers });
+                return Ok(Resolved {
+                    digest,
+                    platform_digest,
+                    layers,
+                });
             }
             let index = Index::parse(&manifest.bytes).map_err(in_words)?;
             platform_digest = index.choose(request.architecture).map_err(in_words)?.clone();
             manifest = self.manifest_by_digest(request, &platform_digest).await?;
         }
         let message = format!("its indexes are nested more than {MAX_INDEX_DEPTH} deep");
-        Err(about(&request.reference, LookFailure::new(LookFailureKind::Damaged, message)))
+        Err(about(
+            &request.reference,
+            LookFailure::new(LookFailureKind::Damaged, message),
+        ))
     }
 
     /// The manifest that the reference names: asked for always, but not sent again where it is known.
@@ -76,14 +87,24 @@ impl Shared {
                 count(&self.counters.manifests_unchanged, 1);
                 Ok(known)
             }
-            (Manifest::Fetched { digest, media_type, bytes }, _) => {
+            (
+                Manifest::Fetched {
+                    digest,
+                    media_type,
+                    bytes,
+                },
+                _,
+            ) => {
                 let manifest = self.keep(request, &digest, media_type, &bytes).await?;
                 self.cache.keep_hint(reference, &digest);
                 Ok((digest, manifest))
             }
             (Manifest::Unchanged(_), None) => {
                 let message = "the registry says that its manifest has not changed, though none was known";
-                Err(about(reference, LookFailure::new(LookFailureKind::Unreachable, message)))
+                Err(about(
+                    reference,
+                    LookFailure::new(LookFailureKind::Unreachable, message),
+                ))
             }
         }
     }
@@ -108,15 +129,24 @@ impl Shared {
         digest: &Digest,
     ) -> Result<Arc<KnownManifest>, LookFailure> {
         let wanted = digest.clone();
-        let known = self.blocking(request, move |shared| shared.cache.manifest(&wanted)).await?;
+        let known = self
+            .blocking(request, move |shared| shared.cache.manifest(&wanted))
+            .await?;
         if let Some(manifest) = known {
             return Ok(manifest);
         }
-        match self.sources.manifest_by_digest(&request.reference, &request.access, digest).await? {
+        match self
+            .sources
+            .manifest_by_digest(&request.reference, &request.access, digest)
+            .await?
+        {
             Manifest::Fetched { media_type, bytes, .. } => self.keep(request, digest, media_type, &bytes).await,
             Manifest::Unchanged(_) => {
                 let message = "the registry says that a manifest has not changed, though none was known";
-                Err(about(&request.reference, LookFailure::new(LookFailureKind::Unreachable, message)))
+                Err(about(
+                    &request.reference,
+                    LookFailure::new(LookFailureKind::Unreachable, message),
+                ))
             }
         }
     }
@@ -129,9 +159,13 @@ impl Shared {
         bytes: &[u8],
     ) -> Result<Arc<KnownManifest>, LookFailure> {
         count(&self.counters.manifests_fetched, 1);
-        let manifest = KnownManifest { media_type, bytes: bytes.to_vec() };
+        let manifest = KnownManifest {
+            media_type,
+            bytes: bytes.to_vec(),
+        };
         let digest = digest.clone();
-        self.blocking(request, move |shared| shared.cache.keep_manifest(&digest, manifest)).await
+        self.blocking(request, move |shared| shared.cache.keep_manifest(&digest, manifest))
+            .await
     }
 
     /// Does something on a thread that may wait for the disk.
@@ -155,12 +189,18 @@ pub(super) struct Recent {
 
 impl Recent {
     pub(super) fn new(fresh: Duration) -> Self {
-        Self { fresh, answers: Mutex::default() }
+        Self {
+            fresh,
+            answers: Mutex::default(),
+        }
     }
 
     fn get(&self, question: &Question) -> Option<Arc<Resolved>> {
         let answers = self.locked();
-        answers.get(question).filter(|(since, _)| since.elapsed() < self.fresh).map(|(_, resolved)| Arc::clone(resolved))
+        answers
+            .get(question)
+            .filter(|(since, _)| since.elapsed() < self.fresh)
+            .map(|(_, resolved)| Arc::clone(resolved))
     }
 
     fn put(&self, question: &Question, resolved: &Arc<Resolved>) {

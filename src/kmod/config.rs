@@ -83,39 +83,31 @@ impl KernelConfig {
     }
 
     /// The kernel's own vermagic (`include/linux/vermagic.h: VERMAGIC_STRING`), with the space at its end.
-    /// `None` where the configuration alone does not tell it: a randomised layout adds a hash.
+    /// `None` where the configuration alone does not tell it: a randomised layout adds a hash, and each architecture may
+    /// add words of its own.
     pub fn vermagic(&self, release: &str) -> Option<String> {
-        if self.is_on("GCC_PLUGIN_RANDSTRUCT") || self.is_on("RANDSTRUCT") {
+        let is_known = ["X86_64", "ARM64", "PPC64", "S390", "RISCV"]
+            .iter()
+            .any(|name| self.is_on(name));
+        if !is_known || self.is_on("GCC_PLUGIN_RANDSTRUCT") || self.is_on("RANDSTRUCT") {
             return None;
         }
         let words = [
             if self.is_on("SMP") { "SMP " } else { "" },
             self.preemption(),
-            if self.is_on("MODULE_UNLOAD") {
-                "mod_unload "
-            } else {
-                ""
-            },
-            if self.is_on("MODVERSIONS") {
-                "modversions "
-            } else {
-                ""
-            },
+            if self.is_on("MODULE_UNLOAD") { "mod_unload " } else { "" },
+            if self.is_on("MODVERSIONS") { "modversions " } else { "" },
         ];
-        Some(format!(
-            "{release} {}{}",
-            words.concat(),
-            self.architecture_words()
-        ))
+        Some(format!("{release} {}{}", words.concat(), self.architecture_words()))
     }
 
     /// `vermagic.h: MODULE_VERMAGIC_PREEMPT`. Until 5.15 `CONFIG_PREEMPT` stood where
     /// `CONFIG_PREEMPT_BUILD` stands now, which every kernel with the first has since.
     fn preemption(&self) -> &'static str {
-        if self.is_on("PREEMPT_RT") {
-            "preempt_rt "
-        } else if self.is_on("PREEMPT_BUILD") || self.is_on("PREEMPT") {
+        if self.is_on("PREEMPT_BUILD") || self.is_on("PREEMPT") {
             "preempt "
+        } else if self.is_on("PREEMPT_RT") {
+            "preempt_rt "
         } else {
             ""
         }
@@ -171,11 +163,11 @@ mod tests {
                 Some("R SMP mod_unload modversions "),
             ),
             (
-                "SMP PREEMPT_BUILD MODULE_UNLOAD MODVERSIONS",
+                "X86_64 SMP PREEMPT_BUILD MODULE_UNLOAD MODVERSIONS",
                 Some("R SMP preempt mod_unload modversions "),
             ),
             (
-                "SMP PREEMPT_RT MODULE_UNLOAD MODVERSIONS",
+                "X86_64 SMP PREEMPT_RT MODULE_UNLOAD MODVERSIONS",
                 Some("R SMP preempt_rt mod_unload modversions "),
             ),
             (
@@ -186,7 +178,7 @@ mod tests {
                 "SMP MODULE_UNLOAD PPC64 MPROFILE_KERNEL RELOCATABLE",
                 Some("R SMP mod_unload mprofile-kernel relocatable "),
             ),
-            ("SMP GCC_PLUGIN_RANDSTRUCT", None),
+            ("X86_64 SMP GCC_PLUGIN_RANDSTRUCT", None),
         ] {
             assert_eq!(vermagic(options).as_deref(), expected, "{options}");
         }

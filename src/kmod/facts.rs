@@ -101,7 +101,10 @@ impl ElfModule {
 
     /// All values of a `.modinfo` key.
     pub fn infos<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.modinfo.iter().filter(move |(k, _)| k == key).map(|(_, v)| v.as_str())
+        self.modinfo
+            .iter()
+            .filter(move |(k, _)| k == key)
+            .map(|(_, v)| v.as_str())
     }
 }
 

@@ -75,9 +75,7 @@ impl<'a> Index<'a> {
             return Err(IndexError::Empty);
         }
         match (be32(bytes, 0), be32(bytes, 4), be32(bytes, 8)) {
-            (Some(MAGIC), Some(version), Some(root)) if version >> 16 == VERSION_MAJOR => {
-                Ok(Self { bytes, root })
-            }
+            (Some(MAGIC), Some(version), Some(root)) if version >> 16 == VERSION_MAJOR => Ok(Self { bytes, root }),
             _ => Err(IndexError::NotAnIndex),
         }
     }
@@ -175,11 +173,8 @@ impl<'a> Index<'a> {
 impl Node<'_> {
     /// The offset of the child behind a byte; zero where there is none.
     fn child(&self, label: u8) -> u32 {
-        let at = label
-            .checked_sub(self.first)
-            .map(|nth| 4 * usize::from(nth));
-        at.and_then(|at| be32(self.children, at))
-            .unwrap_or_default()
+        let at = label.checked_sub(self.first).map(|nth| 4 * usize::from(nth));
+        at.and_then(|at| be32(self.children, at)).unwrap_or_default()
     }
 
     fn labelled(&self) -> impl Iterator<Item = (u8, u32)> {
@@ -313,11 +308,7 @@ mod tests {
         for line in DEP_TEXT.lines() {
             let path = line.split(':').next().unwrap();
             let name = crate::kmod::intree::name_of(path).unwrap();
-            assert_eq!(
-                index.search(&name).unwrap().as_deref(),
-                Some(line),
-                "{name}"
-            );
+            assert_eq!(index.search(&name).unwrap().as_deref(), Some(line), "{name}");
         }
         for absent in ["", "k", "kmmp_lon", "kmmp_lonee", "zzz"] {
             assert_eq!(index.search(absent).unwrap(), None, "{absent}");
@@ -336,10 +327,7 @@ mod tests {
                 let mut bytes = ALIAS.to_vec();
                 bytes[at] = byte;
                 if let Ok(index) = Index::open(&bytes) {
-                    let _ = (
-                        index.search("x"),
-                        index.search_wild("pci:v00001234d00005678"),
-                    );
+                    let _ = (index.search("x"), index.search_wild("pci:v00001234d00005678"));
                 }
             }
         }
@@ -356,20 +344,14 @@ mod tests {
         bytes.extend(*b"**");
         bytes.extend((CHILDS | 0xc).to_be_bytes());
         let index = Index::open(&bytes).unwrap();
-        assert!(matches!(
-            index.search_wild("anything"),
-            Err(IndexError::Damaged(_))
-        ));
+        assert!(matches!(index.search_wild("anything"), Err(IndexError::Damaged(_))));
         assert_eq!(index.search("***").unwrap(), None);
     }
 
     #[test]
     fn what_is_no_index_is_refused() {
         assert_eq!(Index::open(b"").unwrap_err(), IndexError::Empty);
-        assert_eq!(
-            Index::open(b"extra/x.ko:\n").unwrap_err(),
-            IndexError::NotAnIndex
-        );
+        assert_eq!(Index::open(b"extra/x.ko:\n").unwrap_err(), IndexError::NotAnIndex);
         assert_eq!(Index::open(&DEP[..11]).unwrap_err(), IndexError::NotAnIndex);
     }
 

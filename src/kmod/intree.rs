@@ -8,9 +8,7 @@ const ENDINGS: [&str; 4] = [".ko", ".ko.gz", ".ko.xz", ".ko.zst"];
 /// The name of the module in a file, with `-` as `_`; `None` if the file's name is not that of a module.
 pub fn name_of(path: &str) -> Option<String> {
     let file = path.rsplit('/').next().unwrap_or(path);
-    let name = ENDINGS
-        .iter()
-        .find_map(|ending| file.strip_suffix(ending))?;
+    let name = ENDINGS.iter().find_map(|ending| file.strip_suffix(ending))?;
     (!name.is_empty()).then(|| name.replace('-', "_"))
 }
 
@@ -23,8 +21,7 @@ pub fn dependency_line(line: &str) -> Option<(&str, Vec<&str>)> {
 impl InTree {
     /// Reads both files. Of two lines for one module the first counts, as in depmod's index.
     pub fn from_text(modules_dep: &str, modules_builtin: &str) -> Self {
-        let mut modules: Vec<InTreeModule> =
-            modules_dep.lines().filter_map(in_tree_module).collect();
+        let mut modules: Vec<InTreeModule> = modules_dep.lines().filter_map(in_tree_module).collect();
         modules.sort_by(|a, b| a.name.cmp(&b.name));
         modules.dedup_by(|later, first| later.name == first.name);
         let mut builtin: Vec<String> = modules_builtin
@@ -60,15 +57,8 @@ mod tests {
         let storage = in_tree.module("usb_storage").unwrap();
         assert_eq!(storage.needs, ["kernel/drivers/usb/core/usbcore.ko"]);
         assert_eq!(in_tree.module("usb-storage"), Some(storage));
-        assert_eq!(
-            (in_tree.modules.len(), in_tree.module("rubbish")),
-            (2, None)
-        );
-        assert!(
-            in_tree.is_builtin("crc_t10dif")
-                && in_tree.is_builtin("ext4")
-                && !in_tree.is_builtin("fat")
-        );
+        assert_eq!((in_tree.modules.len(), in_tree.module("rubbish")), (2, None));
+        assert!(in_tree.is_builtin("crc_t10dif") && in_tree.is_builtin("ext4") && !in_tree.is_builtin("fat"));
     }
 
     #[test]

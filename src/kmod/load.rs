@@ -38,20 +38,12 @@ impl Load {
 
     /// Where the copy of `<dirName>/lib/modules/<kernel>` stands on the node.
     pub fn copied_folder(&self) -> String {
-        clean(&format!(
-            "{}/lib/modules/{}",
-            self.copy_root(),
-            self.copied_kernel()
-        ))
+        clean(&format!("{}/lib/modules/{}", self.copy_root(), self.copied_kernel()))
     }
 
     /// Where `<dirName>/lib/modules/<kernel>` stands in the image.
     pub fn image_folder(&self) -> String {
-        clean(&format!(
-            "{}/lib/modules/{}",
-            self.dir_name,
-            self.copied_kernel()
-        ))
+        clean(&format!("{}/lib/modules/{}", self.dir_name, self.copied_kernel()))
     }
 }
 

@@ -51,14 +51,8 @@ mod tests {
     fn a_packed_module_has_the_same_facts_as_a_plain_one() {
         let plain = ModuleFile::read(SIGNED);
         let packed = ModuleFile::read(&gz(SIGNED));
-        assert_eq!(
-            (plain.packing, packed.packing),
-            (Packing::Plain, Packing::Gzip)
-        );
-        assert_eq!(
-            (plain.size, plain.content.clone()),
-            (packed.size, packed.content)
-        );
+        assert_eq!((plain.packing, packed.packing), (Packing::Plain, Packing::Gzip));
+        assert_eq!((plain.size, plain.content.clone()), (packed.size, packed.content));
         assert_eq!(plain.size, SIGNED.len() as u64);
         let content = plain.content.unwrap();
         assert!(matches!(content.signature, Signature::Pkcs7(_)));
@@ -68,8 +62,7 @@ mod tests {
     #[test]
     fn facts_survive_the_cache() {
         let facts = ModuleFile::read(SIGNED);
-        let cached: ModuleFile =
-            postcard::from_bytes(&postcard::to_stdvec(&facts).unwrap()).unwrap();
+        let cached: ModuleFile = postcard::from_bytes(&postcard::to_stdvec(&facts).unwrap()).unwrap();
         assert_eq!(cached, facts);
     }
 

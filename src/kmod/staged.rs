@@ -308,11 +308,7 @@ mod tests {
         };
         for (sentence, path, reached) in [
             ("a file is itself", "extra/a.ko", a()),
-            (
-                "a path may have dots and empty parts",
-                "./extra//./a.ko",
-                a(),
-            ),
+            ("a path may have dots and empty parts", "./extra//./a.ko", a()),
             ("a link inside the folder works", "b.ko", a()),
             ("a link upwards inside the folder works", "sub/up.ko", a()),
             ("a link to a folder works", "dir/a.ko", a()),
@@ -354,11 +350,7 @@ mod tests {
                 Reached::Outside("/tmp/opt/lib/modules/6.2".to_owned()),
             ),
             ("a link to nothing is nothing", "gone.ko", Reached::Nothing),
-            (
-                "a file has nothing below it",
-                "extra/a.ko/x",
-                Reached::Nothing,
-            ),
+            ("a file has nothing below it", "extra/a.ko/x", Reached::Nothing),
             ("a missing file is nothing", "c.ko", Reached::Nothing),
             ("a link to itself is a loop", "loop", Reached::Loop),
             ("so are two links to each other", "ping/x.ko", Reached::Loop),

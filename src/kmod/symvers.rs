@@ -62,9 +62,7 @@ pub enum SymversError {
     #[error("Module.symvers is larger than {} MiB", MAX_BYTES >> 20)]
     TooLarge,
     /// It has lines, but not one of them is a symbol.
-    #[error(
-        "Module.symvers has {0} lines, and none of them is a symbol: `<crc> <symbol> <module> <export>`"
-    )]
+    #[error("Module.symvers has {0} lines, and none of them is a symbol: `<crc> <symbol> <module> <export>`")]
     NoSymbols(usize),
 }
 
@@ -120,11 +118,7 @@ impl Symvers {
     /// Whether an in-tree module of that name exports something; `-` and `_` are equal.
     pub fn in_tree_module(&self, name: &str) -> bool {
         let name = name.replace('-', "_");
-        let modules: BTreeSet<&str> = self
-            .symbols
-            .iter()
-            .map(|row| self.slice(row.module))
-            .collect();
+        let modules: BTreeSet<&str> = self.symbols.iter().map(|row| self.slice(row.module)).collect();
         modules.into_iter().any(|path| module_name(path) == name)
     }
 
@@ -140,9 +134,7 @@ impl Symvers {
 
     fn slice(&self, (start, len): Piece) -> &str {
         let start = start as usize;
-        self.text
-            .get(start..start + usize::from(len))
-            .unwrap_or_default()
+        self.text.get(start..start + usize::from(len)).unwrap_or_default()
     }
 
     fn take_line(&mut self, line: &[u8], modules: &mut Interned) {
@@ -170,10 +162,7 @@ impl Symvers {
     }
 
     fn store(&mut self, text: &str) -> Option<Piece> {
-        let piece = (
-            u32::try_from(self.text.len()).ok()?,
-            u16::try_from(text.len()).ok()?,
-        );
+        let piece = (u32::try_from(self.text.len()).ok()?, u16::try_from(text.len()).ok()?);
         self.text.push_str(text);
         Some(piece)
     }
@@ -185,12 +174,10 @@ impl Symvers {
         let text = std::mem::take(&mut self.text);
         let name = |row: &Row| {
             let start = row.name.0 as usize;
-            text.get(start..start + usize::from(row.name.1))
-                .unwrap_or_default()
+            text.get(start..start + usize::from(row.name.1)).unwrap_or_default()
         };
         self.symbols.sort_by(|a, b| name(a).cmp(name(b)));
-        self.symbols
-            .dedup_by(|later, first| name(later) == name(first));
+        self.symbols.dedup_by(|later, first| name(later) == name(first));
         self.symbols.shrink_to_fit();
         self.text = text;
         Ok(self)
@@ -248,8 +235,7 @@ impl<'a> Fields<'a> {
             [namespace, module, export] if is_export(export) => (module, export, namespace),
             _ => return None,
         };
-        let gpl_only = export.starts_with("EXPORT_SYMBOL_GPL")
-            || export.starts_with("EXPORT_UNUSED_SYMBOL_GPL");
+        let gpl_only = export.starts_with("EXPORT_SYMBOL_GPL") || export.starts_with("EXPORT_UNUSED_SYMBOL_GPL");
         is_export(export).then_some(Self {
             crc,
             name,
@@ -281,26 +267,14 @@ mod tests {
              0x00000003\tlinux_5_3\tMY_NS\tfs/ext4/ext4\tEXPORT_SYMBOL_GPL\n\
              0x00000004\tlinux_4\tvmlinux\r\n",
         );
-        let row = |name| {
-            table
-                .symbol(name)
-                .map(|s| (s.crc, s.module, s.gpl_only, s.namespace))
-        };
+        let row = |name| table.symbol(name).map(|s| (s.crc, s.module, s.gpl_only, s.namespace));
         assert_eq!(row("four"), Some((0x9c1e_5bf5, "vmlinux", false, None)));
         assert_eq!(
             row("five"),
-            Some((
-                1,
-                "drivers/usb/storage/usb-storage",
-                true,
-                Some("USB_STORAGE")
-            ))
+            Some((1, "drivers/usb/storage/usb-storage", true, Some("USB_STORAGE")))
         );
         assert_eq!(row("empty_namespace"), Some((2, "vmlinux", false, None)));
-        assert_eq!(
-            row("linux_5_3"),
-            Some((3, "fs/ext4/ext4", true, Some("MY_NS")))
-        );
+        assert_eq!(row("linux_5_3"), Some((3, "fs/ext4/ext4", true, Some("MY_NS"))));
         assert_eq!(row("linux_4"), Some((4, "vmlinux", false, None)));
         assert_eq!((row("six"), table.len(), table.skipped()), (None, 5, 0));
     }
@@ -343,10 +317,7 @@ mod tests {
     #[test]
     fn a_table_beyond_the_limit_is_refused() {
         let endless = io::BufReader::new(io::repeat(b'a'));
-        assert!(matches!(
-            Symvers::read(endless),
-            Err(SymversError::TooLarge)
-        ));
+        assert!(matches!(Symvers::read(endless), Err(SymversError::TooLarge)));
     }
 
     #[test]

@@ -59,9 +59,7 @@ pub(super) fn unpack(packing: Packing, bytes: &[u8]) -> Result<Cow<'_, [u8]>, Un
 
 /// How large the unpacked form of so many bytes may become.
 fn limit(packed: u64) -> u64 {
-    packed
-        .saturating_mul(MAX_RATIO)
-        .clamp(RATIO_FREE, MAX_UNPACKED)
+    packed.saturating_mul(MAX_RATIO).clamp(RATIO_FREE, MAX_UNPACKED)
 }
 
 fn gunzip(mut rest: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
@@ -100,11 +98,7 @@ fn unzstd(bytes: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
 }
 
 /// Reads to the end, appending to `out`, which must not grow beyond `limit`. What was read before an error stays.
-fn append(
-    from: &mut impl Read,
-    out: &mut Vec<u8>,
-    limit: u64,
-) -> Result<io::Result<()>, Unpackable> {
+fn append(from: &mut impl Read, out: &mut Vec<u8>, limit: u64) -> Result<io::Result<()>, Unpackable> {
     let room = limit.saturating_sub(out.len() as u64).saturating_add(1);
     let read = from.take(room).read_to_end(out);
     if out.len() as u64 > limit {
@@ -243,18 +237,14 @@ mod tests {
     fn a_bomb_is_too_large() {
         let bomb = zst(&vec![0; usize::try_from(RATIO_FREE).unwrap() + 1]);
         assert!(bomb.len() < 4096, "it packs well");
-        assert_eq!(
-            unpack(Packing::Zstd, &bomb),
-            Err(Unpackable::TooLarge(RATIO_FREE))
-        );
+        assert_eq!(unpack(Packing::Zstd, &bomb), Err(Unpackable::TooLarge(RATIO_FREE)));
     }
 
     #[test]
     fn no_format_grows_beyond_the_limit() {
-        let unpacked =
-            |format: fn(&[u8], u64) -> Result<Vec<u8>, Unpackable>, packed: &[u8], limit: usize| {
-                format(packed, limit as u64).map(|bytes| bytes.len())
-            };
+        let unpacked = |format: fn(&[u8], u64) -> Result<Vec<u8>, Unpackable>, packed: &[u8], limit: usize| {
+            format(packed, limit as u64).map(|bytes| bytes.len())
+        };
         let zeros = vec![0; 10_000];
         for (format, packed) in [
             (gunzip as fn(&[u8], u64) -> _, gz(&zeros)),

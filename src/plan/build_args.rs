@@ -7,7 +7,8 @@ use crate::api::module::BuildArg;
 
 /// The arguments that a target is built with. `toolkit` is the driver toolkit, where the Dockerfile asks for one.
 pub fn build_args(target: &Target, toolkit: Option<&str>) -> Vec<BuildArg> {
-    let kernel = target.kernel.raw();
+    // A node's kernel without its trailing `+`, as KMM's own builds have it.
+    let kernel = target.kernel.without_plus();
     let injected: Vec<BuildArg> = [
         ("KERNEL_FULL_VERSION", Some(kernel)),
         ("KERNEL_VERSION", Some(kernel)),
@@ -34,10 +35,7 @@ pub fn build_args(target: &Target, toolkit: Option<&str>) -> Vec<BuildArg> {
 /// Arguments, with each that an override names replaced in place; the overrides that replace nothing follow, by name.
 pub(super) fn overridden(args: &[BuildArg], overrides: &[BuildArg]) -> Vec<BuildArg> {
     let last = |name: &str| overrides.iter().rev().find(|arg| arg.name == name);
-    let mut merged: Vec<BuildArg> = args
-        .iter()
-        .map(|arg| last(&arg.name).unwrap_or(arg).clone())
-        .collect();
+    let mut merged: Vec<BuildArg> = args.iter().map(|arg| last(&arg.name).unwrap_or(arg).clone()).collect();
     let is_new = |arg: &&BuildArg| args.iter().all(|old| old.name != arg.name);
     let mut new: Vec<BuildArg> = overrides
         .iter()

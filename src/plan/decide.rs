@@ -90,11 +90,7 @@ pub struct Verdict {
 }
 
 /// Gives every subject its verdict; `looks` is asked by the subject's index.
-pub fn decide<'a>(
-    world: &World<'_>,
-    looks: impl Fn(usize) -> &'a Look,
-    now: Timestamp,
-) -> Vec<Verdict> {
+pub fn decide<'a>(world: &World<'_>, looks: impl Fn(usize) -> &'a Look, now: Timestamp) -> Vec<Verdict> {
     world
         .subjects
         .iter()
@@ -105,18 +101,14 @@ pub fn decide<'a>(
 
 /// Whether any of these findings decides: the module does not load.
 pub fn decides(findings: &[Finding]) -> bool {
-    findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Decides)
+    findings.iter().any(|finding| finding.severity == Severity::Decides)
 }
 
 /// The verdict on one subject.
 pub fn verdict(world: &World<'_>, subject: &Subject, look: &Look, now: Timestamp) -> Verdict {
     match &subject.resolution {
         Resolution::NothingToLoad => Verdict::success(reason::NOTHING_TO_LOAD),
-        Resolution::NoMapping { mappings, kernel } => {
-            Verdict::failure(reason::no_mapping(*mappings, kernel))
-        }
+        Resolution::NoMapping { mappings, kernel } => Verdict::failure(reason::no_mapping(*mappings, kernel)),
         Resolution::Invalid(problems) => Verdict::failure(reason::invalid(problems)),
         Resolution::Target(target) => on_target(world, target, look, now).about(target),
     }
@@ -128,9 +120,7 @@ fn on_target(world: &World<'_>, target: &Target, look: &Look, now: Timestamp) ->
         Look::Judged { digest, findings } => {
             judged(world, target, digest, findings).with(Some(digest.clone()), findings)
         }
-        Look::Failed { failure, since } => {
-            failed(world, target, failure, now.duration_since(*since))
-        }
+        Look::Failed { failure, since } => failed(world, target, failure, now.duration_since(*since)),
     }
 }
 
@@ -145,7 +135,7 @@ fn judged(world: &World<'_>, target: &Target, digest: &Digest, findings: &[Findi
     };
     let why = reason::would_not_load(first, deciding.len() - 1);
     if !target.can_be_made() {
-        return Verdict::failure(format!("{why}. {}", reason::mend_by_hand(first.rule)));
+        return Verdict::failure(why);
     }
     if !world.push_built_image {
         return Verdict::failure(format!("{why}. {}", reason::mend_by_pushing(first.rule)));
@@ -153,12 +143,7 @@ fn judged(world: &World<'_>, target: &Target, digest: &Digest, findings: &[Findi
     make(world, target, &format!("{why}. It would be replaced"))
 }
 
-fn failed(
-    world: &World<'_>,
-    target: &Target,
-    failure: &LookFailure,
-    lasted: SignedDuration,
-) -> Verdict {
+fn failed(world: &World<'_>, target: &Target, failure: &LookFailure, lasted: SignedDuration) -> Verdict {
     let said = &failure.message;
     match failure.kind {
         LookFailureKind::NotFound if target.can_be_made() => make(world, target, said),
@@ -194,11 +179,7 @@ fn make(world: &World<'_>, target: &Target, because: &str) -> Verdict {
 }
 
 impl Verdict {
-    fn new(
-        stage: VerificationStage,
-        status: VerificationStatus,
-        reason: impl Into<String>,
-    ) -> Self {
+    fn new(stage: VerificationStage, status: VerificationStatus, reason: impl Into<String>) -> Self {
         Self {
             stage,
             status,
@@ -218,11 +199,7 @@ impl Verdict {
     }
 
     fn in_progress(reason: impl Into<String>) -> Self {
-        Self::new(
-            VerificationStage::Image,
-            VerificationStatus::InProgress,
-            reason,
-        )
+        Self::new(VerificationStage::Image, VerificationStatus::InProgress, reason)
     }
 
     fn about(mut self, target: &Target) -> Self {

@@ -30,11 +30,7 @@ pub(super) fn sign(container: Option<&Sign>, mapping: Option<&Sign>) -> Option<S
         return container.or(mapping).cloned();
     };
     let mut merged = container.clone();
-    if mapping
-        .unsigned_image
-        .as_deref()
-        .is_some_and(|image| !image.is_empty())
-    {
+    if mapping.unsigned_image.as_deref().is_some_and(|image| !image.is_empty()) {
         merged.unsigned_image.clone_from(&mapping.unsigned_image);
     }
     if !mapping.key_secret.name.is_empty() {
@@ -43,9 +39,7 @@ pub(super) fn sign(container: Option<&Sign>, mapping: Option<&Sign>) -> Option<S
     if !mapping.cert_secret.name.is_empty() {
         merged.cert_secret = mapping.cert_secret.clone();
     }
-    merged
-        .files_to_sign
-        .extend(mapping.files_to_sign.iter().cloned());
+    merged.files_to_sign.extend(mapping.files_to_sign.iter().cloned());
     Some(merged)
 }
 
@@ -66,17 +60,11 @@ pub(super) fn fill_in(mut sign: Sign, variables: &Variables) -> Result<Sign, Fie
 /// The in-tree modules to unload first: the mapping's list if it has one, else the container's; the deprecated single
 /// name, where it is set, replaces the list.
 pub(super) fn in_tree_to_remove(container: &Container, mapping: &KernelMapping) -> Vec<String> {
-    let single = [
-        &mapping.in_tree_module_to_remove,
-        &container.in_tree_module_to_remove,
-    ];
+    let single = [&mapping.in_tree_module_to_remove, &container.in_tree_module_to_remove];
     let single = single.into_iter().flatten().find(|name| !name.is_empty());
     let list = mapping
         .in_tree_modules_to_remove
         .as_ref()
         .or(container.in_tree_modules_to_remove.as_ref());
-    single.map_or_else(
-        || list.cloned().unwrap_or_default(),
-        |name| vec![name.clone()],
-    )
+    single.map_or_else(|| list.cloned().unwrap_or_default(), |name| vec![name.clone()])
 }

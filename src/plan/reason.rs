@@ -8,20 +8,13 @@ use crate::api::{FieldError, Finding, Rule, Severity};
 use crate::image::Digest;
 
 pub(super) const NOTHING_TO_LOAD: &str = "no kernel module to load";
-pub(super) const PENDING: &str =
-    "verification is not finished yet: its image has not been looked at";
+pub(super) const PENDING: &str = "verification is not finished yet: its image has not been looked at";
 
 pub(super) fn no_mapping(mappings: usize, kernel: &str) -> String {
     match mappings {
-        0 => format!(
-            "mapping not found: the Module has no kernelMappings; add one that matches {kernel}"
-        ),
-        1 => format!(
-            "mapping not found: its kernel mapping does not match {kernel}; add one that does"
-        ),
-        n => format!(
-            "mapping not found: none of its {n} kernel mappings matches {kernel}; add one that does"
-        ),
+        0 => format!("mapping not found: the Module has no kernelMappings; add one that matches {kernel}"),
+        1 => format!("mapping not found: its kernel mapping does not match {kernel}; add one that does"),
+        n => format!("mapping not found: none of its {n} kernel mappings matches {kernel}; add one that does"),
     }
 }
 
@@ -43,15 +36,10 @@ pub(super) fn loads(target: &Target, digest: &Digest, findings: &[Finding]) -> S
         .filter(|finding| finding.severity == Severity::Warns)
         .collect();
     if let Some(first) = warnings.first() {
-        text.push_str(&format!(
-            "; warning: {}{}",
-            first.message,
-            and_more(warnings.len() - 1)
-        ));
+        text.push_str(&format!("; warning: {}{}", first.message, and_more(warnings.len() - 1)));
     }
     if let Some(unchecked) = findings.iter().find(|finding| {
-        matches!(finding.rule, Rule::ToolkitMissing | Rule::NotChecked)
-            && finding.severity == Severity::Informs
+        matches!(finding.rule, Rule::ToolkitMissing | Rule::NotChecked) && finding.severity == Severity::Informs
     }) {
         text.push_str(&format!("; {}", unchecked.message));
     }
@@ -65,14 +53,6 @@ pub(super) fn would_not_load(first: &Finding, others: usize) -> String {
         and_more(others),
         first.rule
     )
-}
-
-pub(super) fn mend_by_hand(rule: Rule) -> String {
-    if rebuild_mends(rule) {
-        "Build the image for this kernel and push it".to_owned()
-    } else {
-        format!("`kmm-preflight explain {rule}` says how to mend it")
-    }
 }
 
 pub(super) fn mend_by_pushing(rule: Rule) -> String {
@@ -159,10 +139,7 @@ pub(super) fn would_be_made(target: &Target, because: &str, world: &World<'_>) -
 }
 
 fn build_step(target: &Target, config_map: &str, world: &World<'_>) -> String {
-    let mut step = format!(
-        "it would be built from ConfigMap {}/{config_map}",
-        target.namespace
-    );
+    let mut step = format!("it would be built from ConfigMap {}/{config_map}", target.namespace);
     let known = world
         .supplies
         .dockerfiles
@@ -205,6 +182,5 @@ fn and_more(others: usize) -> String {
 
 fn short(digest: &Digest) -> String {
     let text = digest.to_string();
-    text.get(..19)
-        .map_or(text.clone(), |head| format!("{head}…"))
+    text.get(..19).map_or(text.clone(), |head| format!("{head}…"))
 }

@@ -28,7 +28,7 @@ const TOLERATED: [&str; 3] = [
 /// What a Module comes to on a kernel.
 #[derive(Clone, Debug)]
 pub enum Resolution {
-    /// It loads no kernel module: it only brings a device plugin.
+    /// It loads no kernel module there: it only brings a device plugin, or wants nodes of another architecture.
     NothingToLoad,
     /// None of its kernel mappings matches.
     NoMapping {
@@ -97,11 +97,16 @@ pub fn resolve(module: &Module, kernel: &KernelVersion) -> Resolution {
     }
 }
 
+/// Whether its selector wants nodes of another architecture than the kernel has: no such node will run this kernel.
+fn is_for_other_nodes(module: &Module, kernel: &KernelVersion) -> bool {
+    let selected = selected_architecture(&module.spec.selector);
+    selected
+        .zip(kernel.architecture())
+        .is_some_and(|(selected, own)| selected != own)
+}
+
 /// The first mapping that matches (`kernelmapper.go: findKernelMapping`). A regexp after it is never looked at.
-fn find_mapping<'a>(
-    container: &'a Container,
-    kernel: &str,
-) -> Result<Option<(usize, &'a KernelMapping)>, FieldError> {
+fn find_mapping<'a>(container: &'a Container, kernel: &str) -> Result<Option<(usize, &'a KernelMapping)>, FieldError> {
     for (at, mapping) in container.kernel_mappings.iter().enumerate() {
         if mapping
             .literal
@@ -110,19 +115,11 @@ fn find_mapping<'a>(
         {
             return Ok(Some((at, mapping)));
         }
-        let Some(regexp) = mapping
-            .regexp
-            .as_deref()
-            .filter(|regexp| !regexp.is_empty())
-        else {
+        let Some(regexp) = mapping.regexp.as_deref().filter(|regexp| !regexp.is_empty()) else {
             continue;
         };
-        let regexp = GoRegexp::new(regexp).map_err(|why| {
-            FieldError::new(
-                format!("{}.regexp", soundness::mapping_path(at)),
-                why.to_string(),
-            )
-        })?;
+        let regexp = GoRegexp::new(regexp)
+            .map_err(|why| FieldError::new(format!("{}.regexp", soundness::mapping_path(at)), why.to_string()))?;
         if regexp.is_match(kernel) {
             return Ok(Some((at, mapping)));
         }
@@ -148,11 +145,7 @@ fn target(
         .map_err(|problem| problems.push(problem));
     let build = merge::build(container.build.as_ref(), mapping.build.as_ref());
     if let Ok(Some(sign)) = &sign {
-        problems.extend(soundness::sign(
-            sign,
-            build.as_ref(),
-            &container.modprobe.dir_name,
-        ));
+        problems.extend(soundness::sign(sign, build.as_ref(), &container.modprobe.dir_name));
     }
     let (Ok((image_text, image)), Ok(sign), true) = (image, sign, problems.is_empty()) else {
         return Err(problems);
@@ -166,15 +159,8 @@ fn target(
         kernel: kernel.clone(),
         image,
         image_text,
-        registry_tls: mapping
-            .registry_tls
-            .or(container.registry_tls)
-            .unwrap_or_default(),
-        pull_secret: module
-            .spec
-            .image_repo_secret
-            .as_ref()
-            .map(|secret| secret.name.clone()),
+        registry_tls: mapping.registry_tls.or(container.registry_tls).unwrap_or_default(),
+        pull_secret: module.spec.image_repo_secret.as_ref().map(|secret| secret.name.clone()),
         service_account: loader.service_account_name.clone(),
         build,
         sign,
@@ -211,19 +197,10 @@ fn image(
     mapping: &KernelMapping,
     variables: &Variables,
 ) -> Result<(String, Reference), FieldError> {
-    let of_mapping = mapping
-        .container_image
-        .as_deref()
-        .filter(|image| !image.is_empty());
-    let of_container = container
-        .container_image
-        .as_deref()
-        .filter(|image| !image.is_empty());
+    let of_mapping = mapping.container_image.as_deref().filter(|image| !image.is_empty());
+    let of_container = container.container_image.as_deref().filter(|image| !image.is_empty());
     let (path, text) = match (of_mapping, of_container) {
-        (Some(text), _) => (
-            format!("{}.containerImage", soundness::mapping_path(at)),
-            text,
-        ),
+        (Some(text), _) => (format!("{}.containerImage", soundness::mapping_path(at)), text),
         (None, Some(text)) => (format!("{}.containerImage", soundness::CONTAINER), text),
         (None, None) => {
             let path = format!("{}.containerImage", soundness::mapping_path(at));
@@ -233,15 +210,10 @@ fn image(
             ));
         }
     };
-    let filled =
-        Template::expand(text, variables).map_err(|why| FieldError::new(&path, why.to_string()))?;
-    let reference =
-        Reference::parse(&filled).map_err(|why| FieldError::new(&path, why.to_string()))?;
+    let filled = Template::expand(text, variables).map_err(|why| FieldError::new(&path, why.to_string()))?;
+    let reference = Reference::parse(&filled).map_err(|why| FieldError::new(&path, why.to_string()))?;
     if reference.tag().is_none() && reference.digest().is_none() {
-        return Err(FieldError::new(
-            path,
-            format!("`{filled}` must name a tag or a digest"),
-        ));
+        return Err(FieldError::new(path, format!("`{filled}` must name a tag or a digest")));
     }
     Ok((filled, reference))
 }
@@ -259,13 +231,7 @@ fn tolerations(module: &Module) -> Vec<Toleration> {
         effect: Some("NoSchedule".to_owned()),
         ..Toleration::default()
     });
-    module
-        .spec
-        .tolerations
-        .iter()
-        .cloned()
-        .chain(internal)
-        .collect()
+    module.spec.tolerations.iter().cloned().chain(internal).collect()
 }
 
 /// A folder's path as Go's `filepath.Join` would leave it, absolute: KMM's copy step runs in the image's root.
@@ -305,11 +271,7 @@ impl Target {
             Some(raw) => LoadCommand::Raw(raw.load.clone()),
             None => LoadCommand::Named {
                 module: modprobe.module_name.clone().unwrap_or_default(),
-                args: modprobe
-                    .args
-                    .as_ref()
-                    .map(|args| args.load.clone())
-                    .unwrap_or_default(),
+                args: modprobe.args.as_ref().map(|args| args.load.clone()).unwrap_or_default(),
                 parameters: modprobe.parameters.clone(),
             },
         };

@@ -14,8 +14,7 @@ pub(super) fn mapping_path(at: usize) -> String {
 
 /// Characters that a shell gives a meaning of its own. KMM puts folders into a shell command without quotes.
 const SHELL: [char; 20] = [
-    '\'', '"', '`', '$', '\\', ';', '&', '|', '<', '>', '(', ')', '{', '}', '!', '#', '~', '*',
-    '?', '[',
+    '\'', '"', '`', '$', '\\', ';', '&', '|', '<', '>', '(', ')', '{', '}', '!', '#', '~', '*', '?', '[',
 ];
 
 /// What is wrong with a modprobe section.
@@ -46,10 +45,9 @@ pub(super) fn modprobe(modprobe: &Modprobe) -> Vec<FieldError> {
         ("firmwarePath", modprobe.firmware_path.as_ref()),
     ];
     for (field, folder) in folders {
-        if folder.is_some_and(|folder| {
-            folder.contains(|c: char| c.is_whitespace() || SHELL.contains(&c))
-        }) {
-            let message = "must have no white space and no shell characters: KMM puts it into a shell command as it stands";
+        if folder.is_some_and(|folder| folder.contains(|c: char| c.is_whitespace() || SHELL.contains(&c))) {
+            let message =
+                "must have no white space and no shell characters: KMM puts it into a shell command as it stands";
             problems.push(FieldError::new(path(field), message));
         }
     }
@@ -73,11 +71,7 @@ fn loading_order(name: &str, order: &[String]) -> Option<FieldError> {
 }
 
 /// What is wrong with the mapping that matched, and with what it shares with the container.
-pub(super) fn mapping(
-    container: &Container,
-    at: usize,
-    mapping: &KernelMapping,
-) -> Vec<FieldError> {
+pub(super) fn mapping(container: &Container, at: usize, mapping: &KernelMapping) -> Vec<FieldError> {
     let is_set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
     let mut problems = Vec::new();
     if is_set(&mapping.literal) && is_set(&mapping.regexp) {
@@ -86,10 +80,8 @@ pub(super) fn mapping(
             "regexp and literal are mutually exclusive properties at kernelMappings",
         ));
     }
-    let single =
-        is_set(&container.in_tree_module_to_remove) || is_set(&mapping.in_tree_module_to_remove);
-    let list = container.in_tree_modules_to_remove.is_some()
-        || mapping.in_tree_modules_to_remove.is_some();
+    let single = is_set(&container.in_tree_module_to_remove) || is_set(&mapping.in_tree_module_to_remove);
+    let list = container.in_tree_modules_to_remove.is_some() || mapping.in_tree_modules_to_remove.is_some();
     if single && list {
         problems.push(FieldError::new(
             format!("{CONTAINER}.inTreeModulesToRemove"),
@@ -103,10 +95,7 @@ pub(super) fn mapping(
 pub(super) fn sign(sign: &Sign, build: Option<&Build>, dir_name: &str) -> Vec<FieldError> {
     let path = |field: &str| format!("{CONTAINER}.sign.{field}");
     let mut problems = Vec::new();
-    for (field, secret) in [
-        ("keySecret", &sign.key_secret),
-        ("certSecret", &sign.cert_secret),
-    ] {
+    for (field, secret) in [("keySecret", &sign.key_secret), ("certSecret", &sign.cert_secret)] {
         if secret.name.is_empty() {
             problems.push(FieldError::new(path(field), "must name a Secret"));
         }
@@ -116,10 +105,8 @@ pub(super) fn sign(sign: &Sign, build: Option<&Build>, dir_name: &str) -> Vec<Fi
         problems.push(FieldError::new(path("unsignedImage"), message));
     }
     for (at, file) in sign.files_to_sign.iter().enumerate() {
-        problems.extend(
-            file_to_sign(file, dir_name)
-                .map(|why| FieldError::new(path(&format!("filesToSign[{at}]")), why)),
-        );
+        problems
+            .extend(file_to_sign(file, dir_name).map(|why| FieldError::new(path(&format!("filesToSign[{at}]")), why)));
     }
     problems
 }
@@ -128,18 +115,11 @@ pub(super) fn sign(sign: &Sign, build: Option<&Build>, dir_name: &str) -> Vec<Fi
 fn file_to_sign(file: &str, dir_name: &str) -> Option<String> {
     let dir_name = dir_name.trim_end_matches('/');
     let is_glob = |c: char| matches!(c, '*' | '?' | '[');
-    if !file
-        .strip_prefix(dir_name)
-        .is_some_and(|rest| rest.starts_with('/'))
-    {
+    if !file.strip_prefix(dir_name).is_some_and(|rest| rest.starts_with('/')) {
         Some(format!("`{file}` must start with `{dir_name}/`"))
     } else if file.split('/').any(|part| part == "..") {
-        Some(format!(
-            "`{file}` must not lead out of its folder through `..`"
-        ))
-    } else if file.contains(|c: char| {
-        c.is_whitespace() || c.is_control() || (SHELL.contains(&c) && !is_glob(c))
-    }) {
+        Some(format!("`{file}` must not lead out of its folder through `..`"))
+    } else if file.contains(|c: char| c.is_whitespace() || c.is_control() || (SHELL.contains(&c) && !is_glob(c))) {
         Some(format!(
             "{file:?} must have no white space and no shell characters but `*`, `?` and `[…]`"
         ))

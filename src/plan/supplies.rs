@@ -41,12 +41,7 @@ impl Supplies {
                 metadata.name.clone().unwrap_or_default(),
             )
         };
-        let dockerfile = |map: &ConfigMap| {
-            map.data
-                .as_ref()
-                .and_then(|data| data.get(DOCKERFILE_KEY))
-                .cloned()
-        };
+        let dockerfile = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get(DOCKERFILE_KEY)).cloned();
         let keys = |secret: &Secret| {
             let binary = secret.data.iter().flat_map(BTreeMap::keys);
             binary
@@ -93,40 +88,24 @@ impl Supplies {
 
     /// Whether the Dockerfile of a build is known and asks for the driver toolkit.
     pub fn wants_toolkit(&self, target: &Target, build: &Build) -> bool {
-        let name = (
-            target.namespace.clone(),
-            build.dockerfile_config_map.name.clone(),
-        );
+        let name = (target.namespace.clone(), build.dockerfile_config_map.name.clone());
         matches!(self.dockerfiles.get(&name), Some(Some(text)) if text.contains(DTK_AUTO))
     }
 
-    fn dockerfile_lack(
-        &self,
-        target: &Target,
-        build: &Build,
-        toolkit_image: Option<&str>,
-    ) -> Option<String> {
+    fn dockerfile_lack(&self, target: &Target, build: &Build, toolkit_image: Option<&str>) -> Option<String> {
         let name = &build.dockerfile_config_map.name;
-        match self
-            .dockerfiles
-            .get(&(target.namespace.clone(), name.clone()))
-        {
-            None if self.complete => Some(format!(
-                "the ConfigMap {}/{name} does not exist",
-                target.namespace
-            )),
+        match self.dockerfiles.get(&(target.namespace.clone(), name.clone())) {
+            None if self.complete => Some(format!("the ConfigMap {}/{name} does not exist", target.namespace)),
             None => None,
             Some(None) => Some(format!(
                 "the ConfigMap {}/{name} has no key `{DOCKERFILE_KEY}`",
                 target.namespace
             )),
-            Some(Some(text)) if text.contains(DTK_AUTO) && toolkit_image.is_none() => {
-                Some(format!(
-                    "the Dockerfile of ConfigMap {}/{name} uses {DTK_AUTO}, and no driver toolkit is known for {}: set spec.dtkImage",
-                    target.namespace,
-                    target.kernel.raw()
-                ))
-            }
+            Some(Some(text)) if text.contains(DTK_AUTO) && toolkit_image.is_none() => Some(format!(
+                "the Dockerfile of ConfigMap {}/{name} uses {DTK_AUTO}, and no driver toolkit is known for {}: set spec.dtkImage",
+                target.namespace,
+                target.kernel.raw()
+            )),
             Some(Some(_)) => None,
         }
     }
@@ -140,7 +119,9 @@ impl Supplies {
         .filter_map(|(secret, key)| self.secret_lack(target, &secret.name, Some(key)))
         .collect();
         if target.build.is_none() && sign.unsigned_image.is_none() {
-            lacks.push("there is nothing to sign: the Module has neither a build section nor sign.unsignedImage".to_owned());
+            lacks.push(
+                "there is nothing to sign: the Module has neither a build section nor sign.unsignedImage".to_owned(),
+            );
         }
         lacks
     }
@@ -148,9 +129,7 @@ impl Supplies {
     fn secret_lack(&self, target: &Target, name: &str, key: Option<&str>) -> Option<String> {
         let namespace = &target.namespace;
         match (self.secrets.get(&(namespace.clone(), name.to_owned())), key) {
-            (None, _) if self.complete => {
-                Some(format!("the Secret {namespace}/{name} does not exist"))
-            }
+            (None, _) if self.complete => Some(format!("the Secret {namespace}/{name} does not exist")),
             (Some(keys), Some(key)) if !keys.contains(key) => {
                 Some(format!("the Secret {namespace}/{name} has no key `{key}`"))
             }

@@ -35,10 +35,9 @@ impl Access {
 impl Fingerprint {
     fn with(self, tls: RegistryTls) -> Self {
         let mut printer = Printer::new();
-        printer.add_fingerprint(self).add(&format!(
-            "{} {}",
-            tls.insecure, tls.insecure_skip_tls_verify
-        ));
+        printer
+            .add_fingerprint(self)
+            .add(&format!("{} {}", tls.insecure, tls.insecure_skip_tls_verify));
         printer.finish()
     }
 }

@@ -68,9 +68,9 @@ impl Blob {
         }
         let image = self.image.clone();
         let reading = tokio::task::spawn_blocking(move || self.reader().into_bytes());
-        reading.await.unwrap_or_else(|_aborted| {
-            Err(Trouble::unreachable("the program is ending").about(&image))
-        })
+        reading
+            .await
+            .unwrap_or_else(|_aborted| Err(Trouble::unreachable("the program is ending").about(&image)))
     }
 }
 
@@ -180,9 +180,7 @@ impl Source {
             Self::File(path, file) => {
                 let mut chunk = Vec::new();
                 let read = file.take(FILE_CHUNK).read_to_end(&mut chunk);
-                read.map_err(|error| {
-                    Trouble::damaged(format!("{} cannot be read: {error}", path.display()))
-                })?;
+                read.map_err(|error| Trouble::damaged(format!("{} cannot be read: {error}", path.display())))?;
                 Ok(Bytes::from(chunk))
             }
             Self::Download(chunks) => chunks.blocking_recv().unwrap_or_else(|| Ok(Bytes::new())),

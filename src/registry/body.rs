@@ -15,10 +15,7 @@ pub(super) async fn read_capped(
     mut response: Response,
     cap: usize,
 ) -> Result<Option<Vec<u8>>, Trouble> {
-    if response
-        .content_length()
-        .is_some_and(|length| length > cap as u64)
-    {
+    if response.content_length().is_some_and(|length| length > cap as u64) {
         return Ok(None);
     }
     let mut body = Vec::new();

@@ -27,9 +27,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Certificate>, SettingsError> {
         certificates.push(Certificate::from_der(&der).map_err(|_error| damaged())?);
     }
     if certificates.is_empty() {
-        return Err(SettingsError::EmptyCa {
-            path: path.to_owned(),
-        });
+        return Err(SettingsError::EmptyCa { path: path.to_owned() });
     }
     Ok(certificates)
 }
@@ -81,11 +79,7 @@ mod tests {
                 .pem()
         };
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(
-            file.path(),
-            format!("# two\n{}{}", pem("a.example"), pem("b.example")),
-        )
-        .unwrap();
+        std::fs::write(file.path(), format!("# two\n{}{}", pem("a.example"), pem("b.example"))).unwrap();
         assert_eq!(read(file.path()).unwrap().len(), 2);
     }
 }

@@ -31,9 +31,7 @@ impl Challenge {
             .iter()
             .filter_map(|value| value.to_str().ok());
         let known: Vec<Self> = all.flat_map(Self::in_text).collect();
-        let bearer = known
-            .iter()
-            .find(|challenge| matches!(challenge, Self::Bearer(_)));
+        let bearer = known.iter().find(|challenge| matches!(challenge, Self::Bearer(_)));
         bearer.or(known.first()).cloned()
     }
 
@@ -44,10 +42,7 @@ impl Challenge {
 
     fn understand(challenge: &http_auth::ChallengeRef<'_>) -> Option<Self> {
         let named = |name: &str| {
-            let parameter = challenge
-                .params
-                .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case(name));
+            let parameter = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
             parameter.map(|(_, value)| value.to_unescaped())
         };
         match challenge.scheme.to_ascii_lowercase().as_str() {
@@ -86,17 +81,10 @@ mod tests {
 
     #[test]
     fn challenges_are_understood() {
-        let token =
-            r#"Bearer realm="https://auth.example/t",service="reg",scope="repository:a/b:pull""#;
+        let token = r#"Bearer realm="https://auth.example/t",service="reg",scope="repository:a/b:pull""#;
         let rows: &[(&[&str], Option<Challenge>)] = &[
-            (
-                &[token],
-                Some(bearer("https://auth.example/t", Some("reg"))),
-            ),
-            (
-                &[r#"bearer REALM="https://a/t""#],
-                Some(bearer("https://a/t", None)),
-            ),
+            (&[token], Some(bearer("https://auth.example/t", Some("reg")))),
+            (&[r#"bearer REALM="https://a/t""#], Some(bearer("https://a/t", None))),
             (&[r#"Basic realm="registry""#], Some(Challenge::Basic)),
             (
                 &[r#"Basic realm="r", Bearer realm="https://a/t""#],

@@ -38,10 +38,9 @@ impl Login {
     /// The `Authorization` header of a name and a password; none for tokens.
     pub(super) fn basic(&self) -> Option<HeaderValue> {
         match self {
-            Self::Password(name, password) => secret(&format!(
-                "Basic {}",
-                STANDARD.encode(format!("{name}:{password}"))
-            )),
+            Self::Password(name, password) => {
+                secret(&format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))))
+            }
             Self::Identity(_) | Self::Token(_) => None,
         }
     }
@@ -142,10 +141,7 @@ mod tests {
                 login,
                 origin: "secret acme/pull".into(),
             };
-            let printed = format!(
-                "{credential:?} {header:?} {:?}",
-                credential.login.fingerprint()
-            );
+            let printed = format!("{credential:?} {header:?} {:?}", credential.login.fingerprint());
             assert!(
                 !printed.contains("s3cret") && !printed.contains("czNjcmV0"),
                 "{printed}"
@@ -163,10 +159,7 @@ mod tests {
             Login::Token("abc".into()),
         ];
         let mut prints: Vec<Fingerprint> = logins.iter().map(Login::fingerprint).collect();
-        assert_eq!(
-            prints,
-            logins.iter().map(Login::fingerprint).collect::<Vec<_>>()
-        );
+        assert_eq!(prints, logins.iter().map(Login::fingerprint).collect::<Vec<_>>());
         prints.sort();
         prints.dedup();
         assert_eq!(prints.len(), logins.len());

@@ -135,18 +135,9 @@ mod tests {
     fn every_form_of_an_entry_is_read() {
         let rows = [
             (r#"{"auth":"dXNlcjpwYXNz"}"#, Some(password("user", "pass"))),
-            (
-                r#"{"auth":"dXNlcjpwYTpzcw=="}"#,
-                Some(password("user", "pa:ss")),
-            ),
-            (
-                r#"{"auth":"dXNlcjpwYTpzcw"}"#,
-                Some(password("user", "pa:ss")),
-            ),
-            (
-                r#"{"auth":"dXNlcjpwYXNzAAA="}"#,
-                Some(password("user", "pass")),
-            ),
+            (r#"{"auth":"dXNlcjpwYTpzcw=="}"#, Some(password("user", "pa:ss"))),
+            (r#"{"auth":"dXNlcjpwYTpzcw"}"#, Some(password("user", "pa:ss"))),
+            (r#"{"auth":"dXNlcjpwYXNzAAA="}"#, Some(password("user", "pass"))),
             (
                 r#"{"username":"user","password":"pass"}"#,
                 Some(password("user", "pass")),
@@ -159,23 +150,18 @@ mod tests {
                 r#"{"auth":"dXNlcjpwYXNz","identitytoken":"id"}"#,
                 Some(Login::Identity("id".into())),
             ),
-            (
-                r#"{"registrytoken":"jwt"}"#,
-                Some(Login::Token("jwt".into())),
-            ),
+            (r#"{"registrytoken":"jwt"}"#, Some(Login::Token("jwt".into()))),
             (r#"{"email":"a@b"}"#, None),
             ("{}", None),
             ("null", None),
         ];
         for (entry, login) in rows {
-            let config =
-                DockerConfig::parse(format!(r#"{{"auths":{{"r":{entry}}}}}"#).as_bytes()).unwrap();
+            let config = DockerConfig::parse(format!(r#"{{"auths":{{"r":{entry}}}}}"#).as_bytes()).unwrap();
             assert!(
                 config.logins.first().map(|(_, login)| login) == login.as_ref(),
                 "{entry}"
             );
-            let legacy =
-                DockerConfig::parse_legacy(format!(r#"{{"r":{entry}}}"#).as_bytes()).unwrap();
+            let legacy = DockerConfig::parse_legacy(format!(r#"{{"r":{entry}}}"#).as_bytes()).unwrap();
             assert!(legacy.logins == config.logins, "{entry}");
         }
     }
@@ -195,18 +181,10 @@ mod tests {
                 "{\n\"auths\": \"s3cret\"}",
                 "it is no JSON of the expected form (line 2, column 17)",
             ),
-            (
-                "s3cret",
-                "it is no JSON of the expected form (line 1, column 1)",
-            ),
+            ("s3cret", "it is no JSON of the expected form (line 1, column 1)"),
         ];
         for (text, problem) in rows {
-            assert_eq!(
-                DockerConfig::parse(text.as_bytes())
-                    .unwrap_err()
-                    .to_string(),
-                problem
-            );
+            assert_eq!(DockerConfig::parse(text.as_bytes()).unwrap_err().to_string(), problem);
         }
     }
 
@@ -215,10 +193,7 @@ mod tests {
         let text = br#"{"credsStore":"pass","credHelpers":{"quay.io":"quay"},"auths":{"a":{}}}"#;
         let config = DockerConfig::parse(text).unwrap();
         assert_eq!(config.store.as_deref(), Some("pass"));
-        assert_eq!(
-            config.helpers.get("quay.io").map(String::as_str),
-            Some("quay")
-        );
+        assert_eq!(config.helpers.get("quay.io").map(String::as_str), Some("quay"));
         assert!(config.logins.is_empty());
         assert!(DockerConfig::parse(b"{}").unwrap().store.is_none());
     }

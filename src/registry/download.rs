@@ -91,9 +91,7 @@ impl Download {
         sender: &Sender<Result<Bytes, Trouble>>,
     ) -> Result<(), Trouble> {
         let host = host_of(response.url());
-        while let Some(mut bytes) =
-            chunk(&self.engine.transport.settings.deadlines, &host, response).await?
-        {
+        while let Some(mut bytes) = chunk(&self.engine.transport.settings.deadlines, &host, response).await? {
             let skipped = usize::try_from(*skip).map_or(bytes.len(), |skip| skip.min(bytes.len()));
             *skip = skip.saturating_sub(skipped as u64);
             let bytes = bytes.split_off(skipped);
@@ -118,11 +116,7 @@ impl Download {
             image: &self.image,
             access: &self.access,
         };
-        let path = format!(
-            "{}/blobs/{}",
-            self.image.repository(),
-            self.descriptor.digest
-        );
+        let path = format!("{}/blobs/{}", self.image.repository(), self.descriptor.digest);
         let mut headers = HeaderMap::new();
         if let Some(range) = HeaderValue::from_str(&format!("bytes={offset}-"))
             .ok()
@@ -130,9 +124,7 @@ impl Download {
         {
             headers.insert(RANGE, range);
         }
-        let response = exchange
-            .persistently(|| exchange.get(&path, &headers))
-            .await;
+        let response = exchange.persistently(|| exchange.get(&path, &headers)).await;
         let response = response.map_err(|trouble| self.of_the_blob(trouble))?;
         self.check_length(offset, &response)?;
         match response.status() {

@@ -8,13 +8,8 @@ const EXCERPT_CAP: usize = 160;
 
 /// The cleaned beginning of a remote text.
 pub(super) fn excerpt(text: &str) -> String {
-    let visible = text
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c });
-    let visible: String = visible
-        .filter(|c| !is_hidden(*c))
-        .take(EXCERPT_CAP * 4)
-        .collect();
+    let visible = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
+    let visible: String = visible.filter(|c| !is_hidden(*c)).take(EXCERPT_CAP * 4).collect();
     let words: Vec<&str> = visible.split_whitespace().collect();
     let line = words.join(" ");
     match line.char_indices().nth(EXCERPT_CAP) {
@@ -51,25 +46,20 @@ impl Said {
     /// Reads the body of a refusal. What is not a known form of error is never shown.
     pub(super) fn in_body(body: &[u8]) -> Self {
         if let Ok(envelope) = serde_json::from_slice::<OciEnvelope>(body) {
-            return envelope
-                .errors
-                .into_iter()
-                .next()
-                .map_or_else(Self::default, |error| {
-                    let words = if error.message.is_empty() {
-                        code_words(&error.code)
-                    } else {
-                        error.message
-                    };
-                    Self {
-                        code: Some(error.code),
-                        words: excerpt(&words),
-                    }
-                });
+            return envelope.errors.into_iter().next().map_or_else(Self::default, |error| {
+                let words = if error.message.is_empty() {
+                    code_words(&error.code)
+                } else {
+                    error.message
+                };
+                Self {
+                    code: Some(error.code),
+                    words: excerpt(&words),
+                }
+            });
         }
         let error = serde_json::from_slice::<TokenError>(body).ok();
-        let words =
-            error.and_then(|error| error.details.or(error.error_description).or(error.error));
+        let words = error.and_then(|error| error.details.or(error.error_description).or(error.error));
         Self {
             code: None,
             words: words.map(|words| excerpt(&words)).unwrap_or_default(),
@@ -99,10 +89,7 @@ mod tests {
         for (remote, shown) in rows {
             assert_eq!(excerpt(remote), shown, "{remote:?}");
         }
-        assert_eq!(
-            excerpt(&"ä".repeat(10_000)),
-            format!("{}…", "ä".repeat(EXCERPT_CAP))
-        );
+        assert_eq!(excerpt(&"ä".repeat(10_000)), format!("{}…", "ä".repeat(EXCERPT_CAP)));
     }
 
     #[test]
@@ -119,10 +106,7 @@ mod tests {
                 "incorrect username or password",
             ),
             (r#"{"error":"invalid_grant"}"#, "invalid_grant"),
-            (
-                r#"{"error":"invalid_grant","error_description":"expired"}"#,
-                "expired",
-            ),
+            (r#"{"error":"invalid_grant","error_description":"expired"}"#, "expired"),
             ("<html>internal page with secrets</html>", ""),
             (r#"{"secret":"of another service"}"#, ""),
         ];

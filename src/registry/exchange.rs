@@ -74,12 +74,8 @@ impl Exchange<'_> {
         let settings = &self.transport.settings;
         let pause = match trouble.remedy {
             _ if tries >= settings.attempts => None,
-            Remedy::Again(Some(pause)) => {
-                (pause <= RETRY_AFTER_CAP).then(|| pause + jittered(settings.backoff))
-            }
-            _ => Some(jittered(
-                settings.backoff.saturating_mul(1 << (tries - 1).min(10)),
-            )),
+            Remedy::Again(Some(pause)) => (pause <= RETRY_AFTER_CAP).then(|| pause + jittered(settings.backoff)),
+            _ => Some(jittered(settings.backoff.saturating_mul(1 << (tries - 1).min(10)))),
         };
         self.remote.failed(trouble, pause.is_none());
         pause.filter(|_| self.remote.check_health().is_ok())
@@ -93,10 +89,7 @@ impl Exchange<'_> {
         }
         let keyring = self.access.keyring.fingerprint();
         let last = candidates.credentials.len();
-        let first = self
-            .remote
-            .working_login(self.image.repository(), keyring)
-            .min(last);
+        let first = self.remote.working_login(self.image.repository(), keyring).min(last);
         let mut refusals = Refusals::default();
         for position in (first..=last).chain(0..first) {
             let credential = candidates.credentials.get(position);
@@ -104,16 +97,11 @@ impl Exchange<'_> {
                 continue;
             }
             match self
-                .get_as(
-                    credential.map(|credential| &credential.login),
-                    path,
-                    headers,
-                )
+                .get_as(credential.map(|credential| &credential.login), path, headers)
                 .await
             {
                 Ok(response) => {
-                    self.remote
-                        .remember_login(self.image.repository(), keyring, position);
+                    self.remote.remember_login(self.image.repository(), keyring, position);
                     return Ok(response);
                 }
                 Err(trouble) => refusals.add(credential, trouble)?,
@@ -122,16 +110,10 @@ impl Exchange<'_> {
         Err(refusals.summed_up(self.image.registry(), &candidates))
     }
 
-    async fn get_as(
-        &self,
-        login: Option<&Login>,
-        path: &str,
-        headers: &HeaderMap,
-    ) -> Result<Response, Trouble> {
+    async fn get_as(&self, login: Option<&Login>, path: &str, headers: &HeaderMap) -> Result<Response, Trouble> {
         let home = self.remote.home(self.transport).await?;
         let mut stale = None;
-        let mut last =
-            Trouble::refused("the registry asks for a login in a way that is not known here");
+        let mut last = Trouble::refused("the registry asks for a login in a way that is not known here");
         for _ in 0..ROUNDS {
             let pass = self.pass(login, stale.as_ref()).await?;
             let authorization = pass.header.clone();
@@ -155,11 +137,7 @@ impl Exchange<'_> {
     }
 
     /// What to show to the registry, as far as it is known what it wants.
-    async fn pass(
-        &self,
-        login: Option<&Login>,
-        stale: Option<&HeaderValue>,
-    ) -> Result<Pass, Trouble> {
+    async fn pass(&self, login: Option<&Login>, stale: Option<&HeaderValue>) -> Result<Pass, Trouble> {
         match (self.remote.challenge(), login) {
             (_, Some(Login::Token(token))) => Ok(Pass {
                 header: secret(&format!("Bearer {token}")),
@@ -197,11 +175,7 @@ impl Exchange<'_> {
 
     /// Reads why it was refused.
     async fn refusal(&self, response: Response) -> Result<Trouble, Trouble> {
-        let (status, pause, host) = (
-            response.status(),
-            retry_after(&response),
-            host_of(response.url()),
-        );
+        let (status, pause, host) = (response.status(), retry_after(&response), host_of(response.url()));
         let body = read_capped(&self.transport.settings.deadlines, response, REFUSAL_CAP).await?;
         Ok(Trouble::answer(
             &host,
@@ -237,9 +211,7 @@ struct Refusals {
 impl Refusals {
     /// Takes note of a refusal; anything else ends the search. What one login does not see, another may.
     fn add(&mut self, credential: Option<&Credential>, trouble: Trouble) -> Result<(), Trouble> {
-        let who = credential
-            .map_or("no credentials", Credential::origin)
-            .to_owned();
+        let who = credential.map_or("no credentials", Credential::origin).to_owned();
         match (trouble.kind, trouble.remedy) {
             (LookFailureKind::NotFound, _) => {
                 self.missing.get_or_insert(trouble);

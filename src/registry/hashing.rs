@@ -27,8 +27,7 @@ impl Hashing {
     /// The digest of all that was read.
     pub(super) fn finish(self) -> Digest {
         let hash = self.context.finish();
-        Digest::from_bytes(self.algorithm, hash.as_ref())
-            .expect("invariant: a hash has its algorithm's length")
+        Digest::from_bytes(self.algorithm, hash.as_ref()).expect("invariant: a hash has its algorithm's length")
     }
 }
 

@@ -48,10 +48,7 @@ struct Printed {
 
 impl Helpers {
     /// The helpers of a file, if it names any.
-    pub(super) fn new(
-        by_registry: BTreeMap<String, String>,
-        store: Option<String>,
-    ) -> Option<Self> {
+    pub(super) fn new(by_registry: BTreeMap<String, String>, store: Option<String>) -> Option<Self> {
         if by_registry.is_empty() && store.is_none() {
             return None;
         }
@@ -72,10 +69,7 @@ impl Helpers {
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(answers.entry(server.clone()).or_default())
         };
-        answer
-            .get_or_init(|| self.run(helper, &server))
-            .await
-            .clone()
+        answer.get_or_init(|| self.run(helper, &server)).await.clone()
     }
 
     /// The helper for a registry, and what the registry is called in the file.
@@ -94,16 +88,8 @@ impl Helpers {
 
     async fn run(&self, helper: &str, server: &str) -> Result<Option<Credential>, String> {
         let program = format!("docker-credential-{helper}");
-        let named = |problem: String| {
-            format!(
-                "the credential helper {} {problem}",
-                super::excerpt::excerpt(&program)
-            )
-        };
-        if !helper
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        {
+        let named = |problem: String| format!("the credential helper {} {problem}", super::excerpt::excerpt(&program));
+        if !helper.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
             return Err(named("has a name that no program has".to_owned()));
         }
         let path = self
@@ -111,16 +97,13 @@ impl Helpers {
             .as_ref()
             .map_or_else(|| PathBuf::from(&program), |folder| folder.join(&program));
         let output = tokio::time::timeout(HELPER_DEADLINE, run(&path, server)).await;
-        let output = output
-            .map_err(|_elapsed| named(format!("took more than {} s", HELPER_DEADLINE.as_secs())))?;
+        let output = output.map_err(|_elapsed| named(format!("took more than {} s", HELPER_DEADLINE.as_secs())))?;
         let output = output.map_err(|error| named(format!("cannot be run: {error}")))?;
         understand(&output, &program).map_err(named)
     }
 
     pub(super) fn print_into(&self, printer: &mut Printer) {
-        printer
-            .add("helpers")
-            .add(self.store.as_deref().unwrap_or_default());
+        printer.add("helpers").add(self.store.as_deref().unwrap_or_default());
         for (registry, helper) in &self.by_registry {
             printer.add(registry).add(helper);
         }
@@ -188,7 +171,8 @@ mod tests {
         }
     }
 
-    const ECHO: &str = r#"read -r server; echo "$server" >>"$0.log"; printf '{"Username":"%s","Secret":"s"}' "$server""#;
+    const ECHO: &str =
+        r#"read -r server; echo "$server" >>"$0.log"; printf '{"Username":"%s","Secret":"s"}' "$server""#;
 
     /// A program that another test's child still holds open for writing cannot be run: one test at a time.
     static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -202,16 +186,8 @@ mod tests {
         let helpers = helpers(folder.path(), &[("quay.io", "quay")], Some("store"));
         let rows = [
             ("quay.io", "quay.io", "docker-credential-quay"),
-            (
-                "r.example:5000",
-                "r.example:5000",
-                "docker-credential-store",
-            ),
-            (
-                "docker.io",
-                "https://index.docker.io/v1/",
-                "docker-credential-store",
-            ),
+            ("r.example:5000", "r.example:5000", "docker-credential-store"),
+            ("docker.io", "https://index.docker.io/v1/", "docker-credential-store"),
         ];
         for (registry, server, origin) in rows {
             let credential = helpers.get(registry).await.unwrap().unwrap();
@@ -230,8 +206,7 @@ mod tests {
         write_helper(folder.path(), "quay", ECHO);
         let helpers = helpers(folder.path(), &[("quay.io", "quay")], None);
         futures::future::join_all((0..20).map(|_| helpers.get("quay.io"))).await;
-        let log =
-            std::fs::read_to_string(folder.path().join("docker-credential-quay.log")).unwrap();
+        let log = std::fs::read_to_string(folder.path().join("docker-credential-quay.log")).unwrap();
         assert_eq!(log.lines().count(), 1);
         assert_eq!(helpers.get("other.example").await, Ok(None));
     }
@@ -245,18 +220,10 @@ mod tests {
             "identity",
             r#"printf '{"Username":"<token>","Secret":"id"}'"#,
         );
-        write_helper(
-            folder.path(),
-            "unknown",
-            &format!("echo {NOT_FOUND}; exit 1"),
-        );
+        write_helper(folder.path(), "unknown", &format!("echo {NOT_FOUND}; exit 1"));
         write_helper(folder.path(), "broken", "echo s3cret; exit 3");
         write_helper(folder.path(), "garbage", "echo s3cret");
-        let get = async |helper| {
-            helpers(folder.path(), &[("r", helper)], None)
-                .get("r")
-                .await
-        };
+        let get = async |helper| helpers(folder.path(), &[("r", helper)], None).get("r").await;
         assert!(get("identity").await.unwrap().unwrap().login == Login::Identity("id".into()));
         assert_eq!(get("unknown").await, Ok(None));
         let rows = [

@@ -29,8 +29,7 @@ impl Home {
             other => other,
         };
         let scheme = if plain { "http" } else { "https" };
-        let wrong =
-            || Trouble::unreachable(format!("`{registry}` is not the address of a registry"));
+        let wrong = || Trouble::unreachable(format!("`{registry}` is not the address of a registry"));
         let _valid: Authority = authority.parse().map_err(|_error| wrong())?;
         let base = Url::parse(&format!("{scheme}://{authority}/v2/")).map_err(|_error| wrong())?;
         Ok(Self {
@@ -84,8 +83,7 @@ mod tests {
     use super::*;
 
     fn home(registry: &str) -> Result<String, String> {
-        let home = Home::new(registry, false, RegistryTls::default())
-            .map_err(|trouble| trouble.message)?;
+        let home = Home::new(registry, false, RegistryTls::default()).map_err(|trouble| trouble.message)?;
         home.url("a/b/manifests/1")
             .map(|url| url.to_string())
             .map_err(|trouble| trouble.message)
@@ -94,15 +92,9 @@ mod tests {
     #[test]
     fn registries_have_addresses() {
         let rows = [
-            (
-                "docker.io",
-                "https://registry-1.docker.io/v2/a/b/manifests/1",
-            ),
+            ("docker.io", "https://registry-1.docker.io/v2/a/b/manifests/1"),
             ("quay.io", "https://quay.io/v2/a/b/manifests/1"),
-            (
-                "localhost:5000",
-                "https://localhost:5000/v2/a/b/manifests/1",
-            ),
+            ("localhost:5000", "https://localhost:5000/v2/a/b/manifests/1"),
             ("[::1]:5000", "https://[::1]:5000/v2/a/b/manifests/1"),
         ];
         for (registry, url) in rows {

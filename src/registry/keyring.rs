@@ -55,11 +55,7 @@ impl Keyring {
     ///
     /// `origin` names it in messages, `kind` is its type: `kubernetes.io/dockerconfigjson` or
     /// `kubernetes.io/dockercfg`. Credential helpers that it names are never run.
-    pub fn from_secret_data(
-        origin: &str,
-        kind: &str,
-        content: &[u8],
-    ) -> Result<Self, KeyringError> {
+    pub fn from_secret_data(origin: &str, kind: &str, content: &[u8]) -> Result<Self, KeyringError> {
         let config = match kind {
             "kubernetes.io/dockerconfigjson" => DockerConfig::parse(content),
             "kubernetes.io/dockercfg" => DockerConfig::parse_legacy(content),
@@ -83,8 +79,7 @@ impl Keyring {
     pub fn from_file(path: &Path) -> Result<Self, KeyringError> {
         let origin = path.display().to_string();
         let content = read_capped(path).map_err(|problem| KeyringError::new(&origin, problem))?;
-        let config = parse_file(path, &content)
-            .map_err(|problem| KeyringError::new(&origin, problem.to_string()))?;
+        let config = parse_file(path, &content).map_err(|problem| KeyringError::new(&origin, problem.to_string()))?;
         let helpers = Helpers::new(config.helpers, config.store);
         Ok(Self::of(Ring::new(&origin, config.logins, helpers)))
     }
@@ -152,10 +147,7 @@ impl Ring {
         let mut credentials: Vec<_> = logins.into_iter().map(credential).collect();
         // Kubelet sorts the keys in reverse, which puts longer paths before shorter and patterns last.
         credentials.sort_by(|(one, _), (other, _)| other.cmp(one));
-        Self {
-            credentials,
-            helpers,
-        }
+        Self { credentials, helpers }
     }
 
     async fn find(&self, image: &Reference, candidates: &mut Candidates) {
@@ -169,9 +161,7 @@ impl Ring {
         let before = candidates.credentials.len();
         candidates.credentials.extend(self.of_keys(matching));
         if candidates.credentials.len() == before && image.registry() == "docker.io" {
-            candidates
-                .credentials
-                .extend(self.of_keys(Pattern::is_docker_hub));
+            candidates.credentials.extend(self.of_keys(Pattern::is_docker_hub));
         }
     }
 
@@ -193,13 +183,9 @@ impl KeyringError {
 }
 
 fn read_capped(path: &Path) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(path)
-        .map_err(|error| error.to_string())?
-        .len();
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if size > CONFIG_CAP {
-        return Err(format!(
-            "it has {size} bytes; such files have at most {CONFIG_CAP}"
-        ));
+        return Err(format!("it has {size} bytes; such files have at most {CONFIG_CAP}"));
     }
     std::fs::read(path).map_err(|error| error.to_string())
 }
@@ -217,11 +203,9 @@ fn parse_file(path: &Path, content: &[u8]) -> Result<DockerConfig, ConfigProblem
 ///
 /// `variable` reads the environment; the caller decides which file is read, and that the first one counts.
 pub fn usual_files(variable: impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
-    let under =
-        |name: &str, rest: &str| variable(name).map(|folder| PathBuf::from(folder).join(rest));
+    let under = |name: &str, rest: &str| variable(name).map(|folder| PathBuf::from(folder).join(rest));
     let named = variable("REGISTRY_AUTH_FILE").map(PathBuf::from);
-    let docker =
-        under("DOCKER_CONFIG", "config.json").or_else(|| under("HOME", ".docker/config.json"));
+    let docker = under("DOCKER_CONFIG", "config.json").or_else(|| under("HOME", ".docker/config.json"));
     let podman = under("XDG_RUNTIME_DIR", "containers/auth.json");
     [named, podman, docker].into_iter().flatten().collect()
 }
@@ -241,12 +225,7 @@ mod tests {
             })
             .collect();
         let text = serde_json::json!({"auths": auths}).to_string();
-        Keyring::from_secret_data(
-            "secret a/b",
-            "kubernetes.io/dockerconfigjson",
-            text.as_bytes(),
-        )
-        .unwrap()
+        Keyring::from_secret_data("secret a/b", "kubernetes.io/dockerconfigjson", text.as_bytes()).unwrap()
     }
 
     async fn users(keyring: &Keyring, image: &str) -> Vec<String> {
@@ -272,10 +251,7 @@ mod tests {
             ("https://index.docker.io/v1/", "hub"),
         ]);
         let rows: [(&str, &[&str]); 6] = [
-            (
-                "quay.io/acme/kmod:1",
-                &["repository", "folder", "host", "pattern"],
-            ),
+            ("quay.io/acme/kmod:1", &["repository", "folder", "host", "pattern"]),
             ("quay.io/acme/other", &["folder", "host", "pattern"]),
             ("quay.io/else/kmod", &["host", "pattern"]),
             ("ghcr.io/acme/kmod", &["pattern"]),
@@ -301,10 +277,7 @@ mod tests {
     async fn keyrings_are_asked_in_turn_and_the_same_login_once() {
         let first = secret(&[("quay.io", "one")]);
         let second = secret(&[("quay.io/acme", "two"), ("quay.io", "one")]);
-        assert_eq!(
-            users(&first.then(second), "quay.io/acme/kmod").await,
-            ["one", "two"]
-        );
+        assert_eq!(users(&first.then(second), "quay.io/acme/kmod").await, ["one", "two"]);
         assert!(Keyring::anonymous().is_empty());
     }
 
@@ -313,9 +286,7 @@ mod tests {
         let text = br#"{"credsStore":"store","credHelpers":{"quay.io":"quay"}}"#;
         let kind = "kubernetes.io/dockerconfigjson";
         let keyring = Keyring::from_secret_data("secret a/b", kind, text).unwrap();
-        let candidates = keyring
-            .candidates(&Reference::parse("quay.io/a/b").unwrap())
-            .await;
+        let candidates = keyring.candidates(&Reference::parse("quay.io/a/b").unwrap()).await;
         assert!(candidates.credentials.is_empty() && candidates.complaints.is_empty());
         assert!(keyring.is_empty());
     }
@@ -331,10 +302,7 @@ mod tests {
             (read("Opaque", "s3cret"), "its type is `Opaque`"),
             (read("kubernetes.io/dockercfg", "s3cret"), "no JSON"),
             (
-                read(
-                    "kubernetes.io/dockerconfigjson",
-                    r#"{"auths":{"r":{"auth":"s3cret"}}}"#,
-                ),
+                read("kubernetes.io/dockerconfigjson", r#"{"auths":{"r":{"auth":"s3cret"}}}"#),
                 "entry `r`",
             ),
         ];
@@ -343,10 +311,7 @@ mod tests {
                 message.starts_with("cannot take credentials from secret a/b: "),
                 "{message}"
             );
-            assert!(
-                message.contains(words) && !message.contains("s3cret"),
-                "{message}"
-            );
+            assert!(message.contains(words) && !message.contains("s3cret"), "{message}");
         }
         assert!(Keyring::from_file(Path::new("/nowhere/config.json")).is_err());
     }
@@ -369,10 +334,7 @@ mod tests {
     #[test]
     fn the_usual_files_follow_the_environment() {
         let all = |name: &str| Some(format!("/{name}"));
-        let named: Vec<String> = usual_files(all)
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
+        let named: Vec<String> = usual_files(all).iter().map(|path| path.display().to_string()).collect();
         assert_eq!(
             named,
             [
@@ -382,9 +344,6 @@ mod tests {
             ]
         );
         let home = |name: &str| (name == "HOME").then(|| "/root".to_owned());
-        assert_eq!(
-            usual_files(home),
-            [PathBuf::from("/root/.docker/config.json")]
-        );
+        assert_eq!(usual_files(home), [PathBuf::from("/root/.docker/config.json")]);
     }
 }

@@ -18,10 +18,7 @@ use crate::image::{Digest, LookFailureKind, Reference};
 /// The largest `index.json` that is read.
 const INDEX_CAP: u64 = MANIFEST_CAP as u64;
 /// The annotations that may hold an image's name: the specification's, and containerd's with the full name.
-const NAMES: [&str; 2] = [
-    "org.opencontainers.image.ref.name",
-    "io.containerd.image.name",
-];
+const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
 
 /// An OCI image layout.
 #[derive(Clone, Debug)]
@@ -110,10 +107,7 @@ impl Layout {
 
     /// The names of its images, as they are written in the index.
     pub fn references(&self) -> impl Iterator<Item = &str> {
-        self.entries
-            .iter()
-            .flat_map(|entry| &entry.names)
-            .map(String::as_str)
+        self.entries.iter().flat_map(|entry| &entry.names).map(String::as_str)
     }
 
     /// The digest of the image that a reference names, if the layout has it.
@@ -128,11 +122,16 @@ impl Layout {
         named.map(|entry| entry.digest.clone())
     }
 
+    /// Whether it has an image of the same repository, whatever its tag.
+    pub fn has_repository(&self, image: &Reference) -> bool {
+        let same = |name: &str| Reference::parse(name).is_ok_and(|other| other.name() == image.name());
+        self.references().any(same)
+    }
+
     /// Reads a manifest.
     pub(super) fn manifest(&self, digest: &Digest) -> Result<Manifest, Trouble> {
         let path = self.path(digest);
-        let bytes = read_capped(&path, MANIFEST_CAP as u64)
-            .map_err(|problem| unreadable(&path, &problem))?;
+        let bytes = read_capped(&path, MANIFEST_CAP as u64).map_err(|problem| unreadable(&path, &problem))?;
         let bytes = bytes.ok_or_else(super::manifest::too_large)?;
         Manifest::checked(Bytes::from(bytes), Some(digest), None)
             .map_err(|trouble| trouble.within(&path.display().to_string()))
@@ -143,10 +142,7 @@ impl Layout {
         let path = self.path(&descriptor.digest);
         let (file, size) = open(&path).map_err(|problem| unreadable(&path, &problem))?;
         if size != descriptor.size {
-            let problem = format!(
-                "it has {size} bytes, and the manifest says {}",
-                descriptor.size
-            );
+            let problem = format!("it has {size} bytes, and the manifest says {}", descriptor.size);
             return Err(Trouble::damaged(problem).within(&path.display().to_string()));
         }
         Ok(Source::file(path, file))
@@ -180,14 +176,11 @@ impl Entry {
     fn is_named(&self, image: &Reference) -> bool {
         let completed = |name: &str| {
             let parsed = Reference::parse(name).ok();
-            parsed.is_some_and(|parsed| {
-                parsed.name() == image.name() && parsed.tag_or_latest() == image.tag_or_latest()
-            })
+            parsed
+                .is_some_and(|parsed| parsed.name() == image.name() && parsed.tag_or_latest() == image.tag_or_latest())
         };
         let text = image.to_string();
-        self.names
-            .iter()
-            .any(|name| *name == text || completed(name))
+        self.names.iter().any(|name| *name == text || completed(name))
     }
 }
 
@@ -195,10 +188,7 @@ fn read_json<T: for<'a> Deserialize<'a>>(path: PathBuf) -> Result<(PathBuf, T), 
     let damaged = |path: PathBuf, problem: String| LayoutError::Damaged { path, problem };
     match read_capped(&path, INDEX_CAP) {
         Err(source) => Err(LayoutError::Unreadable { path, source }),
-        Ok(None) => Err(damaged(
-            path,
-            format!("it has more than {} MiB", INDEX_CAP >> 20),
-        )),
+        Ok(None) => Err(damaged(path, format!("it has more than {} MiB", INDEX_CAP >> 20))),
         Ok(Some(text)) => match serde_json::from_slice(&text) {
             Ok(value) => Ok((path, value)),
             Err(error) => Err(damaged(path, error.to_string())),

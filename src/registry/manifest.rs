@@ -4,8 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use oci_distribution::manifest::{
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
-    OCI_IMAGE_MEDIA_TYPE,
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -62,11 +61,7 @@ struct Outline {
 
 impl Manifest {
     /// Checks what was read: its digest, if one is expected, and its media type.
-    pub(super) fn checked(
-        bytes: Bytes,
-        expected: Option<&Digest>,
-        said: Option<&str>,
-    ) -> Result<Self, Trouble> {
+    pub(super) fn checked(bytes: Bytes, expected: Option<&Digest>, said: Option<&str>) -> Result<Self, Trouble> {
         let algorithm = expected.map_or(DigestAlgorithm::Sha256, Digest::algorithm);
         let digest = digest_of(algorithm, &bytes);
         if let Some(expected) = expected.filter(|expected| **expected != digest) {
@@ -86,15 +81,10 @@ impl Manifest {
 /// The media type of a manifest. The one inside counts; the one that the registry says must not contradict it, so
 /// that nobody can be shown one thing here and another on the node.
 fn media_type(bytes: &[u8], said: Option<&str>) -> Result<&'static str, Trouble> {
-    let outline: Outline = serde_json::from_slice(bytes).map_err(|error| {
-        Trouble::damaged(format!(
-            "its manifest is no JSON of the known form ({error})"
-        ))
-    })?;
+    let outline: Outline = serde_json::from_slice(bytes)
+        .map_err(|error| Trouble::damaged(format!("its manifest is no JSON of the known form ({error})")))?;
     let said = said.map(|said| said.split(';').next().unwrap_or(said).trim());
-    if outline.schema_version == Some(1)
-        || said.is_some_and(|said| said.contains("docker.distribution.manifest.v1+"))
-    {
+    if outline.schema_version == Some(1) || said.is_some_and(|said| said.contains("docker.distribution.manifest.v1+")) {
         return Err(Trouble::damaged(
             "its manifest has the withdrawn schema 1 of Docker, which no current runtime pulls; push the image again",
         ));
@@ -134,26 +124,20 @@ fn image_type(media_type: &str) -> Result<&'static str, Trouble> {
         .find(|known| *known == media_type)
         .ok_or_else(|| {
             let shown = excerpt(media_type);
-            Trouble::damaged(format!(
-                "its manifest has the media type {shown}, which is no image's"
-            ))
+            Trouble::damaged(format!("its manifest has the media type {shown}, which is no image's"))
         })
 }
 
 /// Whether a media type is that of an index, a list of manifests by platform.
 pub fn is_index(media_type: &str) -> bool {
-    matches!(
-        media_type,
-        OCI_IMAGE_INDEX_MEDIA_TYPE | IMAGE_MANIFEST_LIST_MEDIA_TYPE
-    )
+    matches!(media_type, OCI_IMAGE_INDEX_MEDIA_TYPE | IMAGE_MANIFEST_LIST_MEDIA_TYPE)
 }
 
 /// The headers of the question.
 pub(super) fn headers(known: Option<&Digest>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(http::header::ACCEPT, HeaderValue::from_static(ACCEPT));
-    if let Some(etag) = known.and_then(|known| HeaderValue::from_str(&format!("\"{known}\"")).ok())
-    {
+    if let Some(etag) = known.and_then(|known| HeaderValue::from_str(&format!("\"{known}\"")).ok()) {
         headers.insert(http::header::IF_NONE_MATCH, etag);
     }
     headers
@@ -226,11 +210,7 @@ mod tests {
                 None,
                 "neither layers nor manifests",
             ),
-            (
-                r#"{"schemaVersion":1,"fsLayers":[]}"#.to_owned(),
-                None,
-                "schema 1",
-            ),
+            (r#"{"schemaVersion":1,"fsLayers":[]}"#.to_owned(), None, "schema 1"),
             (r#"{"fsLayers":[]}"#.to_owned(), Some(jws), "schema 1"),
             (image("application/vnd.example+json"), None, "no image's"),
             (image(OCI), Some(INDEX), "not what it says"),
@@ -252,11 +232,7 @@ mod tests {
             assert!(Manifest::checked(bytes.clone(), Some(&good), None).is_ok());
             let other = digest_of(algorithm, b"other");
             let trouble = Manifest::checked(bytes.clone(), Some(&other), None).unwrap_err();
-            assert!(
-                trouble.message.contains(&other.to_string()),
-                "{}",
-                trouble.message
-            );
+            assert!(trouble.message.contains(&other.to_string()), "{}", trouble.message);
         }
     }
 }

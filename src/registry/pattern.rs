@@ -23,10 +23,7 @@ impl Pattern {
             .find('/')
             .and_then(|slash| bare.split_at_checked(slash))
             .unwrap_or((bare, ""));
-        let path = match path
-            .strip_prefix("/v1")
-            .or_else(|| path.strip_prefix("/v2"))
-        {
+        let path = match path.strip_prefix("/v1").or_else(|| path.strip_prefix("/v2")) {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
             _ => path,
         };
@@ -44,15 +41,10 @@ impl Pattern {
     /// Whether a credential under this key is for that repository of that registry.
     pub(super) fn matches(&self, registry: &str, repository: &str) -> bool {
         let slash = self.text.find('/').unwrap_or(self.text.len());
-        let (host, path) = self
-            .text
-            .split_at_checked(slash)
-            .unwrap_or((&self.text, ""));
+        let (host, path) = self.text.split_at_checked(slash).unwrap_or((&self.text, ""));
         let (labels, port) = split_port(host);
         let (actual, actual_port) = split_port(registry);
-        port == actual_port
-            && labels_match(labels, actual)
-            && format!("/{repository}").starts_with(path)
+        port == actual_port && labels_match(labels, actual) && format!("/{repository}").starts_with(path)
     }
 }
 

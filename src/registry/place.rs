@@ -46,9 +46,9 @@ impl Places {
 
     /// Where these addresses are.
     pub(super) fn of(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        addresses.into_iter().fold(Self::PUBLIC, |places, address| {
-            Self(places.0 | place_of(address) as u8)
-        })
+        addresses
+            .into_iter()
+            .fold(Self::PUBLIC, |places, address| Self(places.0 | place_of(address) as u8))
     }
 
     /// Whether an address may be reached.
@@ -61,9 +61,7 @@ impl Places {
 fn place_of(address: IpAddr) -> Place {
     match address {
         IpAddr::V4(address) => place_of_v4(address),
-        IpAddr::V6(address) => {
-            embedded_v4(address).map_or_else(|| place_of_v6(address), place_of_v4)
-        }
+        IpAddr::V6(address) => embedded_v4(address).map_or_else(|| place_of_v6(address), place_of_v4),
     }
 }
 
@@ -72,12 +70,9 @@ fn place_of_v4(address: Ipv4Addr) -> Place {
     match address.octets() {
         [0 | 127, ..] => Place::Machine,
         [169, 254, ..] | [224..=255, ..] => Place::Link,
-        [10, ..]
-        | [172, 16..=31, ..]
-        | [192, 168, ..]
-        | [100, 64..=127, ..]
-        | [192, 0, 0, _]
-        | [198, 18..=19, ..] => Place::Private,
+        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18..=19, ..] => {
+            Place::Private
+        }
         _ => Place::Public,
     }
 }
@@ -93,9 +88,8 @@ fn place_of_v6(address: Ipv6Addr) -> Place {
 
 /// The IPv4 address inside a mapped, translated (NAT64) or 6to4 address.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let ([0, 0, 0, 0, 0, 0xffff, high, low]
-    | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-    | [0x2002, high, low, ..]) = address.segments()
+    let ([0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..]) =
+        address.segments()
     else {
         return None;
     };
@@ -173,10 +167,7 @@ mod tests {
         assert!(!private.allow("127.0.0.1".parse().unwrap()));
         assert!(!Places::PUBLIC.allow("10.0.0.1".parse().unwrap()));
         assert!(Places::ANYWHERE.allow("169.254.169.254".parse().unwrap()));
-        assert_eq!(
-            Places::ANYWHERE.within(Places::LINK.and(Places::PRIVATE)),
-            Places(3)
-        );
+        assert_eq!(Places::ANYWHERE.within(Places::LINK.and(Places::PRIVATE)), Places(3));
     }
 
     #[tokio::test]
@@ -192,11 +183,6 @@ mod tests {
                 .map(Iterator::count)
         };
         assert!(resolve(Places::MACHINE).await.unwrap() > 0);
-        assert!(
-            resolve(Places::PUBLIC)
-                .await
-                .unwrap_err()
-                .is::<ForbiddenPlace>()
-        );
+        assert!(resolve(Places::PUBLIC).await.unwrap_err().is::<ForbiddenPlace>());
     }
 }

@@ -68,10 +68,7 @@ impl Remote {
 
     /// Waits for a turn to read a blob. Blobs have turns of their own, so that long ones hold up no manifest.
     pub(super) async fn blob_turn(&self) -> Result<OwnedSemaphorePermit, Trouble> {
-        Arc::clone(&self.blobs)
-            .acquire_owned()
-            .await
-            .map_err(closed)
+        Arc::clone(&self.blobs).acquire_owned().await.map_err(closed)
     }
 
     /// Where the registry is.
@@ -79,9 +76,7 @@ impl Remote {
     /// `insecure` means what it means to KMM's own client (go-containerregistry, `pkg/v1/remote/transport/ping.go`):
     /// HTTPS if that can be had, else plain HTTP.
     pub(super) async fn home(&self, transport: &Transport) -> Result<&Home, Trouble> {
-        self.home
-            .get_or_try_init(|| self.find_home(transport))
-            .await
+        self.home.get_or_try_init(|| self.find_home(transport)).await
     }
 
     async fn find_home(&self, transport: &Transport) -> Result<Home, Trouble> {

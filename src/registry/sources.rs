@@ -80,10 +80,10 @@ impl Sources {
         match self.layout_of(image) {
             Some((_, digest)) if known == Some(&digest) => Ok(Manifest::Unchanged(digest)),
             Some((layout, digest)) => read_from(layout, image, digest).await,
-            None => self
-                .ask(&question)
-                .await
-                .map_err(|trouble| trouble.about(&image.to_string())),
+            None => {
+                let answer = self.ask(&question).await;
+                answer.map_err(|trouble| self.unless_a_layout_speaks(image, trouble).about(&image.to_string()))
+            }
         }
     }
 
@@ -108,12 +108,7 @@ impl Sources {
     }
 
     /// A blob that an image's manifest names. The registry has agreed to send it when this returns.
-    pub async fn blob(
-        &self,
-        image: &Reference,
-        access: &Access,
-        descriptor: &Descriptor,
-    ) -> Result<Blob, LookFailure> {
+    pub async fn blob(&self, image: &Reference, access: &Access, descriptor: &Descriptor) -> Result<Blob, LookFailure> {
         let source = self.open(image, access, descriptor).await;
         let source = source.map_err(|trouble| trouble.about(&image.to_string()))?;
         Ok(Blob::new(image.to_string(), descriptor.clone(), source))
@@ -126,10 +121,7 @@ impl Sources {
         descriptor: &Descriptor,
     ) -> Result<super::blob::Source, Trouble> {
         if descriptor.size > BLOB_CAP {
-            let words = format!(
-                "the blob {} has {} bytes",
-                descriptor.digest, descriptor.size
-            );
+            let words = format!("the blob {} has {} bytes", descriptor.digest, descriptor.size);
             return Err(Trouble::new(LookFailureKind::TooLarge, words));
         }
         if let Some((layout, _)) = self.layout_of(image) {
@@ -151,6 +143,24 @@ impl Sources {
             .find_map(|layout| layout.find(image).map(|digest| (layout, digest)))
     }
 
+    /// A layout that has other images of a repository speaks for it where its registry cannot be reached: that is how
+    /// a folder of images is used on a machine without a network.
+    fn unless_a_layout_speaks(&self, image: &Reference, trouble: Trouble) -> Trouble {
+        let speaks = |layout: &&Layout| layout.has_repository(image);
+        match self.layouts.iter().find(speaks) {
+            Some(layout) if trouble.kind == LookFailureKind::Unreachable => {
+                let folder = layout.folder().display();
+                let words = format!(
+                    "the layout {folder} has other images of {}, but not this one, and its registry could not be asked ({})",
+                    image.name(),
+                    trouble.message
+                );
+                Trouble::new(LookFailureKind::NotFound, words)
+            }
+            _ => trouble,
+        }
+    }
+
     async fn ask(&self, question: &Question<'_>) -> Result<Manifest, Trouble> {
         let remote = self.engine.remote(question.image, question.access);
         let exchange = Exchange {
@@ -166,22 +176,16 @@ impl Sources {
 
 impl Question<'_> {
     async fn ask(&self, exchange: &Exchange<'_>) -> Result<Manifest, Trouble> {
-        let name = self.expected.map_or_else(
-            || self.image.tag_or_latest().to_owned(),
-            ToString::to_string,
-        );
+        let name = self
+            .expected
+            .map_or_else(|| self.image.tag_or_latest().to_owned(), ToString::to_string);
         let path = format!("{}/manifests/{name}", self.image.repository());
         let response = exchange.get(&path, &manifest::headers(self.known)).await?;
         if let (StatusCode::NOT_MODIFIED, Some(known)) = (response.status(), self.known) {
             return Ok(Manifest::Unchanged(known.clone()));
         }
         let (said, digest) = manifest::said_of(response.headers());
-        let body = read_capped(
-            &exchange.transport.settings.deadlines,
-            response,
-            MANIFEST_CAP,
-        )
-        .await?;
+        let body = read_capped(&exchange.transport.settings.deadlines, response, MANIFEST_CAP).await?;
         let bytes = Bytes::from(body.ok_or_else(manifest::too_large)?);
         Manifest::checked(bytes, self.expected.or(digest.as_ref()), said.as_deref())
     }
@@ -199,15 +203,10 @@ impl Engine {
     }
 }
 
-async fn read_from(
-    layout: &Layout,
-    image: &Reference,
-    digest: Digest,
-) -> Result<Manifest, LookFailure> {
+async fn read_from(layout: &Layout, image: &Reference, digest: Digest) -> Result<Manifest, LookFailure> {
     let layout = layout.clone();
     let reading = tokio::task::spawn_blocking(move || layout.manifest(&digest)).await;
-    let read =
-        reading.unwrap_or_else(|_aborted| Err(Trouble::unreachable("the program is ending")));
+    let read = reading.unwrap_or_else(|_aborted| Err(Trouble::unreachable("the program is ending")));
     read.map_err(|trouble| trouble.about(&image.to_string()))
 }
 

@@ -96,10 +96,7 @@ impl Tokens {
         let token = fetch(transport, wanted).await?;
         let header = token.header.clone();
         *kept = Some(token);
-        Ok(Given {
-            header,
-            kept: false,
-        })
+        Ok(Given { header, kept: false })
     }
 
     fn slot(&self, wanted: &Wanted<'_>) -> Slot {
@@ -129,10 +126,7 @@ async fn fetch(transport: &Transport, wanted: &Wanted<'_>) -> Result<Token, Trou
         // Services answer 400 for grants that they do not take.
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let refusal = Trouble::answer(&host, status, None, &Said::in_body(&body));
-            Err(Trouble::refused(format!(
-                "the token service {}",
-                refusal.message
-            )))
+            Err(Trouble::refused(format!("the token service {}", refusal.message)))
         }
         _ => {
             let mut trouble = Trouble::answer(&host, status, pause, &Said::in_body(&body));
@@ -152,16 +146,13 @@ async fn body(transport: &Transport, host: &str, response: Response) -> Result<V
 /// A GET with the login as Basic, or a POST of OAuth's refresh grant for an identity token.
 fn ask(wanted: &Wanted<'_>) -> Result<Ask, Trouble> {
     let service = wanted.service;
-    let realm = Url::parse(&service.realm)
-        .ok()
-        .filter(Url::has_host)
-        .ok_or_else(|| {
-            let realm = super::excerpt::excerpt(&service.realm);
-            Trouble::unreachable(format!(
-                "{} names the token service `{realm}`, which is no address",
-                wanted.home.host()
-            ))
-        })?;
+    let realm = Url::parse(&service.realm).ok().filter(Url::has_host).ok_or_else(|| {
+        let realm = super::excerpt::excerpt(&service.realm);
+        Trouble::unreachable(format!(
+            "{} names the token service `{realm}`, which is no address",
+            wanted.home.host()
+        ))
+    })?;
     let mut url = without_login(realm);
     url.set_fragment(None);
     let mut parameters = vec![("scope", format!("repository:{}:pull", wanted.repository))];
@@ -191,8 +182,7 @@ fn form(parameters: &[(&str, String)]) -> String {
     if let Some(url) = &mut url {
         url.query_pairs_mut().extend_pairs(parameters);
     }
-    url.and_then(|url| url.query().map(str::to_owned))
-        .unwrap_or_default()
+    url.and_then(|url| url.query().map(str::to_owned)).unwrap_or_default()
 }
 
 fn understand(host: &str, body: &[u8], asked: Instant) -> Result<Token, Trouble> {
@@ -246,12 +236,7 @@ mod tests {
 
     #[test]
     fn an_identity_token_is_posted_and_never_part_of_an_address() {
-        let home = Home::new(
-            "r.example",
-            false,
-            crate::api::module::RegistryTls::default(),
-        )
-        .unwrap();
+        let home = Home::new("r.example", false, crate::api::module::RegistryTls::default()).unwrap();
         let service = TokenService {
             realm: "https://u:p@a.example/t?x=1#y".into(),
             service: Some("s&s".into()),
@@ -270,11 +255,7 @@ mod tests {
             form.contains("refresh_token=i+d") && form.contains("service=s%26s"),
             "{form}"
         );
-        let got = ask(&Wanted {
-            login: None,
-            ..wanted
-        })
-        .unwrap();
+        let got = ask(&Wanted { login: None, ..wanted }).unwrap();
         assert_eq!(
             got.url.as_str(),
             "https://a.example/t?x=1&scope=repository%3Aa%2Fb%3Apull&service=s%26s"

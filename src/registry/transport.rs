@@ -98,10 +98,7 @@ impl Transport {
                 _ => return Ok(response),
             }
         }
-        Err(Trouble::unreachable(format!(
-            "{} redirects without end",
-            home.host()
-        )))
+        Err(Trouble::unreachable(format!("{} redirects without end", home.host())))
     }
 
     async fn send_once(&self, home: &Home, ask: &Ask) -> Result<Response, Trouble> {
@@ -145,10 +142,7 @@ impl Transport {
 
     /// The client for such requests; connections are shared by all that use it.
     fn client(&self, trust: Trust, places: Places) -> Result<Client, Trouble> {
-        let mut clients = self
-            .clients
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(client) = clients.get(&(trust, places)) {
             return Ok(client.clone());
         }
@@ -185,9 +179,7 @@ impl Transport {
         match trust {
             Trust::Plain => builder.tls_certs_only([]),
             Trust::Verified => builder.tls_certs_merge(self.certificates.clone()),
-            Trust::Anybody => builder
-                .tls_certs_only([])
-                .tls_danger_accept_invalid_certs(true),
+            Trust::Anybody => builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true),
         }
         .build()
     }
@@ -221,12 +213,11 @@ fn redirected(response: &Response) -> Option<Result<Url, Trouble>> {
     }
     let location = response.headers().get(LOCATION)?.to_str().ok();
     let next = location.and_then(|location| response.url().join(location).ok());
-    Some(next.map(without_login).ok_or_else(|| {
-        Trouble::unreachable(format!(
-            "{} redirects to what is no address",
-            host_of(response.url())
-        ))
-    }))
+    Some(
+        next.map(without_login).ok_or_else(|| {
+            Trouble::unreachable(format!("{} redirects to what is no address", host_of(response.url())))
+        }),
+    )
 }
 
 /// A remote server does not say with which name and password we ask another.
@@ -247,18 +238,11 @@ pub(super) fn host_of(url: &Url) -> String {
 /// The address in a URL that names no host but an address.
 pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
-    host.trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse()
-        .ok()
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 fn proxies(settings: &Settings) -> Result<(Vec<Proxy>, Vec<String>), SettingsError> {
-    let direct = settings
-        .proxies
-        .no_proxy
-        .as_deref()
-        .and_then(NoProxy::from_string);
+    let direct = settings.proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
     let mut proxies = Vec::new();
     let mut hosts = Vec::new();
     let kinds: [(_, fn(&str) -> _); 2] = [

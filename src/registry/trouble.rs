@@ -91,12 +91,7 @@ impl Trouble {
     }
 
     /// An answer that is not the one that was asked for.
-    pub(super) fn answer(
-        host: &str,
-        status: StatusCode,
-        pause: Option<Duration>,
-        said: &Said,
-    ) -> Self {
+    pub(super) fn answer(host: &str, status: StatusCode, pause: Option<Duration>, said: &Said) -> Self {
         let message = in_words(host, status, &said.words);
         match said.code {
             Some(OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown) => {
@@ -146,13 +141,8 @@ impl Trouble {
             Some(io::ErrorKind::ConnectionRefused) => Self::silent(format!(
                 "{host} refuses the connection; is the port right, and does it listen there?"
             )),
-            _ if error.is_connect() => {
-                Self::silent(format!("no connection to {host}: {}", innermost(error)))
-            }
-            _ => Self::passing(format!(
-                "the connection to {host} broke off: {}",
-                innermost(error)
-            )),
+            _ if error.is_connect() => Self::silent(format!("no connection to {host}: {}", innermost(error))),
+            _ => Self::passing(format!("the connection to {host} broke off: {}", innermost(error))),
         }
     }
 
@@ -196,10 +186,7 @@ impl Trouble {
 
 fn in_words(host: &str, status: StatusCode, words: &str) -> String {
     let reason = match words {
-        "" => status
-            .canonical_reason()
-            .unwrap_or("no reason given")
-            .to_lowercase(),
+        "" => status.canonical_reason().unwrap_or("no reason given").to_lowercase(),
         words => words.to_owned(),
     };
     format!("{host} answers {} ({reason})", status.as_u16())
@@ -255,12 +242,7 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 }
 
 fn innermost(error: &(dyn Error + 'static)) -> String {
-    super::excerpt::excerpt(
-        &chain(error)
-            .last()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-    )
+    super::excerpt::excerpt(&chain(error).last().map(ToString::to_string).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -291,17 +273,8 @@ mod tests {
             } else {
                 Said::in_body(body.as_bytes())
             };
-            let trouble = Trouble::answer(
-                "r.example",
-                StatusCode::from_u16(status).unwrap(),
-                None,
-                &said,
-            );
-            assert_eq!(
-                (trouble.kind, trouble.remedy),
-                (kind, remedy),
-                "{status} {code}"
-            );
+            let trouble = Trouble::answer("r.example", StatusCode::from_u16(status).unwrap(), None, &said);
+            assert_eq!((trouble.kind, trouble.remedy), (kind, remedy), "{status} {code}");
         }
     }
 

@@ -2,6 +2,7 @@
 #
 # To be sourced after headers.sh. apt is asked about the other architecture with lists of its own, so the system's
 # apt does not learn of it.
+# shellcheck shell=bash
 
 # arm64_fetch ROOT KERNEL
 arm64_fetch() {

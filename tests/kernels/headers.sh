@@ -2,45 +2,47 @@
 #
 # To be sourced by bash scripts. Needs apt-get, dpkg, sed. `headers_fetch` leaves a usable build folder
 # at ROOT/usr/src/linux-headers-KERNEL, which `headers_make` compiles modules against.
+# shellcheck shell=bash
 
-# The release lines that are wanted, oldest first; the first of each line that apt still has is taken.
-# Debian drops old packages at point releases, so a line ends with whatever is newest.
+# The kernels that are wanted, oldest first. Debian drops old packages at point releases: where one is gone, the
+# oldest or newest that apt still has of its line takes its place.
 headers_wanted() {
-    headers_first 6.1.0-47-cloud-amd64 "$(headers_oldest '6\.1\.')"
-    headers_first 6.1.0-50-cloud-amd64 "$(headers_newest '6\.1\.')"
-    headers_first 6.12.107+deb12-cloud-amd64 "$(headers_newest '6\.12\.')"
+    headers_first 6.1.0-47-cloud-amd64 '6\.1\.' head
+    headers_first 6.1.0-50-cloud-amd64 '6\.1\.' tail
+    headers_first 6.12.107+deb12-cloud-amd64 '6\.12\.' tail
 }
 
+# headers_first KERNEL LINE head|tail
 headers_first() {
-    local kernel
-    for kernel in "$@"; do
-        if [[ -n $kernel ]] && apt-cache show "linux-headers-$kernel" >/dev/null 2>&1; then
-            echo "$kernel"
-            return
-        fi
-    done
-    echo "no linux-headers package of the line of $1 is known to apt: run apt-get update" >&2
-    return 1
+    local names
+    names=$(apt-cache pkgnames linux-headers- | grep -E "^linux-headers-$2.*-cloud-amd64$" | sed 's/^linux-headers-//')
+    if grep -qxF "$1" <<<"$names"; then
+        echo "$1"
+    elif [[ -n $names ]]; then
+        sort -V <<<"$names" | "$3" -n 1
+    else
+        echo "apt knows no kernel headers of $1's line: run apt-get update" >&2
+        return 1
+    fi
 }
-
-headers_of_line() {
-    apt-cache pkgnames linux-headers- | grep -E "^linux-headers-$1.*-cloud-amd64$" | sed 's/^linux-headers-//' | sort -V
-}
-headers_oldest() { headers_of_line "$1" | head -n 1; }
-headers_newest() { headers_of_line "$1" | tail -n 1; }
 
 # headers_fetch ROOT KERNEL: headers, the common part and kbuild of one kernel.
 headers_fetch() {
     local root=$1 kernel=$2 package
+    [[ -e $root/.unpacked/all-of-$kernel ]] && return
     headers_unpack "$root" "linux-headers-$kernel"
     for package in $(headers_needs "linux-headers-$kernel"); do
         headers_unpack "$root" "$package"
     done
     headers_relocate "$root" "$kernel"
+    touch "$root/.unpacked/all-of-$kernel"
 }
 
-# headers_image_fetch ROOT KERNEL: the kernel itself and its in-tree modules, signed by Debian.
-headers_image_fetch() { headers_unpack "$1" "linux-image-$2"; }
+# headers_image_fetch ROOT KERNEL: the kernel itself and its in-tree modules, signed by Debian, with depmod's indexes.
+headers_image_fetch() {
+    headers_unpack "$1" "linux-image-$2"
+    [[ -e $1/lib/modules/$2/modules.dep.bin ]] || depmod -b "$1" "$2"
+}
 
 headers_needs() {
     apt-cache show --no-all-versions "$1" | sed -n 's/^Depends: //p' | tr ',' '\n' |
@@ -68,13 +70,13 @@ headers_relocate() {
 }
 
 # headers_make ROOT KERNEL FOLDER [MAKE-ARGUMENT…]: compiles the modules of FOLDER. -g0 keeps the paths of
-# this machine out of the build id, so that the same sources always give the same bytes.
+# this machine out of the build id, so that the same sources always give the same bytes. Type information (BTF) is left
+# out: it would need pahole, and nothing that decides about loading depends on it.
 headers_make() {
     local root=$1 kernel=$2 folder=$3
     shift 3
-    make -s -C "$root/usr/src/linux-headers-$kernel" M="$folder" KCFLAGS=-g0 "$@" modules 2>&1 |
-        { grep -vE 'Skipping BTF generation|^$' || true; }
-    return "${PIPESTATUS[0]}"
+    make -s -C "$root/usr/src/linux-headers-$kernel" M="$folder" KCFLAGS=-g0 CONFIG_DEBUG_INFO_BTF_MODULES= \
+        "$@" modules
 }
 
 # headers_build_folder ROOT KERNEL

@@ -12,11 +12,7 @@ async fn read(registry: &FakeRegistry, descriptor: &Descriptor) -> Result<Vec<u8
 }
 
 /// Reads as the inspection does: on a blocking thread, then `finish`.
-async fn read_from(
-    sources: &Sources,
-    name: &Reference,
-    descriptor: &Descriptor,
-) -> Result<Vec<u8>, LookFailure> {
+async fn read_from(sources: &Sources, name: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, LookFailure> {
     let blob = sources.blob(name, &anonymous(), descriptor).await?;
     let reading = tokio::task::spawn_blocking(move || {
         let mut reader = blob.reader();
@@ -53,10 +49,7 @@ async fn a_blob_that_is_cut_off_is_taken_up_where_it_ended() {
     registry.lie_times(1, Kind::Blob, Trick::CutBody(300_000));
     assert_eq!(read(&registry, &descriptor).await.unwrap(), bytes);
     let requests = registry.requests();
-    let ranges: Vec<&str> = requests
-        .iter()
-        .filter_map(|request| request.range.as_deref())
-        .collect();
+    let ranges: Vec<&str> = requests.iter().filter_map(|request| request.range.as_deref()).collect();
     assert_eq!(ranges.len(), 2, "{ranges:?}");
 }
 
@@ -96,19 +89,14 @@ async fn a_blob_that_is_not_what_the_manifest_says_is_damaged() {
         let failure = read(&registry, &wrong).await.unwrap_err();
         assert_eq!(failure.kind, Damaged);
         assert!(
-            failure
-                .message
-                .contains("has 100000 bytes, and the manifest says"),
+            failure.message.contains("has 100000 bytes, and the manifest says"),
             "{failure}"
         );
     }
     registry.lie(Kind::Blob, Trick::AlterBody);
     let failure = read(&registry, &descriptor).await.unwrap_err();
     assert_eq!(failure.kind, Damaged);
-    assert!(
-        failure.message.contains("has the digest sha256:"),
-        "{failure}"
-    );
+    assert!(failure.message.contains("has the digest sha256:"), "{failure}");
 }
 
 #[tokio::test]
@@ -117,10 +105,7 @@ async fn a_blob_that_the_registry_lost_is_damage() {
     registry.lose_blob("acme/kmod", &descriptor.digest.to_string());
     let failure = read(&registry, &descriptor).await.unwrap_err();
     assert_eq!(failure.kind, Damaged);
-    assert!(
-        failure.message.contains("the registry does not have it"),
-        "{failure}"
-    );
+    assert!(failure.message.contains("the registry does not have it"), "{failure}");
 }
 
 #[tokio::test]
@@ -139,15 +124,9 @@ async fn a_configuration_is_read_whole_under_a_cap() {
     let (registry, descriptor) = with_layer(b"configuration");
     let sources = sources();
     let name = reference(&registry, "acme/kmod:1");
-    let blob = sources
-        .blob(&name, &anonymous(), &descriptor)
-        .await
-        .unwrap();
+    let blob = sources.blob(&name, &anonymous(), &descriptor).await.unwrap();
     assert_eq!(blob.read_whole(13).await.unwrap(), b"configuration");
-    let blob = sources
-        .blob(&name, &anonymous(), &descriptor)
-        .await
-        .unwrap();
+    let blob = sources.blob(&name, &anonymous(), &descriptor).await.unwrap();
     assert_eq!(blob.read_whole(12).await.unwrap_err().kind, TooLarge);
 }
 
@@ -156,10 +135,7 @@ async fn what_is_left_unread_is_checked_all_the_same() {
     let (registry, descriptor) = with_layer(&layer_bytes(1_000_000));
     registry.lie(Kind::Blob, Trick::AlterBody);
     let name = reference(&registry, "acme/kmod:1");
-    let blob = sources()
-        .blob(&name, &anonymous(), &descriptor)
-        .await
-        .unwrap();
+    let blob = sources().blob(&name, &anonymous(), &descriptor).await.unwrap();
     let finished = tokio::task::spawn_blocking(move || {
         let mut reader = blob.reader();
         reader.read_exact(&mut [0; 1_000]).unwrap();
@@ -188,12 +164,7 @@ async fn long_blobs_hold_up_no_manifest() {
     let name = reference(&registry, "acme/kmod:1");
     let mut held = Vec::new();
     for _ in 0..8 {
-        held.push(
-            sources
-                .blob(&name, &anonymous(), &descriptor)
-                .await
-                .unwrap(),
-        );
+        held.push(sources.blob(&name, &anonymous(), &descriptor).await.unwrap());
     }
     sources.manifest(&name, &anonymous(), None).await.unwrap();
     assert_eq!(held.len(), 8);

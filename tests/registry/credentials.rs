@@ -6,10 +6,7 @@ use crate::support::fake_registry::{Asks, FakeRegistry, Kind, Trick};
 use crate::*;
 
 fn guarded(asks: Asks) -> FakeRegistry {
-    FakeRegistry::setup()
-        .asks(asks)
-        .login("robot", "pass")
-        .start()
+    FakeRegistry::setup().asks(asks).login("robot", "pass").start()
 }
 
 #[tokio::test]
@@ -65,12 +62,7 @@ async fn a_token_is_fetched_once_however_many_wait_for_it() {
     let access = login(&registry.host(), "robot", "pass");
     let name = reference(&registry, "acme/kmod:1");
     let looks = (0..8).map(|_| sources.manifest(&name, &access, None));
-    assert!(
-        futures::future::join_all(looks)
-            .await
-            .iter()
-            .all(Result::is_ok)
-    );
+    assert!(futures::future::join_all(looks).await.iter().all(Result::is_ok));
     assert_eq!(registry.count(Kind::Token), 1);
 }
 
@@ -99,10 +91,7 @@ async fn a_token_that_expired_or_was_revoked_is_replaced() {
 
 #[tokio::test]
 async fn an_identity_token_is_exchanged_for_a_token() {
-    let registry = FakeRegistry::setup()
-        .asks(Asks::Bearer)
-        .identity("refresh me")
-        .start();
+    let registry = FakeRegistry::setup().asks(Asks::Bearer).identity("refresh me").start();
     registry.push("acme/kmod:1", &image());
     let config = format!(
         r#"{{"auths":{{"{}":{{"identitytoken":"refresh me"}}}}}}"#,
@@ -111,14 +100,8 @@ async fn an_identity_token_is_exchanged_for_a_token() {
     let access = Access::new(Arc::new(keyring("secret acme/pull", &config)), plain());
     look(&registry, "acme/kmod:1", &access).await.unwrap();
     let requests = registry.requests();
-    let token = requests
-        .iter()
-        .find(|request| request.kind == Kind::Token)
-        .unwrap();
-    assert_eq!(
-        (token.method.as_str(), token.target.as_str()),
-        ("POST", "/token")
-    );
+    let token = requests.iter().find(|request| request.kind == Kind::Token).unwrap();
+    assert_eq!((token.method.as_str(), token.target.as_str()), ("POST", "/token"));
 }
 
 #[tokio::test]
@@ -141,14 +124,8 @@ async fn the_next_login_is_tried_when_one_is_refused_and_remembered_when_it_work
 #[tokio::test]
 async fn a_refusal_names_the_logins_and_never_their_secrets() {
     let registry = guarded(Asks::Bearer);
-    let one = keyring(
-        "secret acme/one",
-        &registry.docker_config("robot", "s3cret"),
-    );
-    let two = keyring(
-        "secret acme/two",
-        &registry.docker_config("other", "s3cret"),
-    );
+    let one = keyring("secret acme/one", &registry.docker_config("robot", "s3cret"));
+    let two = keyring("secret acme/two", &registry.docker_config("other", "s3cret"));
     let access = Access::new(Arc::new(one.then(two)), plain());
     let message = failure(&registry, "acme/kmod:1", &access, Denied).await;
     assert_eq!(
@@ -200,16 +177,10 @@ async fn a_token_service_that_is_down_says_nothing_about_the_image() {
 #[tokio::test]
 async fn a_token_service_that_answers_garbage_is_reported() {
     let registry = guarded(Asks::Bearer);
-    registry.lie(
-        Kind::Token,
-        Trick::Body("text/html".into(), b"<html>".to_vec()),
-    );
+    registry.lie(Kind::Token, Trick::Body("text/html".into(), b"<html>".to_vec()));
     let access = login(&registry.host(), "robot", "pass");
     let failure = look(&registry, "acme/kmod:1", &access).await.unwrap_err();
-    assert!(
-        failure.message.contains("no token that can be read"),
-        "{failure}"
-    );
+    assert!(failure.message.contains("no token that can be read"), "{failure}");
 }
 
 #[tokio::test]

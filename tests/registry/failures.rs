@@ -10,34 +10,14 @@ use crate::*;
 #[tokio::test]
 async fn what_does_not_exist_is_told_apart_from_what_cannot_be_seen() {
     let rows = [
-        (
-            Trick::error(404, "MANIFEST_UNKNOWN", "manifest unknown"),
-            NotFound,
-            1,
-        ),
-        (
-            Trick::error(404, "NAME_UNKNOWN", "no such name"),
-            NotFound,
-            1,
-        ),
+        (Trick::error(404, "MANIFEST_UNKNOWN", "manifest unknown"), NotFound, 1),
+        (Trick::error(404, "NAME_UNKNOWN", "no such name"), NotFound, 1),
         (Trick::status(404), NotFound, 1),
-        (
-            Trick::Status(404, vec![], "<html>not here</html>".into()),
-            NotFound,
-            1,
-        ),
+        (Trick::Status(404, vec![], "<html>not here</html>".into()), NotFound, 1),
         (Trick::status(401), Denied, 1),
-        (
-            Trick::error(403, "DENIED", "requested access is denied"),
-            Denied,
-            1,
-        ),
+        (Trick::error(403, "DENIED", "requested access is denied"), Denied, 1),
         (Trick::status(400), Unreachable, 1),
-        (
-            Trick::error(429, "TOOMANYREQUESTS", "slow down"),
-            Unreachable,
-            3,
-        ),
+        (Trick::error(429, "TOOMANYREQUESTS", "slow down"), Unreachable, 3),
         (Trick::status(500), Unreachable, 3),
         (Trick::status(502), Unreachable, 3),
         (Trick::status(503), Unreachable, 3),
@@ -49,11 +29,7 @@ async fn what_does_not_exist_is_told_apart_from_what_cannot_be_seen() {
         registry.push("acme/kmod:1", &image());
         registry.lie(Kind::Manifest, trick.clone());
         let message = failure(&registry, "acme/kmod:1", &anonymous(), kind).await;
-        assert_eq!(
-            registry.count(Kind::Manifest),
-            requests,
-            "{trick:?}: {message}"
-        );
+        assert_eq!(registry.count(Kind::Manifest), requests, "{trick:?}: {message}");
         assert!(!message.contains("html"), "{message}");
     }
 }
@@ -91,10 +67,7 @@ async fn messages_say_who_said_what_about_what() {
     for (trick, kind, expected) in rows {
         let registry = FakeRegistry::start();
         registry.lie(Kind::Manifest, trick);
-        assert_eq!(
-            failure(&registry, "acme/kmod:1", &anonymous(), kind).await,
-            expected
-        );
+        assert_eq!(failure(&registry, "acme/kmod:1", &anonymous(), kind).await, expected);
     }
 }
 
@@ -113,11 +86,7 @@ async fn what_passes_is_tried_again() {
         let digest = registry.push("acme/kmod:1", &image());
         registry.lie_times(2, Kind::Manifest, trick.clone());
         let found = look(&registry, "acme/kmod:1", &anonymous()).await;
-        assert_eq!(
-            found.map(|found| digest_in(&found)),
-            Ok(digest),
-            "{trick:?}"
-        );
+        assert_eq!(found.map(|found| digest_in(&found)), Ok(digest), "{trick:?}");
         assert_eq!(registry.count(Kind::Manifest), 3, "{trick:?}");
     }
 }
@@ -126,11 +95,7 @@ async fn what_passes_is_tried_again() {
 async fn a_pause_that_the_registry_asks_for_is_kept() {
     let registry = FakeRegistry::start();
     registry.push("acme/kmod:1", &image());
-    registry.lie_times(
-        1,
-        Kind::Manifest,
-        Trick::status(429).header("retry-after", "1"),
-    );
+    registry.lie_times(1, Kind::Manifest, Trick::status(429).header("retry-after", "1"));
     let begun = Instant::now();
     look(&registry, "acme/kmod:1", &anonymous()).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_secs(1));
@@ -159,20 +124,14 @@ async fn a_dead_registry_is_not_waited_for_once_per_image() {
         .map(|n| reference(&registry, &format!("acme/kmod-{n}:1")))
         .collect();
     let begun = Instant::now();
-    let looks = names
-        .iter()
-        .map(|name| sources.manifest(name, &access, None));
+    let looks = names.iter().map(|name| sources.manifest(name, &access, None));
     let found = futures::future::join_all(looks).await;
-    assert!(found.iter().all(|found| {
-        found
-            .as_ref()
-            .is_err_and(|failure| failure.kind == Unreachable)
-    }));
     assert!(
-        begun.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        begun.elapsed()
+        found
+            .iter()
+            .all(|found| { found.as_ref().is_err_and(|failure| failure.kind == Unreachable) })
     );
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -183,8 +142,7 @@ async fn a_slow_registry_delays_only_its_own_images() {
     let sources = sources();
     let access = anonymous();
     let slow_name = reference(&slow, "acme/kmod:1");
-    let slow_looks =
-        futures::future::join_all((0..20).map(|_| sources.manifest(&slow_name, &access, None)));
+    let slow_looks = futures::future::join_all((0..20).map(|_| sources.manifest(&slow_name, &access, None)));
     let quick_look = async {
         let begun = Instant::now();
         sources
@@ -234,10 +192,7 @@ async fn nobody_there_is_told_apart_by_cause() {
     ];
     for (name, words) in rows {
         let name = Reference::parse(&name).unwrap();
-        let failure = sources()
-            .manifest(&name, &anonymous(), None)
-            .await
-            .unwrap_err();
+        let failure = sources().manifest(&name, &anonymous(), None).await.unwrap_err();
         assert_eq!(failure.kind, Unreachable);
         assert!(failure.message.contains(words), "{failure}");
     }

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use LookFailureKind::Damaged;
 
-use crate::support::fake_image::{
-    INDEX, descriptor, index_of, write_blob, write_layout, write_layout_index,
-};
+use crate::support::fake_image::{INDEX, descriptor, index_of, write_blob, write_layout, write_layout_index};
 use crate::support::fake_registry::Kind;
 use crate::*;
 
@@ -40,16 +38,9 @@ async fn an_image_is_found_by_every_form_of_its_name() {
         ("quay.io/acme/kmod", "quay.io/acme/kmod:latest"),
     ];
     for (written, asked) in rows {
-        let folder = folder_of(&[
-            ("other", &image().architecture("arm64")),
-            (written, &image()),
-        ]);
+        let folder = folder_of(&[("other", &image().architecture("arm64")), (written, &image())]);
         let found = look_in(folder.path(), asked).await.unwrap();
-        assert_eq!(
-            digest_in(&found),
-            image().digest(),
-            "{written} asked as {asked}"
-        );
+        assert_eq!(digest_in(&found), image().digest(), "{written} asked as {asked}");
     }
 }
 
@@ -60,17 +51,13 @@ async fn an_image_is_found_by_digest_even_inside_an_index() {
     let index = index_of(&[amd.index_entry(), arm.index_entry()]);
     write_blob(folder.path(), &index);
     let mut entry = descriptor(INDEX, &index);
-    entry["annotations"] =
-        serde_json::json!({"org.opencontainers.image.ref.name": "quay.io/acme/kmod:1"});
+    entry["annotations"] = serde_json::json!({"org.opencontainers.image.ref.name": "quay.io/acme/kmod:1"});
     write_layout_index(folder.path(), &[entry]);
     let named = look_in(folder.path(), "quay.io/acme/kmod:1").await.unwrap();
     assert_eq!(digest_in(&named), digest_of(&index));
-    let child = look_in(
-        folder.path(),
-        &format!("quay.io/acme/kmod@{}", arm.digest()),
-    )
-    .await
-    .unwrap();
+    let child = look_in(folder.path(), &format!("quay.io/acme/kmod@{}", arm.digest()))
+        .await
+        .unwrap();
     assert_eq!(digest_in(&child), arm.digest());
     let sources = with_layout(Layout::open(folder.path()).unwrap());
     let child = Digest::parse(&amd.digest()).unwrap();
@@ -129,10 +116,7 @@ async fn a_layers_file_is_streamed_and_checked() {
         let failure = read(descriptor_of(&layer)).await.unwrap_err();
         assert_eq!(failure.kind, Damaged);
         assert!(failure.message.contains(words), "{failure}");
-        assert!(
-            failure.message.contains(&path.display().to_string()),
-            "{failure}"
-        );
+        assert!(failure.message.contains(&path.display().to_string()), "{failure}");
     }
 }
 
@@ -147,10 +131,7 @@ async fn a_manifest_that_is_missing_or_altered_is_named() {
         }
         let failure = look_in(folder.path(), "kmod:1").await.unwrap_err();
         assert_eq!(failure.kind, Damaged);
-        assert!(
-            failure.message.contains(&path.display().to_string()),
-            "{failure}"
-        );
+        assert!(failure.message.contains(&path.display().to_string()), "{failure}");
     }
 }
 
@@ -160,10 +141,7 @@ async fn a_folder_or_a_pipe_in_a_blobs_place_does_not_hang() {
     let path = blob_path(folder.path(), &image().digest());
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    assert_eq!(
-        look_in(folder.path(), "kmod:1").await.unwrap_err().kind,
-        Damaged
-    );
+    assert_eq!(look_in(folder.path(), "kmod:1").await.unwrap_err().kind, Damaged);
     std::fs::remove_dir(&path).unwrap();
     assert!(
         std::process::Command::new("mkfifo")
@@ -191,11 +169,7 @@ fn what_is_no_layout_is_refused_with_the_file_that_is_wrong() {
             r#"{"manifests":[{"digest":"sha256:../../etc/passwd"}]}"#,
             "index.json is damaged",
         ),
-        (
-            "index.json",
-            r#"{"manifests":"none"}"#,
-            "index.json is damaged",
-        ),
+        ("index.json", r#"{"manifests":"none"}"#, "index.json is damaged"),
     ];
     for (name, content, words) in rows {
         let folder = folder_of(&[]);
@@ -206,10 +180,7 @@ fn what_is_no_layout_is_refused_with_the_file_that_is_wrong() {
     let empty = tempfile::tempdir().unwrap();
     assert!(!Layout::is_at(empty.path()));
     let error = Layout::open(empty.path()).unwrap_err().to_string();
-    assert!(
-        error.contains("oci-layout; an OCI image layout has it"),
-        "{error}"
-    );
+    assert!(error.contains("oci-layout; an OCI image layout has it"), "{error}");
 }
 
 #[test]

@@ -26,16 +26,10 @@ async fn a_manifest_that_is_known_is_not_sent_again() {
     let known = Digest::parse(&digest).unwrap();
     let sources = sources();
     let image_name = reference(&registry, "acme/kmod:1");
-    let same = sources
-        .manifest(&image_name, &anonymous(), Some(&known))
-        .await
-        .unwrap();
+    let same = sources.manifest(&image_name, &anonymous(), Some(&known)).await.unwrap();
     assert_eq!(same, Manifest::Unchanged(known.clone()));
     let moved = registry.push("acme/kmod:1", &image().architecture("arm64"));
-    let other = sources
-        .manifest(&image_name, &anonymous(), Some(&known))
-        .await
-        .unwrap();
+    let other = sources.manifest(&image_name, &anonymous(), Some(&known)).await.unwrap();
     assert!(matches!(other, Manifest::Fetched { .. }));
     assert_eq!(digest_in(&other), moved);
 }
@@ -50,20 +44,11 @@ async fn an_index_and_its_manifests_are_read() {
     let index = sources.manifest(&name, &anonymous(), None).await.unwrap();
     assert!(matches!(index, Manifest::Fetched { media_type, .. } if media_type == INDEX));
     let child = Digest::parse(&arm.digest()).unwrap();
-    let found = sources
-        .manifest_by_digest(&name, &anonymous(), &child)
-        .await
-        .unwrap();
-    let Manifest::Fetched {
-        bytes, media_type, ..
-    } = found
-    else {
+    let found = sources.manifest_by_digest(&name, &anonymous(), &child).await.unwrap();
+    let Manifest::Fetched { bytes, media_type, .. } = found else {
         panic!("{found:?}")
     };
-    assert_eq!(
-        (bytes.to_vec(), media_type.as_str()),
-        (arm.manifest(), MANIFEST)
-    );
+    assert_eq!((bytes.to_vec(), media_type.as_str()), (arm.manifest(), MANIFEST));
 }
 
 #[tokio::test]
@@ -78,9 +63,7 @@ async fn a_manifest_that_the_index_names_and_the_registry_lacks_is_damage() {
         .unwrap_err();
     assert_eq!(failure.kind, LookFailureKind::Damaged);
     assert!(
-        failure
-            .message
-            .contains("its index names the manifest sha256:"),
+        failure.message.contains("its index names the manifest sha256:"),
         "{failure}"
     );
 }
@@ -110,34 +93,16 @@ async fn manifests_that_lie_are_damaged() {
             "neither layers nor manifests",
             Trick::Body(MANIFEST.into(), b"{}".to_vec()),
         ),
-        (
-            "schema 1",
-            Trick::Body("application/json".into(), schema1.into()),
-        ),
-        (
-            "not what it says",
-            Trick::Body(INDEX.into(), image().manifest()),
-        ),
+        ("schema 1", Trick::Body("application/json".into(), schema1.into())),
+        ("not what it says", Trick::Body(INDEX.into(), image().manifest())),
     ];
     for (words, trick) in rows {
         let registry = FakeRegistry::start();
         registry.push("acme/kmod:1", &image());
         registry.lie(Kind::Manifest, trick);
-        let message = failure(
-            &registry,
-            "acme/kmod:1",
-            &anonymous(),
-            LookFailureKind::Damaged,
-        )
-        .await;
-        assert!(
-            message.starts_with("HOST/acme/kmod:1 is damaged: "),
-            "{message}"
-        );
-        assert!(
-            message.contains(words) && !message.contains("please"),
-            "{message}"
-        );
+        let message = failure(&registry, "acme/kmod:1", &anonymous(), LookFailureKind::Damaged).await;
+        assert!(message.starts_with("HOST/acme/kmod:1 is damaged: "), "{message}");
+        assert!(message.contains(words) && !message.contains("please"), "{message}");
     }
 }
 
@@ -160,17 +125,8 @@ async fn a_manifest_of_another_digest_than_the_reference_says_is_damaged() {
 #[tokio::test]
 async fn a_manifest_over_the_cap_is_not_read() {
     let registry = FakeRegistry::start();
-    registry.lie(
-        Kind::Manifest,
-        Trick::Body(MANIFEST.into(), vec![b' '; (4 << 20) + 1]),
-    );
-    let message = failure(
-        &registry,
-        "acme/kmod:1",
-        &anonymous(),
-        LookFailureKind::TooLarge,
-    )
-    .await;
+    registry.lie(Kind::Manifest, Trick::Body(MANIFEST.into(), vec![b' '; (4 << 20) + 1]));
+    let message = failure(&registry, "acme/kmod:1", &anonymous(), LookFailureKind::TooLarge).await;
     assert_eq!(
         message,
         "HOST/acme/kmod:1 is too large to look at: its manifest has more than 4 MiB"
@@ -202,21 +158,11 @@ async fn a_proxy_is_used_for_what_is_not_excepted() {
             https: None,
             no_proxy: no_proxy.map(str::to_owned),
         };
-        let sources = Sources::new(
-            Vec::new(),
-            Settings {
-                proxies,
-                ..settings()
-            },
-        )
-        .unwrap();
+        let sources = Sources::new(Vec::new(), Settings { proxies, ..settings() }).unwrap();
         let name = Reference::parse("registry.invalid/acme/kmod:1").unwrap();
         sources.manifest(&name, &anonymous(), None).await
     };
-    assert_eq!(
-        look(None).await.map(|found| digest_in(&found)),
-        Ok(image().digest())
-    );
+    assert_eq!(look(None).await.map(|found| digest_in(&found)), Ok(image().digest()));
     let direct = look(Some("example.com, .invalid")).await.unwrap_err();
     assert!(direct.message.contains("cannot be resolved"), "{direct}");
     let wrong = Proxies {

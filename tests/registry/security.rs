@@ -16,10 +16,7 @@ fn saw_no_credentials(registry: &FakeRegistry) -> bool {
 #[tokio::test]
 async fn credentials_do_not_follow_a_redirect_to_another_host() {
     for asks in [Asks::Basic, Asks::Bearer] {
-        let registry = FakeRegistry::setup()
-            .asks(asks)
-            .login("robot", "pass")
-            .start();
+        let registry = FakeRegistry::setup().asks(asks).login("robot", "pass").start();
         let storage = FakeRegistry::start();
         registry.push("acme/kmod:1", &image());
         storage.push("acme/kmod:1", &image());
@@ -30,25 +27,16 @@ async fn credentials_do_not_follow_a_redirect_to_another_host() {
         let name = reference(&registry, "acme/kmod:1");
         sources.manifest(&name, &access, None).await.unwrap();
         let layer = layer_bytes(300_000);
-        let blob = sources
-            .blob(&name, &access, &descriptor_of(&layer))
-            .await
-            .unwrap();
+        let blob = sources.blob(&name, &access, &descriptor_of(&layer)).await.unwrap();
         assert_eq!(blob.read_whole(1 << 20).await.unwrap(), layer);
-        assert_eq!(
-            (storage.count(Kind::Manifest), storage.count(Kind::Blob)),
-            (1, 1)
-        );
+        assert_eq!((storage.count(Kind::Manifest), storage.count(Kind::Blob)), (1, 1));
         assert!(saw_no_credentials(&storage), "{asks:?}");
     }
 }
 
 #[tokio::test]
 async fn a_redirect_within_the_registry_keeps_the_credentials() {
-    let registry = FakeRegistry::setup()
-        .asks(Asks::Basic)
-        .login("robot", "pass")
-        .start();
+    let registry = FakeRegistry::setup().asks(Asks::Basic).login("robot", "pass").start();
     registry.push("acme/kmod:1", &image());
     registry.lie_times(1, Kind::Manifest, Trick::Redirect(registry.url()));
     let access = login(&registry.host(), "robot", "pass");
@@ -62,10 +50,7 @@ async fn a_storage_host_cannot_say_where_credentials_go() {
         .asks(Asks::Bearer)
         .realm(&format!("{}/token", thief.url()))
         .start();
-    let registry = FakeRegistry::setup()
-        .asks(Asks::Basic)
-        .login("robot", "pass")
-        .start();
+    let registry = FakeRegistry::setup().asks(Asks::Basic).login("robot", "pass").start();
     registry.lie(Kind::Manifest, Trick::Redirect(storage.url()));
     let access = login(&registry.host(), "robot", "pass");
     assert!(look(&registry, "acme/kmod:1", &access).await.is_err());
@@ -93,13 +78,7 @@ async fn credentials_of_one_registry_are_not_shown_to_another() {
 async fn endless_redirects_end() {
     let registry = FakeRegistry::start();
     registry.lie(Kind::Manifest, Trick::Redirect(registry.url()));
-    let message = failure(
-        &registry,
-        "acme/kmod:1",
-        &anonymous(),
-        LookFailureKind::Unreachable,
-    )
-    .await;
+    let message = failure(&registry, "acme/kmod:1", &anonymous(), LookFailureKind::Unreachable).await;
     assert!(message.contains("redirects without end"), "{message}");
     assert!(registry.total() < 10);
 }
@@ -119,13 +98,7 @@ async fn a_token_service_is_asked_over_tls_only() {
         tls: tls::any_certificate(),
         ..login(&registry.host(), "robot", "pass")
     };
-    let message = failure(
-        &registry,
-        "acme/kmod:1",
-        &access,
-        LookFailureKind::Unreachable,
-    )
-    .await;
+    let message = failure(&registry, "acme/kmod:1", &access, LookFailureKind::Unreachable).await;
     assert!(
         message.contains("which is not reached over TLS; that is refused"),
         "{message}"
@@ -145,10 +118,7 @@ async fn token_services_and_redirects_do_not_reach_where_the_registry_is_not() {
         "https://0xa9fea9fe/token",
     ];
     for address in addresses {
-        let registry = FakeRegistry::setup()
-            .asks(Asks::Bearer)
-            .realm(address)
-            .start();
+        let registry = FakeRegistry::setup().asks(Asks::Bearer).realm(address).start();
         registry.lie_about(
             Kind::Manifest,
             "redirected",
@@ -158,10 +128,7 @@ async fn token_services_and_redirects_do_not_reach_where_the_registry_is_not() {
         for name in ["acme/kmod:1", "acme/redirected:1"] {
             let access = login(&registry.host(), "robot", "pass");
             let message = failure(&registry, name, &access, LookFailureKind::Unreachable).await;
-            assert!(
-                message.contains("may not be asked from here"),
-                "{address}: {message}"
-            );
+            assert!(message.contains("may not be asked from here"), "{address}: {message}");
         }
     }
 }
@@ -178,15 +145,9 @@ async fn registries_themselves_can_be_kept_off_this_machine() {
     let port = registry.host().replace("127.0.0.1:", "");
     for host in [registry.host(), format!("localhost:{port}")] {
         let name = Reference::parse(&format!("{host}/acme/kmod:1")).unwrap();
-        let failure = sources
-            .manifest(&name, &anonymous(), None)
-            .await
-            .unwrap_err();
+        let failure = sources.manifest(&name, &anonymous(), None).await.unwrap_err();
         assert_eq!(failure.kind, LookFailureKind::Unreachable);
-        assert!(
-            failure.message.contains("may not be asked from here"),
-            "{failure}"
-        );
+        assert!(failure.message.contains("may not be asked from here"), "{failure}");
     }
     assert_eq!(registry.total(), 0);
 }
@@ -199,17 +160,10 @@ async fn a_bad_realm_is_reported_and_cleaned() {
         "\u{7f}",
         "file:///etc/passwd",
     ] {
-        let registry = FakeRegistry::setup()
-            .asks(Asks::Bearer)
-            .realm(realm)
-            .start();
+        let registry = FakeRegistry::setup().asks(Asks::Bearer).realm(realm).start();
         let access = login(&registry.host(), "robot", "pass");
         let failure = look(&registry, "acme/kmod:1", &access).await.unwrap_err();
-        assert!(
-            !failure.message.chars().any(char::is_control),
-            "{:?}",
-            failure.message
-        );
+        assert!(!failure.message.chars().any(char::is_control), "{:?}", failure.message);
         assert!(saw_no_credentials(&registry));
     }
 }
@@ -222,15 +176,9 @@ async fn bodies_of_other_services_never_reach_a_message() {
         let body = r#"{"secret":"hidden","AccessKeyId":"hidden"}"#.to_owned();
         registry.lie(
             Kind::Manifest,
-            Trick::Status(
-                status,
-                vec![("content-type".into(), "application/json".into())],
-                body,
-            ),
+            Trick::Status(status, vec![("content-type".into(), "application/json".into())], body),
         );
-        let failure = look(&registry, "acme/kmod:1", &anonymous())
-            .await
-            .unwrap_err();
+        let failure = look(&registry, "acme/kmod:1", &anonymous()).await.unwrap_err();
         assert!(!failure.message.contains("hidden"), "{failure}");
     }
 }
@@ -238,16 +186,7 @@ async fn bodies_of_other_services_never_reach_a_message() {
 #[tokio::test]
 async fn a_refusal_of_a_gigabyte_is_not_read() {
     let registry = FakeRegistry::start();
-    registry.lie(
-        Kind::Manifest,
-        Trick::Status(403, vec![], "x".repeat(50 << 20)),
-    );
-    let message = failure(
-        &registry,
-        "acme/kmod:1",
-        &anonymous(),
-        LookFailureKind::Denied,
-    )
-    .await;
+    registry.lie(Kind::Manifest, Trick::Status(403, vec![], "x".repeat(50 << 20)));
+    let message = failure(&registry, "acme/kmod:1", &anonymous(), LookFailureKind::Denied).await;
     assert!(message.len() < 500, "{message}");
 }

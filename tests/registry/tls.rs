@@ -37,10 +37,7 @@ async fn a_certificate_by_an_unknown_authority_is_refused_with_what_to_do() {
 async fn a_ca_file_makes_it_trusted_and_only_under_its_names() {
     let rows = [
         (["127.0.0.1"], None),
-        (
-            ["other.example"],
-            Some("has a certificate for another name"),
-        ),
+        (["other.example"], Some("has a certificate for another name")),
     ];
     for (names, refusal) in rows {
         let registry = https(&names);
@@ -55,10 +52,7 @@ async fn a_ca_file_makes_it_trusted_and_only_under_its_names() {
             .await;
         match refusal {
             None => assert!(found.is_ok(), "{found:?}"),
-            Some(words) => assert!(
-                found.as_ref().unwrap_err().message.contains(words),
-                "{found:?}"
-            ),
+            Some(words) => assert!(found.as_ref().unwrap_err().message.contains(words), "{found:?}"),
         }
     }
 }
@@ -123,9 +117,7 @@ async fn a_registry_that_was_down_is_not_taken_for_a_plain_one_for_ever() {
     .unwrap();
     let name = Reference::parse(&format!("{address}/acme/kmod:1")).unwrap();
     assert!(sources.manifest(&name, &access, None).await.is_err());
-    let registry = FakeRegistry::setup()
-        .https(&["127.0.0.1"])
-        .start_at(address);
+    let registry = FakeRegistry::setup().https(&["127.0.0.1"]).start_at(address);
     registry.push("acme/kmod:1", &image());
     sources.manifest(&name, &access, None).await.unwrap();
 }

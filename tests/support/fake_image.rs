@@ -133,11 +133,7 @@ pub fn write_layout(folder: &Path, images: &[(&str, &FakeImage)]) {
 /// The two files that make a folder of blobs an OCI image layout.
 pub fn write_layout_index(folder: &Path, entries: &[Value]) {
     std::fs::create_dir_all(folder).unwrap();
-    std::fs::write(
-        folder.join("oci-layout"),
-        r#"{"imageLayoutVersion":"1.0.0"}"#,
-    )
-    .unwrap();
+    std::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
     std::fs::write(folder.join("index.json"), index_of(entries)).unwrap();
 }
 

@@ -1,9 +1,5 @@
 //! What the integration tests share. A test file says `mod support;` and uses what it needs.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "every test file uses another part of it"
-)]
+#![allow(dead_code, unreachable_pub, reason = "every test file uses another part of it")]
 
 pub mod fake_image;
 pub mod fake_registry;

@@ -183,7 +183,6 @@ headers_fetch "$cache" "$OLD"
 headers_fetch "$cache" "$NEW"
 headers_image_fetch "$cache" "$NEW"
 arm64_fetch "$cache" "$ARM"
-depmod -b "$cache" "$NEW"
 
 tools base gcc
 arm64_env "$cache" tools base-arm64 aarch64-linux-gnu-gcc-12

@@ -36,7 +36,10 @@ struct Known {
 impl Hints {
     /// Hints that are kept in a file, or in memory only. The file is read when it is first needed.
     pub(super) const fn open(file: Option<PathBuf>) -> Self {
-        Self { file, known: OnceLock::new() }
+        Self {
+            file,
+            known: OnceLock::new(),
+        }
     }
 
     pub(super) fn get(&self, reference: &str) -> Option<Digest> {
@@ -63,7 +66,8 @@ impl Hints {
     }
 
     fn known(&self) -> &Mutex<Known> {
-        self.known.get_or_init(|| Mutex::new(self.file.as_deref().map(Known::read).unwrap_or_default()))
+        self.known
+            .get_or_init(|| Mutex::new(self.file.as_deref().map(Known::read).unwrap_or_default()))
     }
 }
 
@@ -74,7 +78,9 @@ impl Known {
         let Ok(file) = fs::File::open(file) else { return known };
         for line in BufReader::new(file.take(MAX_JOURNAL)).lines().map_while(Result::ok) {
             known.lines += 1;
-            let Some((digest, reference)) = line.split_once(' ') else { continue };
+            let Some((digest, reference)) = line.split_once(' ') else {
+                continue;
+            };
             if let (Ok(digest), true) = (Digest::parse(digest), known.digests.len() < MAX_HINTS) {
                 known.digests.insert(reference.to_owned(), digest);
             }
@@ -83,10 +89,12 @@ impl Known {
     }
 
     fn journal(&self) -> String {
-        self.digests.iter().fold(String::new(), |mut text, (reference, digest)| {
-            let _written = write!(text, "{}", line(reference, digest));
-            text
-        })
+        self.digests
+            .iter()
+            .fold(String::new(), |mut text, (reference, digest)| {
+                let _written = write!(text, "{}", line(reference, digest));
+                text
+            })
     }
 }
 
@@ -99,5 +107,9 @@ fn append(file: &Path, line: &str) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
         store::make_folder(folder)?;
     }
-    OpenOptions::new().create(true).append(true).open(file)?.write_all(line.as_bytes())
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)?
+        .write_all(line.as_bytes())
 }

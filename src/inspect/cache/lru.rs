@@ -23,7 +23,13 @@ struct Entry<V> {
 
 impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
     pub(super) fn new(bound: usize) -> Self {
-        Self { bound, weight: 0, clock: 0, entries: HashMap::new(), ages: BTreeMap::new() }
+        Self {
+            bound,
+            weight: 0,
+            clock: 0,
+            entries: HashMap::new(),
+            ages: BTreeMap::new(),
+        }
     }
 
     pub(super) fn get(&mut self, key: &K) -> Option<V> {
@@ -47,7 +53,9 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
         self.ages.insert(age, key.clone());
         self.entries.insert(key, Entry { value, weight, age });
         while self.weight > self.bound {
-            let Some((_, oldest)) = self.ages.pop_first() else { break };
+            let Some((_, oldest)) = self.ages.pop_first() else {
+                break;
+            };
             self.forget(&oldest);
         }
     }

@@ -41,7 +41,11 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { layer_memory: LAYER_MEMORY, manifest_memory: MANIFEST_MEMORY, disk: DISK }
+        Self {
+            layer_memory: LAYER_MEMORY,
+            manifest_memory: MANIFEST_MEMORY,
+            disk: DISK,
+        }
     }
 }
 
@@ -173,7 +177,11 @@ impl KnownLayer {
     /// Contents take about twice their stored size in memory.
     fn new(size: u64, facts: LayerFacts, stored: usize) -> Self {
         let weight = facts.paths().weight() + 2 * stored;
-        Self { size, weight, facts: Arc::new(facts) }
+        Self {
+            size,
+            weight,
+            facts: Arc::new(facts),
+        }
     }
 }
 

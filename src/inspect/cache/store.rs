@@ -40,7 +40,11 @@ impl Store {
     /// A store below a folder, which is made when it is first written to.
     pub(super) fn new(folder: PathBuf, bound: u64) -> Self {
         // The first write looks at what earlier runs have left.
-        Self { folder, bound, allowance: AtomicU64::new(0) }
+        Self {
+            folder,
+            bound,
+            allowance: AtomicU64::new(0),
+        }
     }
 
     /// Where hints are kept.
@@ -83,7 +87,11 @@ impl Store {
 
     fn account(&self, written: u64) {
         let spent = |left: u64| left.checked_sub(written);
-        if self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent).is_err() {
+        if self
+            .allowance
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent)
+            .is_err()
+        {
             self.allowance.store(self.bound / SWEEP_SHARE, Ordering::Relaxed);
             sweep(&self.folder, self.bound);
         }
@@ -108,7 +116,11 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) {
 
 /// Makes a folder, for its owner alone: what private images hold is nobody else's business.
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() { Ok(()) } else { DirBuilder::new().recursive(true).mode(0o700).create(folder) }
+    if folder.is_dir() {
+        Ok(())
+    } else {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    }
 }
 
 /// Removes what was not read for longest, until what is left fits well below the bound.
@@ -147,10 +159,16 @@ fn collect(folder: &Path, files: &mut Vec<(SystemTime, u64, PathBuf)>) {
 }
 
 /// Marks a file as used just now.
-#[expect(clippy::disallowed_methods, reason = "the ages of cache files decide nothing but which are removed")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the ages of cache files decide nothing but which are removed"
+)]
 fn renew(file: &File, metadata: &fs::Metadata) {
     let now = SystemTime::now();
-    let age = metadata.modified().ok().and_then(|modified| now.duration_since(modified).ok());
+    let age = metadata
+        .modified()
+        .ok()
+        .and_then(|modified| now.duration_since(modified).ok());
     if age.is_some_and(|age| age > RENEW_AFTER) {
         let _best_effort = file.set_modified(now);
     }

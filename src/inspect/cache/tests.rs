@@ -14,7 +14,10 @@ fn digest(number: u64) -> Digest {
 }
 
 fn key(number: u64) -> LayerKey {
-    LayerKey { digest: digest(number), lens: Lens::ModuleImage }
+    LayerKey {
+        digest: digest(number),
+        lens: Lens::ModuleImage,
+    }
 }
 
 fn reference(text: &str) -> Reference {
@@ -35,7 +38,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut todo = vec![folder.to_owned()];
     while let Some(folder) = todo.pop() {
         for entry in fs::read_dir(folder).expect("a folder").flatten() {
-            if entry.path().is_dir() { todo.push(entry.path()) } else { found.push(entry.path()) }
+            if entry.path().is_dir() {
+                todo.push(entry.path())
+            } else {
+                found.push(entry.path())
+            }
         }
     }
     found
@@ -46,7 +53,10 @@ fn what_is_kept_on_disk_is_there_for_the_next_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let first = on_disk(&folder.path().join("deep/below"));
     keep(&first, 1, b"content");
-    let manifest = || KnownManifest { media_type: "kind".to_owned(), bytes: b"{}".to_vec() };
+    let manifest = || KnownManifest {
+        media_type: "kind".to_owned(),
+        bytes: b"{}".to_vec(),
+    };
     first.keep_manifest(&digest(2), manifest());
     first.keep_hint(&reference("example.com/a:1"), &digest(2));
     first.keep_hint(&reference("example.com/a:1"), &digest(3));
@@ -67,13 +77,19 @@ fn another_lens_is_another_question() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = on_disk(folder.path());
     keep(&cache, 1, b"content");
-    let toolkit = LayerKey { lens: Lens::Toolkit, ..key(1) };
+    let toolkit = LayerKey {
+        lens: Lens::Toolkit,
+        ..key(1)
+    };
     assert!(cache.layer_at_hand(&toolkit).is_none() && cache.layer_on_disk(&toolkit).is_none());
 }
 
 #[test]
 fn in_memory_nothing_outlives_the_cache_and_layers_are_forgotten_beyond_the_bound() {
-    let bounds = Bounds { layer_memory: 3000, ..Bounds::default() };
+    let bounds = Bounds {
+        layer_memory: 3000,
+        ..Bounds::default()
+    };
     let cache = Cache::new(None, bounds);
     for number in 0..4 {
         keep(&cache, number, &[b'x'; 400]);
@@ -89,8 +105,17 @@ fn damaged_files_are_passed_over_and_written_anew() {
     keep(&on_disk(folder.path()), 1, b"content");
     let [file] = files(folder.path()).try_into().expect("one file");
     let good = fs::read(&file).expect("the file");
-    let flipped: Vec<u8> = good.iter().enumerate().map(|(at, byte)| if at == 9 { byte ^ 1 } else { *byte }).collect();
-    for (case, bytes) in [("cut short", &good[..good.len() - 1]), ("altered", &flipped), ("empty", b""), ("tiny", b"abc")] {
+    let flipped: Vec<u8> = good
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| if at == 9 { byte ^ 1 } else { *byte })
+        .collect();
+    for (case, bytes) in [
+        ("cut short", &good[..good.len() - 1]),
+        ("altered", &flipped),
+        ("empty", b""),
+        ("tiny", b"abc"),
+    ] {
         fs::write(&file, bytes).expect("written");
         assert!(on_disk(folder.path()).layer_on_disk(&key(1)).is_none(), "{case}");
     }
@@ -122,13 +147,19 @@ fn a_journal_is_written_anew_when_most_of_it_is_outdated() {
     let [file] = files(folder.path()).try_into().expect("one file");
     let lines = fs::read_to_string(&file).expect("text").lines().count();
     assert!(lines < 4200, "{lines} lines");
-    assert_eq!(on_disk(folder.path()).hint(&reference("example.com/a")), Some(digest(5999)));
+    assert_eq!(
+        on_disk(folder.path()).hint(&reference("example.com/a")),
+        Some(digest(5999))
+    );
 }
 
 #[test]
 fn the_disk_is_bounded_and_what_was_read_last_stays() {
     let folder = tempfile::tempdir().expect("a folder");
-    let bounds = Bounds { disk: 64 << 10, ..Bounds::default() };
+    let bounds = Bounds {
+        disk: 64 << 10,
+        ..Bounds::default()
+    };
     let cache = Cache::new(Some(folder.path().to_owned()), bounds);
     keep(&cache, 0, &[b'x'; 4000]);
     let [first] = files(folder.path()).try_into().expect("one file");

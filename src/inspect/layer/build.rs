@@ -119,9 +119,7 @@ impl Builder {
     fn sorted(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0u32..).take(self.rows.len()).collect();
         let rank = |row: u32| (!self.only_hides(row), row);
-        order.sort_by(|a, b| {
-            by_folder(self.path(*a), self.path(*b)).then_with(|| rank(*a).cmp(&rank(*b)))
-        });
+        order.sort_by(|a, b| by_folder(self.path(*a), self.path(*b)).then_with(|| rank(*a).cmp(&rank(*b))));
         order
     }
 
@@ -168,10 +166,7 @@ impl Builder {
                     .is_some_and(|link| is_below(self.path(first), self.path(*link)))
             });
             if let Some(link) = above {
-                moves.extend(
-                    same.iter()
-                        .filter_map(|row| Some((*row, self.moved(*row, link)?))),
-                );
+                moves.extend(same.iter().filter_map(|row| Some((*row, self.moved(*row, link)?))));
             } else if same
                 .iter()
                 .any(|row| matches!(self.claim_of(*row), Some(Claim::Is(RawKind::Link(_)))))
@@ -200,10 +195,7 @@ impl Builder {
     /// The last row before `row` that says what stands at the path of `same`, which are the rows of one path.
     fn last_before(&self, same: &[u32], row: u32) -> Option<u32> {
         let kinds = self.kinds(same);
-        kinds
-            .get(..kinds.partition_point(|at| *at < row))?
-            .last()
-            .copied()
+        kinds.get(..kinds.partition_point(|at| *at < row))?.last().copied()
     }
 
     /// Those of the sorted rows of one path that say what stands there.
@@ -220,8 +212,7 @@ impl Builder {
                 continue;
             };
             let target = slice(&self.text, target);
-            let start =
-                order.partition_point(|at| by_folder(self.path(*at), target) == Ordering::Less);
+            let start = order.partition_point(|at| by_folder(self.path(*at), target) == Ordering::Less);
             let named = order.get(start..).unwrap_or_default();
             let end = named.partition_point(|at| self.path(*at) == target);
             let found = self.last_before(named.get(..end).unwrap_or_default(), row);
@@ -354,12 +345,7 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    fn push(
-        &mut self,
-        name: &str,
-        kind: RawKind,
-        hides_lower: bool,
-    ) -> Result<usize, TooManyPaths> {
+    fn push(&mut self, name: &str, kind: RawKind, hides_lower: bool) -> Result<usize, TooManyPaths> {
         if self.table.nodes.len() >= MAX_PATHS {
             return Err(TooManyPaths);
         }
@@ -384,9 +370,7 @@ impl<'a> Tree<'a> {
     }
 
     fn rest(&self, row: Settled, prefix: usize) -> &'a str {
-        slice(self.source, row.path)
-            .get(prefix..)
-            .unwrap_or_default()
+        slice(self.source, row.path).get(prefix..).unwrap_or_default()
     }
 }
 
@@ -409,8 +393,7 @@ fn first_part(path: &str) -> &str {
 }
 
 fn is_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder)
-        .is_some_and(|rest| rest.starts_with('/'))
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Joins pieces of a path; `..` stops at the root, as it does in a container.

@@ -41,9 +41,9 @@ impl From<io::Error> for ScanError {
         };
         match error.downcast::<LimitMet>() {
             Ok(LimitMet(message)) => Self::TooLarge(message),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Self::Damaged("it ends in the middle: it is truncated, or ends with something that does not belong there".to_owned())
-            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Damaged(
+                "it ends in the middle: it is truncated, or ends with something that does not belong there".to_owned(),
+            ),
             Err(error) => Self::Damaged(format!("it does not decompress: {error}")),
         }
     }

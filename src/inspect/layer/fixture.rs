@@ -55,10 +55,7 @@ impl Layer {
             .long(EntryType::GNULongName, path)
             .long(EntryType::GNULongLink, target);
         let old = header.as_old_mut();
-        old.name
-            .iter_mut()
-            .zip(path.bytes())
-            .for_each(|(to, byte)| *to = byte);
+        old.name.iter_mut().zip(path.bytes()).for_each(|(to, byte)| *to = byte);
         old.linkname
             .iter_mut()
             .zip(target.bytes())

@@ -104,12 +104,7 @@ impl Reader {
     }
 
     /// Reads of a file what matters of it.
-    pub(super) fn read(
-        &mut self,
-        path: &str,
-        member: &Member,
-        body: impl Read,
-    ) -> io::Result<(File, Option<Content>)> {
+    pub(super) fn read(&mut self, path: &str, member: &Member, body: impl Read) -> io::Result<(File, Option<Content>)> {
         let interest = self.interest(path);
         let mut body = body;
         let mut head = Vec::with_capacity(ELF_HEAD);
@@ -128,9 +123,7 @@ impl Reader {
                 |too_large| too_large,
                 |text| Content::Config(Arc::new(KernelConfig::parse(&text))),
             )),
-            Interest::Text => Some(
-                text(member.size, &mut whole)?.map_or_else(|too_large| too_large, Content::Text),
-            ),
+            Interest::Text => Some(text(member.size, &mut whole)?.map_or_else(|too_large| too_large, Content::Text)),
             Interest::Sample(kernel) => self.sample(kernel, member.size, &mut whole)?,
         };
         Ok((file, content))
@@ -153,12 +146,7 @@ impl Reader {
     }
 
     /// One good in-tree module of each kernel is enough.
-    fn sample(
-        &mut self,
-        kernel: String,
-        size: u64,
-        body: &mut impl Read,
-    ) -> io::Result<Option<Content>> {
+    fn sample(&mut self, kernel: String, size: u64, body: &mut impl Read) -> io::Result<Option<Content>> {
         let Content::Module(file) = module(size, body)? else {
             return Ok(None);
         };
@@ -205,19 +193,14 @@ pub fn is_module(name: &str) -> bool {
 
 fn toolkit_interest(path: &str) -> Interest {
     let (folder, name) = split(path);
-    let is_packed_symvers =
-        name.starts_with("symvers") && [".gz", ".xz", ".zst"].iter().any(|s| name.ends_with(s));
+    let is_packed_symvers = name.starts_with("symvers") && [".gz", ".xz", ".zst"].iter().any(|s| name.ends_with(s));
     if name == "Module.symvers" || is_packed_symvers {
         return Interest::Symvers;
     }
-    if name == ".config"
-        || path.ends_with("include/config/auto.conf")
-        || path.starts_with("boot/config-")
-    {
+    if name == ".config" || path.ends_with("include/config/auto.conf") || path.starts_with("boot/config-") {
         return Interest::Config;
     }
-    if path == "etc/driver-toolkit-release.json" || path.ends_with("include/generated/utsrelease.h")
-    {
+    if path == "etc/driver-toolkit-release.json" || path.ends_with("include/generated/utsrelease.h") {
         return Interest::Text;
     }
     below_modules(folder).map_or(Interest::None, |(kernel, rest)| match name {
@@ -282,8 +265,7 @@ fn symvers(path: &str, body: &mut impl Read) -> io::Result<Content> {
         inner: body,
         failure: None,
     };
-    let unpacked: Box<dyn Read + '_> = match path.rsplit_once('.').map_or("", |(_, suffix)| suffix)
-    {
+    let unpacked: Box<dyn Read + '_> = match path.rsplit_once('.').map_or("", |(_, suffix)| suffix) {
         "gz" => Box::new(MultiGzDecoder::new(&mut body)),
         "xz" => Box::new(XzReader::new_mem_limit(&mut body, true, XZ_MEMORY_KIB)),
         "zst" => Box::new(zstd::stream::read::Decoder::new(&mut body)?),
@@ -321,11 +303,7 @@ impl<R: Read> Read for Passing<R> {
 /// `e_machine` of an ELF file's first bytes, in the byte order that they tell.
 fn elf_machine(head: &[u8]) -> Option<u16> {
     const BIG_ENDIAN: u8 = 2;
-    let machine: [u8; 2] = head
-        .strip_prefix(b"\x7fELF")?
-        .get(14..16)?
-        .try_into()
-        .ok()?;
+    let machine: [u8; 2] = head.strip_prefix(b"\x7fELF")?.get(14..16)?.try_into().ok()?;
     let is_big = head.get(5) == Some(&BIG_ENDIAN);
     Some(if is_big {
         u16::from_be_bytes(machine)

@@ -52,12 +52,9 @@ pub(super) fn clean(name: &str) -> Result<String, String> {
         match part {
             "" | "." => {}
             ".." => {
-                parts.pop().ok_or_else(|| {
-                    format!(
-                        "the name {:?} climbs above the root folder",
-                        shortened(name)
-                    )
-                })?;
+                parts
+                    .pop()
+                    .ok_or_else(|| format!("the name {:?} climbs above the root folder", shortened(name)))?;
             }
             _ if part.len() > MAX_NAME => return Err(too_long(name)),
             _ => parts.push(part),

@@ -28,9 +28,7 @@ impl Records {
             match key {
                 b"path" => records.path = Some(without_nul(value)?),
                 b"linkpath" => records.link_path = Some(without_nul(value)?),
-                b"size" => {
-                    records.size = Some(number(value).ok_or("a PAX record's size is not a number")?)
-                }
+                b"size" => records.size = Some(number(value).ok_or("a PAX record's size is not a number")?),
                 b"GNU.sparse.name" => sparse_name = Some(without_nul(value)?),
                 _ => {}
             }
@@ -50,24 +48,15 @@ fn record(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let space = text.iter().position(|byte| *byte == b' ')?;
     let length = usize::try_from(number(text.get(..space)?)?).ok()?;
     let body = text.get(space + 1..length)?.strip_suffix(b"\n")?;
-    let equals = body
-        .iter()
-        .position(|byte| *byte == b'=')
-        .filter(|at| *at > 0)?;
-    Some((
-        body.get(..equals)?,
-        body.get(equals + 1..)?,
-        text.get(length..)?,
-    ))
+    let equals = body.iter().position(|byte| *byte == b'=').filter(|at| *at > 0)?;
+    Some((body.get(..equals)?, body.get(equals + 1..)?, text.get(length..)?))
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(digits)
         .ok()
         .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-    text.parse()
-        .ok()
-        .filter(|number| i64::try_from(*number).is_ok())
+    text.parse().ok().filter(|number| i64::try_from(*number).is_ok())
 }
 
 fn without_nul(value: &[u8]) -> Result<Vec<u8>, String> {
@@ -93,10 +82,7 @@ mod tests {
             ),
             (b"8 path=\n", Some((None, None))),
             (b"22 path=a name = value\n", None),
-            (
-                b"23 path=a name = value\n",
-                Some((Some(b"a name = value"), None)),
-            ),
+            (b"23 path=a name = value\n", Some((Some(b"a name = value"), None))),
             (text, None),
             (b"99999999999999999999 path=a\n", None),
             (b"5 =a\n", None),
@@ -115,8 +101,7 @@ mod tests {
     fn the_name_of_a_sparse_file_is_in_a_record_of_its_own() {
         let records = Records::parse(b"19 path=placeholder\n").err();
         assert!(records.is_some(), "a wrong length");
-        let records =
-            Records::parse(b"20 path=placeholder\n26 GNU.sparse.name=a/b.ko\n").expect("records");
+        let records = Records::parse(b"20 path=placeholder\n26 GNU.sparse.name=a/b.ko\n").expect("records");
         assert_eq!(records.path.as_deref(), Some(&b"a/b.ko"[..]));
         assert!(records.is_sparse());
     }

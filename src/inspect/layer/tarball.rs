@@ -130,22 +130,13 @@ impl<R: BufRead> Tarball<R> {
         Ok(Some(header))
     }
 
-    fn member(
-        &mut self,
-        header: &Header,
-        kind: EntryType,
-        described: &Described,
-    ) -> Result<Member, ScanError> {
+    fn member(&mut self, header: &Header, kind: EntryType, described: &Described) -> Result<Member, ScanError> {
         let name = described.name(header);
         let target = || described.target(header);
         let kind = match kind {
             // Before POSIX, a folder was a file whose name ends in a slash.
-            EntryType::Regular if header.as_bytes()[156] == 0 && name.ends_with('/') => {
-                MemberKind::Dir
-            }
-            EntryType::Regular | EntryType::Continuous if described.records.is_sparse() => {
-                MemberKind::Sparse
-            }
+            EntryType::Regular if header.as_bytes()[156] == 0 && name.ends_with('/') => MemberKind::Dir,
+            EntryType::Regular | EntryType::Continuous if described.records.is_sparse() => MemberKind::Sparse,
             EntryType::Regular | EntryType::Continuous => MemberKind::File,
             EntryType::GNUSparse => MemberKind::Sparse,
             EntryType::Directory => MemberKind::Dir,
@@ -203,11 +194,7 @@ impl<R: BufRead> Tarball<R> {
     /// The same, up to the first NUL.
     fn text_of(&mut self, header: &Header) -> Result<Vec<u8>, ScanError> {
         let mut text = self.description(header)?;
-        text.truncate(
-            text.iter()
-                .position(|byte| *byte == 0)
-                .unwrap_or(text.len()),
-        );
+        text.truncate(text.iter().position(|byte| *byte == 0).unwrap_or(text.len()));
         Ok(text)
     }
 
@@ -252,9 +239,7 @@ struct Body<'a, R> {
 
 impl<R: BufRead> Read for Body<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let wanted = into
-            .len()
-            .min(usize::try_from(self.tarball.left).unwrap_or(usize::MAX));
+        let wanted = into.len().min(usize::try_from(self.tarball.left).unwrap_or(usize::MAX));
         let Some(into) = into.get_mut(..wanted).filter(|into| !into.is_empty()) else {
             return Ok(0);
         };
@@ -278,14 +263,11 @@ impl Described {
     fn target(&self, header: &Header) -> Result<String, ScanError> {
         let gnu = self.long_link.as_deref();
         let pax = || self.records.link_path.as_deref();
-        let target = gnu.or_else(pax).map_or_else(
-            || header.link_name_bytes().map(|t| text(&t)),
-            |t| Some(text(t)),
-        );
+        let target = gnu
+            .or_else(pax)
+            .map_or_else(|| header.link_name_bytes().map(|t| text(&t)), |t| Some(text(t)));
         match target.unwrap_or_default() {
-            long if long.len() > MAX_TARGET => {
-                Err(damaged("a link's target is longer than Linux allows"))
-            }
+            long if long.len() > MAX_TARGET => Err(damaged("a link's target is longer than Linux allows")),
             target => Ok(target),
         }
     }
@@ -297,12 +279,7 @@ impl Described {
 
 /// The size that a header tells; blank is none.
 fn header_size(header: &Header) -> Result<u64, ScanError> {
-    if header
-        .as_old()
-        .size
-        .iter()
-        .all(|byte| matches!(byte, 0 | b' '))
-    {
+    if header.as_old().size.iter().all(|byte| matches!(byte, 0 | b' ')) {
         return Ok(0);
     }
     match header.entry_size() {

@@ -126,10 +126,7 @@ fn members_count_in_the_order_in_which_they_are_unpacked() {
         ),
         (
             "through two links, one absolute and one with dots",
-            Layer::new()
-                .link("a", "/b")
-                .link("b", "../../c")
-                .file("a/x", b""),
+            Layer::new().link("a", "/b").link("b", "../../c").file("a/x", b""),
             &["/a -> /b", "/b -> ../../c", "/c dir", "/c/x file"],
         ),
         (
@@ -193,18 +190,9 @@ fn members_count_in_the_order_in_which_they_are_unpacked() {
 
 #[test]
 fn an_opaque_root_hides_everything_below() {
-    let facts = Layer::new()
-        .file(".wh..wh..opq", b"")
-        .file("a", b"")
-        .facts();
+    let facts = Layer::new().file(".wh..wh..opq", b"").file("a", b"").facts();
     assert!(facts.paths().hides_lower(PathTable::ROOT));
-    assert!(
-        !Layer::new()
-            .file("a", b"")
-            .facts()
-            .paths()
-            .hides_lower(PathTable::ROOT)
-    );
+    assert!(!Layer::new().file("a", b"").facts().paths().hides_lower(PathTable::ROOT));
 }
 
 #[test]
@@ -212,24 +200,13 @@ fn long_names_come_from_gnu_members_and_from_pax_records() {
     let long = "d".repeat(120) + "/" + &"e".repeat(130);
     let gnu = Layer::new().link(&long, &long);
     let pax = Layer::new()
-        .pax(&[
-            ("path", &long),
-            ("linkpath", &long),
-            ("mtime", "1700000000.5"),
-        ])
+        .pax(&[("path", &long), ("linkpath", &long), ("mtime", "1700000000.5")])
         .link("placeholder", "placeholder");
     let global = Layer::new()
         .member(EntryType::XGlobalHeader, "g", "", b"12 path=abc\n")
         .link(&long, &long);
-    let expected = lines(&[
-        &format!("/{} dir", "d".repeat(120)),
-        &format!("/{long} -> {long}"),
-    ]);
-    for (case, layer) in [
-        ("gnu", gnu),
-        ("pax", pax),
-        ("global records name nothing", global),
-    ] {
+    let expected = lines(&[&format!("/{} dir", "d".repeat(120)), &format!("/{long} -> {long}")]);
+    for (case, layer) in [("gnu", gnu), ("pax", pax), ("global records name nothing", global)] {
         assert_eq!(
             listing(&read(&layer.tar(), Lens::ModuleImage).expect(case)),
             expected,
@@ -272,18 +249,10 @@ fn sparse_files_are_passed_over_whole_and_never_read_as_they_stand() {
     let facts = layer.facts();
     assert_eq!(
         listing(&facts),
-        lines(&[
-            "/opt dir",
-            "/opt/a.ko file",
-            "/opt/b.ko file",
-            "/opt/c file"
-        ])
+        lines(&["/opt dir", "/opt/a.ko file", "/opt/b.ko file", "/opt/c file"])
     );
     for path in ["opt/a.ko", "opt/b.ko"] {
-        assert!(
-            matches!(content(&facts, path), Some(Content::Unreadable(_))),
-            "{path}"
-        );
+        assert!(matches!(content(&facts, path), Some(Content::Unreadable(_))), "{path}");
     }
 }
 
@@ -293,14 +262,8 @@ fn a_module_images_lens_keeps_modules_and_indexes() {
         .file("opt/lib/modules/6.1/extra/a.ko", b"not an ELF file")
         .file("opt/lib/modules/6.1/modules.dep.bin", b"index")
         .file("opt/lib/modules/6.1/modules.order", b"text")
-        .file(
-            "usr/bin/cp",
-            &[b"\x7fELF\x02\x01", &[0; 12][..], &[62, 0]].concat(),
-        )
-        .file(
-            "usr/bin/big",
-            &[b"\x7fELF\x02\x02", &[0; 12][..], &[0, 22]].concat(),
-        )
+        .file("usr/bin/cp", &[b"\x7fELF\x02\x01", &[0; 12][..], &[62, 0]].concat())
+        .file("usr/bin/big", &[b"\x7fELF\x02\x02", &[0; 12][..], &[0, 22]].concat())
         .file("usr/bin/short", b"\x7fELF")
         .facts();
     assert!(matches!(
@@ -332,10 +295,7 @@ fn facts_survive_being_stored() {
         .file("d.ko", b"x")
         .facts();
     let bytes = postcard::to_stdvec(&*facts).expect("serialises");
-    assert_eq!(
-        postcard::from_bytes::<LayerFacts>(&bytes).expect("reads back"),
-        *facts
-    );
+    assert_eq!(postcard::from_bytes::<LayerFacts>(&bytes).expect("reads back"), *facts);
 }
 
 #[test]
@@ -360,18 +320,12 @@ fn damaged_layers_are_refused_with_the_reason() {
         (b"<html>Not Found</html>".repeat(60), "checksum"),
         (good().open_end()[..515].to_vec(), "truncated"),
         (b"tiny".to_vec(), "truncated"),
-        (
-            [good().gzip(), b"garbage".to_vec()].concat(),
-            "does not belong there",
-        ),
+        ([good().gzip(), b"garbage".to_vec()].concat(), "does not belong there"),
         (
             [good().gzip(), b"a lot of garbage".to_vec()].concat(),
             "does not decompress",
         ),
-        (
-            [good().zstd(), b"garbage".to_vec()].concat(),
-            "does not decompress",
-        ),
+        ([good().zstd(), b"garbage".to_vec()].concat(), "does not decompress"),
         (with_bad_crc, "does not decompress"),
         (b"\xfd7zXZ\0 and so on".to_vec(), "compressed with xz"),
         (
@@ -387,9 +341,7 @@ fn damaged_layers_are_refused_with_the_reason() {
             "longer than Linux allows",
         ),
         (
-            Layer::new()
-                .member(EntryType::new(b'V'), "label", "", b"")
-                .tar(),
+            Layer::new().member(EntryType::new(b'V'), "label", "", b"").tar(),
             "tar type 'V'",
         ),
         (negative, "size is not a number"),
@@ -462,19 +414,9 @@ fn bombs_meet_a_limit() {
     let mut bytes = Vec::new();
     std::io::copy(&mut bomb, &mut bytes).expect("in memory");
     let ratio = message(scan(&bytes[..], Lens::ModuleImage, Limits::default()));
-    assert!(
-        ratio.starts_with("too large: it grows more than"),
-        "{ratio}"
-    );
-    let size = message(scan(
-        &gzip(&[0; 3 << 20])[..],
-        Lens::ModuleImage,
-        limits(1 << 20),
-    ));
-    assert!(
-        size.starts_with("too large: it is larger than 1 MiB"),
-        "{size}"
-    );
+    assert!(ratio.starts_with("too large: it grows more than"), "{ratio}");
+    let size = message(scan(&gzip(&[0; 3 << 20])[..], Lens::ModuleImage, limits(1 << 20)));
+    assert!(size.starts_with("too large: it is larger than 1 MiB"), "{size}");
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::GNULongName);
     header.set_size(1 << 40);
@@ -490,14 +432,8 @@ fn a_zstd_window_beyond_the_limit_is_said_so() {
     encoder.window_log(28).expect("a window");
     encoder.include_contentsize(false).expect("an option");
     std::io::Write::write_all(&mut encoder, &Layer::new().file("a", b"").tar()).expect("in memory");
-    let message = message(read(
-        &encoder.finish().expect("in memory"),
-        Lens::ModuleImage,
-    ));
-    assert!(
-        message.starts_with("too large: it needs a zstd window"),
-        "{message}"
-    );
+    let message = message(read(&encoder.finish().expect("in memory"), Lens::ModuleImage));
+    assert!(message.starts_with("too large: it needs a zstd window"), "{message}");
 }
 
 #[test]
@@ -524,11 +460,7 @@ fn what_fails_at_the_source_does_not_speak_against_the_layer() {
             );
         }
     }
-    let deadline = Some(
-        Instant::now()
-            .checked_sub(Duration::from_secs(1))
-            .expect("a past"),
-    );
+    let deadline = Some(Instant::now().checked_sub(Duration::from_secs(1)).expect("a past"));
     let limits = Limits {
         deadline,
         ..Limits::default()
@@ -551,10 +483,6 @@ fn a_layer_of_members_that_name_each_other_is_read_quickly() {
     }
     let start = Instant::now();
     let facts = read(&layer.tar(), Lens::ModuleImage).expect("good");
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert!(node(facts.paths(), "h2999").is_some());
 }

@@ -64,10 +64,7 @@ pub(super) fn open<R: Read>(reader: R, limits: Limits) -> io::Result<Unpacked<R>
         count: Arc::clone(&packed),
     };
     let mut head = Vec::with_capacity(MAGIC_LEN);
-    metered
-        .by_ref()
-        .take(MAGIC_LEN as u64)
-        .read_to_end(&mut head)?;
+    metered.by_ref().take(MAGIC_LEN as u64).read_to_end(&mut head)?;
     let packing = Packing::of(&head);
     let source = BufReader::with_capacity(SOURCE_BUFFER, Cursor::new(head).chain(metered));
     let inner = Decoder::new(packing, source)?;
@@ -181,9 +178,7 @@ impl<R> Capped<R> {
     fn check(&self) -> io::Result<()> {
         if self.unpacked > self.limits.unpacked {
             let limit = self.limits.unpacked >> 20;
-            return Err(limit_met(format!(
-                "it is larger than {limit} MiB once decompressed"
-            )));
+            return Err(limit_met(format!("it is larger than {limit} MiB once decompressed")));
         }
         let packed = self.packed.load(Ordering::Relaxed);
         if self.unpacked > RATIO_FREE && self.unpacked / MAX_RATIO > packed {
@@ -191,11 +186,7 @@ impl<R> Capped<R> {
                 "it grows more than {MAX_RATIO} times when decompressed"
             )));
         }
-        if self
-            .limits
-            .deadline
-            .is_some_and(|deadline| Instant::now() > deadline)
-        {
+        if self.limits.deadline.is_some_and(|deadline| Instant::now() > deadline) {
             return Err(source_failed(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "reading it took too long",

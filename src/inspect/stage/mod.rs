@@ -11,43 +11,34 @@ use crate::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
 /// Where programs are looked for: the `PATH` that container runtimes give to an image without one of its own.
 /// The image's configuration, which may set another, is not fetched: a request for each image would cost more
 /// than it tells.
-const PATH: [&str; 6] = [
-    "usr/local/sbin",
-    "usr/local/bin",
-    "usr/sbin",
-    "usr/bin",
-    "sbin",
-    "bin",
-];
+const PATH: [&str; 6] = ["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"];
 
 /// What KMM will copy out of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StageRequest<'a> {
+pub struct StageRequest {
     /// `dirName`.
-    pub dir_name: &'a str,
+    pub dir_name: String,
     /// The name of the kernel's folder below `<dirName>/lib/modules`.
-    pub kernel_folder: &'a str,
+    pub kernel_folder: String,
     /// `firmwarePath`, where one is set.
-    pub firmware_path: Option<&'a str>,
+    pub firmware_path: Option<String>,
 }
 
 impl MergedTree {
     /// What KMM's copy step finds in this image.
-    pub fn stage(&self, request: &StageRequest<'_>) -> StagedImage {
+    pub fn stage(&self, request: &StageRequest) -> StagedImage {
         StagedImage {
             sh: self.tool("bin/sh"),
             mkdir: self.program("mkdir"),
             cp: self.program("cp"),
             folder: self.staged_folder(request),
-            has_modprobe_config: self.has_modprobe_config(request.dir_name),
-            firmware: request.firmware_path.map(|path| self.has_firmware(path)),
+            has_modprobe_config: self.has_modprobe_config(&request.dir_name),
+            firmware: request.firmware_path.as_deref().map(|path| self.has_firmware(path)),
         }
     }
 
     fn program(&self, name: &str) -> Tool {
-        let found = PATH
-            .iter()
-            .map(|folder| self.tool(&format!("{folder}/{name}")));
+        let found = PATH.iter().map(|folder| self.tool(&format!("{folder}/{name}")));
         found
             .into_iter()
             .find(|tool| *tool != Tool::Missing)
@@ -62,11 +53,9 @@ impl MergedTree {
     }
 
     /// `cp -R` follows links above the folder that it is told to copy, and copies that folder itself as it is.
-    fn staged_folder(&self, request: &StageRequest<'_>) -> StagedFolder {
+    fn staged_folder(&self, request: &StageRequest) -> StagedFolder {
         let modules = self.dir(&format!("{}/lib/modules", request.dir_name));
-        let found = modules
-            .as_ref()
-            .and_then(|dir| self.child(dir, request.kernel_folder));
+        let found = modules.as_ref().and_then(|dir| self.child(dir, &request.kernel_folder));
         match found {
             Some(Found::Dir(dir)) => StagedFolder::Folder(Arc::new(self.folder(&dir))),
             Some(Found::Link(target)) => StagedFolder::Link {
@@ -100,28 +89,21 @@ impl MergedTree {
 
     /// KMM copies `<firmwarePath>/*`: the shell leaves out names that begin with a dot.
     fn has_firmware(&self, path: &str) -> bool {
-        self.dir(path).is_some_and(|dir| {
-            self.children(&dir)
-                .iter()
-                .any(|(name, _)| !name.starts_with('.'))
-        })
+        self.dir(path)
+            .is_some_and(|dir| self.children(&dir).iter().any(|(name, _)| !name.starts_with('.')))
     }
 
     /// Only folders where an image's author puts files: those of `/usr/lib` belong to the distribution, whose
     /// authors do not expect them to reach a node.
     fn has_modprobe_config(&self, dir_name: &str) -> bool {
-        let folders =
-            ["/etc/modprobe.d", "/lib/modprobe.d"].map(|folder| format!("{dir_name}{folder}"));
+        let folders = ["/etc/modprobe.d", "/lib/modprobe.d"].map(|folder| format!("{dir_name}{folder}"));
         folders
             .iter()
             .map(String::as_str)
             .chain(["/etc/modprobe.d"])
             .any(|folder| {
-                self.dir(folder).is_some_and(|dir| {
-                    self.children(&dir)
-                        .iter()
-                        .any(|(name, _)| name.ends_with(".conf"))
-                })
+                self.dir(folder)
+                    .is_some_and(|dir| self.children(&dir).iter().any(|(name, _)| name.ends_with(".conf")))
             })
     }
 }
@@ -132,8 +114,7 @@ fn entry(path: &str, found: &Found<'_>) -> Option<Entry> {
         Found::Link(target) => Some(Entry::Link((*target).to_owned())),
         Found::Other => Some(Entry::Other),
         Found::File {
-            content: Some(content),
-            ..
+            content: Some(content), ..
         } => Some(known(path, content)),
         Found::File { content: None, .. } if is_module(path) => Some(unread_module(
             "it is a hard link to a file of another name, which was not read",

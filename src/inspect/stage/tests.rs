@@ -19,9 +19,9 @@ fn stage(layers: Vec<Layer>) -> StagedImage {
 fn stage_of(layers: Vec<Layer>, dir_name: &str, firmware_path: Option<&str>) -> StagedImage {
     let tree = MergedTree::new(layers.into_iter().map(Layer::facts).collect());
     tree.stage(&StageRequest {
-        dir_name,
-        kernel_folder: KERNEL,
-        firmware_path,
+        dir_name: dir_name.to_owned(),
+        kernel_folder: KERNEL.to_owned(),
+        firmware_path: firmware_path.map(str::to_owned),
     })
 }
 
@@ -47,12 +47,8 @@ fn tools_are_found_as_a_shell_finds_them() {
         (
             "a usr-merged distribution",
             vec![
-                Layer::new()
-                    .link("bin", "usr/bin")
-                    .file("usr/bin/sh", &elf()),
-                Layer::new()
-                    .file("usr/bin/cp", &elf())
-                    .file("usr/bin/mkdir", &elf()),
+                Layer::new().link("bin", "usr/bin").file("usr/bin/sh", &elf()),
+                Layer::new().file("usr/bin/cp", &elf()).file("usr/bin/mkdir", &elf()),
             ],
             [present; 3],
         ),
@@ -119,10 +115,7 @@ fn the_kernels_folder_is_copied_with_all_that_is_below_it() {
         Layer::new()
             .whiteout(&in_folder("extra/gone.ko"))
             .file(&in_folder("extra/a.ko"), b"new")
-            .hard_link(
-                &in_folder("updates/a2.ko"),
-                &in_folder("extra/deep/b.ko.xz"),
-            )
+            .hard_link(&in_folder("updates/a2.ko"), &in_folder("extra/deep/b.ko.xz"))
             .file(&in_folder("modules.dep.bin"), b"index")
             .file(&in_folder("modules.order"), b"")
             .link(&in_folder("kernel"), "/lib/modules/host")
@@ -153,14 +146,8 @@ fn the_kernels_folder_is_copied_with_all_that_is_below_it() {
         ),
         (3, 2, 2)
     );
-    assert_eq!(
-        entries["modules.dep.bin"],
-        Entry::Index(b"index".to_vec().into())
-    );
-    assert_eq!(
-        entries["kernel"],
-        Entry::Link("/lib/modules/host".to_owned())
-    );
+    assert_eq!(entries["modules.dep.bin"], Entry::Index(b"index".to_vec().into()));
+    assert_eq!(entries["kernel"], Entry::Link("/lib/modules/host".to_owned()));
     assert_eq!(
         (&entries["modules.order"], &entries["pipe"]),
         (&Entry::Other, &Entry::Other)
@@ -192,9 +179,7 @@ fn links_above_the_kernels_folder_are_followed_and_the_folder_itself_is_not() {
         assert_eq!(names(&image), ["a.ko"], "{case}");
     }
     let linked = stage(vec![
-        Layer::new()
-            .file(&module, b"")
-            .link(&in_folder(""), "/data/modules/x"),
+        Layer::new().file(&module, b"").link(&in_folder(""), "/data/modules/x"),
     ]);
     assert_eq!(
         linked.folder,
@@ -224,11 +209,7 @@ fn without_the_kernels_folder_the_others_are_named() {
             Layer::new().file(&in_folder(""), b""),
             StagedFolder::NotAFolder,
         ),
-        (
-            "a file above",
-            Layer::new().file("opt/lib", b""),
-            missing(&[]),
-        ),
+        ("a file above", Layer::new().file("opt/lib", b""), missing(&[])),
     ] {
         assert_eq!(stage(vec![layer]).folder, expected, "{case}");
     }
@@ -241,22 +222,12 @@ fn firmware_is_what_the_shells_star_finds() {
         ("a folder", Layer::new().dir("firmware/vendor"), true),
         (
             "through a link",
-            Layer::new()
-                .file("data/a.bin", b"")
-                .link("firmware", "data"),
+            Layer::new().file("data/a.bin", b"").link("firmware", "data"),
             true,
         ),
-        (
-            "hidden files only",
-            Layer::new().file("firmware/.keep", b""),
-            false,
-        ),
+        ("hidden files only", Layer::new().file("firmware/.keep", b""), false),
         ("an empty folder", Layer::new().dir("firmware"), false),
-        (
-            "a file of that name",
-            Layer::new().file("firmware", b""),
-            false,
-        ),
+        ("a file of that name", Layer::new().file("firmware", b""), false),
         ("nothing", Layer::new(), false),
     ] {
         assert_eq!(
@@ -298,9 +269,6 @@ fn files_whose_bytes_are_not_known_are_never_taken_for_good() {
         let Entry::Module(file) = &folder(&image).entries[path] else {
             panic!("{path} is no module")
         };
-        assert!(
-            matches!(file.content, Err(Unpackable::Damaged(_))),
-            "{path}"
-        );
+        assert!(matches!(file.content, Err(Unpackable::Damaged(_))), "{path}");
     }
 }

@@ -43,9 +43,10 @@ impl MergedTree {
         }
         match find(&kernels, kernel) {
             Some((release, places)) => ToolkitEvidence::Found(Arc::new(self.facts_of(image, release, places))),
-            None => {
-                ToolkitEvidence::OtherKernel { image: image.to_owned(), kernels: kernels.into_keys().collect() }
-            }
+            None => ToolkitEvidence::OtherKernel {
+                image: image.to_owned(),
+                kernels: kernels.into_keys().collect(),
+            },
         }
     }
 
@@ -63,7 +64,10 @@ impl MergedTree {
             self.add_headers(&mut kernels, &name, folder);
         }
         for name in self.folders_in("usr/src") {
-            if let Some(release) = name.strip_prefix("linux-headers-").filter(|release| !is_shared(release)) {
+            if let Some(release) = name
+                .strip_prefix("linux-headers-")
+                .filter(|release| !is_shared(release))
+            {
                 self.add_headers(&mut kernels, release, format!("usr/src/{name}"));
             }
         }
@@ -79,26 +83,50 @@ impl MergedTree {
             return;
         }
         let told = self.text(&format!("{folder}/{UTS_RELEASE}")).and_then(uts_release);
-        kernels.entry(told.unwrap_or(name).to_owned()).or_default().headers.push(folder);
+        kernels
+            .entry(told.unwrap_or(name).to_owned())
+            .or_default()
+            .headers
+            .push(folder);
     }
 
     /// Adds every folder of headers of the whole image. Slow: for images whose headers are in an unusual place.
     fn add_headers_anywhere(&self, kernels: &mut Kernels) {
         self.walk(&self.root(), |path, found| {
-            let Found::File { content: Some(Content::Text(text)), .. } = found else { return };
-            let folder = path.strip_suffix(UTS_RELEASE).and_then(|folder| folder.strip_suffix('/'));
+            let Found::File {
+                content: Some(Content::Text(text)),
+                ..
+            } = found
+            else {
+                return;
+            };
+            let folder = path
+                .strip_suffix(UTS_RELEASE)
+                .and_then(|folder| folder.strip_suffix('/'));
             if let (Some(folder), Some(release)) = (folder, uts_release(text)) {
-                kernels.entry(release.to_owned()).or_default().headers.push(folder.to_owned());
+                kernels
+                    .entry(release.to_owned())
+                    .or_default()
+                    .headers
+                    .push(folder.to_owned());
             }
         });
     }
 
     /// The kernels that OpenShift's release file names.
     fn releases_told(&self) -> Vec<String> {
-        let Some(text) = self.text(RELEASE_FILE) else { return Vec::new() };
+        let Some(text) = self.text(RELEASE_FILE) else {
+            return Vec::new();
+        };
         let told: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).unwrap_or_default();
-        let releases = ["KERNEL_VERSION", "RT_KERNEL_VERSION"].iter().filter_map(|key| told.get(*key)?.as_str());
-        releases.map(str::trim).filter(|release| !release.is_empty()).map(str::to_owned).collect()
+        let releases = ["KERNEL_VERSION", "RT_KERNEL_VERSION"]
+            .iter()
+            .filter_map(|key| told.get(*key)?.as_str());
+        releases
+            .map(str::trim)
+            .filter(|release| !release.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     fn facts_of(&self, image: &str, release: &str, places: &Places) -> Toolkit {
@@ -117,24 +145,34 @@ impl MergedTree {
     fn symvers(&self, release: &str, places: &Places) -> Option<Arc<Symvers>> {
         let headers = places.headers.iter().map(|folder| format!("{folder}/Module.symvers"));
         let packed = |stem: &str| [".gz", ".xz", ".zst"].map(|suffix| format!("{stem}{suffix}"));
-        let modules = places.modules.iter().flat_map(|folder| packed(&format!("{folder}/symvers")));
+        let modules = places
+            .modules
+            .iter()
+            .flat_map(|folder| packed(&format!("{folder}/symvers")));
         let boot = packed(&format!("boot/symvers-{release}"));
-        headers.chain(modules).chain(boot).find_map(|path| match self.content(&path)? {
-            Content::Symvers(symvers) => Some(Arc::clone(symvers)),
-            _ => None,
-        })
+        headers
+            .chain(modules)
+            .chain(boot)
+            .find_map(|path| match self.content(&path)? {
+                Content::Symvers(symvers) => Some(Arc::clone(symvers)),
+                _ => None,
+            })
     }
 
     fn config(&self, release: &str, places: &Places) -> Option<Arc<KernelConfig>> {
-        let headers = places.headers.iter().flat_map(|folder| {
-            ["include/config/auto.conf", ".config"].map(|name| format!("{folder}/{name}"))
-        });
+        let headers = places
+            .headers
+            .iter()
+            .flat_map(|folder| ["include/config/auto.conf", ".config"].map(|name| format!("{folder}/{name}")));
         let modules = places.modules.iter().map(|folder| format!("{folder}/config"));
         let boot = [format!("boot/config-{release}")];
-        headers.chain(modules).chain(boot).find_map(|path| match self.content(&path)? {
-            Content::Config(config) if !config.is_empty() => Some(Arc::clone(config)),
-            _ => None,
-        })
+        headers
+            .chain(modules)
+            .chain(boot)
+            .find_map(|path| match self.content(&path)? {
+                Content::Config(config) if !config.is_empty() => Some(Arc::clone(config)),
+                _ => None,
+            })
     }
 
     /// The in-tree modules. An empty `modules.dep` is that of an image without the kernel's modules, where
@@ -149,7 +187,11 @@ impl MergedTree {
     fn sample(&self, folder: &str) -> Option<&KernelSample> {
         let mut sample = None;
         self.walk(&self.dir(&format!("{folder}/kernel"))?, |_, found| {
-            if let Found::File { content: Some(Content::Sample(found)), .. } = found {
+            if let Found::File {
+                content: Some(Content::Sample(found)),
+                ..
+            } = found
+            {
                 sample = sample.or(Some(found));
             }
         });
@@ -174,7 +216,10 @@ impl MergedTree {
     fn folders_in(&self, path: &str) -> Vec<String> {
         let Some(dir) = self.dir(path) else { return Vec::new() };
         let names = self.children(&dir).into_iter().map(|(name, _)| name);
-        names.filter(|name| self.dir(&format!("{path}/{name}")).is_some()).map(str::to_owned).collect()
+        names
+            .filter(|name| self.dir(&format!("{path}/{name}")).is_some())
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -193,8 +238,14 @@ fn find<'a>(kernels: &'a Kernels, kernel: &str) -> Option<(&'a str, &'a Places)>
 
 /// The release in `#define UTS_RELEASE "…"`.
 fn uts_release(text: &str) -> Option<&str> {
-    let value = text.lines().find_map(|line| line.trim().strip_prefix("#define UTS_RELEASE"))?;
-    value.trim().strip_prefix('"')?.strip_suffix('"').filter(|release| !release.is_empty())
+    let value = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("#define UTS_RELEASE"))?;
+    value
+        .trim()
+        .strip_prefix('"')?
+        .strip_suffix('"')
+        .filter(|release| !release.is_empty())
 }
 
 #[cfg(test)]

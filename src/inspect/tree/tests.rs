@@ -9,12 +9,7 @@ use crate::inspect::layer::fixture::Layer;
 
 /// A file that can be told from others by the machine of its ELF header.
 fn elf(machine: u16) -> Vec<u8> {
-    [
-        b"\x7fELF\x02\x01".as_slice(),
-        &[0; 12],
-        &machine.to_le_bytes(),
-    ]
-    .concat()
+    [b"\x7fELF\x02\x01".as_slice(), &[0; 12], &machine.to_le_bytes()].concat()
 }
 
 fn tree(layers: impl IntoIterator<Item = Layer>) -> MergedTree {
@@ -47,9 +42,7 @@ fn links_are_followed_within_the_root() {
             .link("bin", "usr/bin")
             .link("up", "../../../../usr")
             .link("abs", "/usr/./bin/../bin/sh"),
-        Layer::new()
-            .link("usr/lib", "../opt/lib")
-            .file("opt/lib/x", &elf(2)),
+        Layer::new().link("usr/lib", "../opt/lib").file("opt/lib/x", &elf(2)),
         Layer::new()
             .link("loop", "loop")
             .link("ping", "pong")
@@ -111,10 +104,7 @@ fn hundreds_of_layers_of_hard_links_to_each_other_end() {
     let tree = tree([Layer::new().file("h0", &elf(1))].into_iter().chain(layers));
     assert!(matches!(
         tree.resolve("h500"),
-        Some(Found::File {
-            machine: Some(1),
-            ..
-        })
+        Some(Found::File { machine: Some(1), .. })
     ));
 }
 
@@ -133,8 +123,7 @@ type Acts = BTreeMap<String, Act>;
 type Model = BTreeMap<String, String>;
 
 fn path() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(vec!["a", "b", "a-b", "c"]), 1..4)
-        .prop_map(|parts| parts.join("/"))
+    prop::collection::vec(prop::sample::select(vec!["a", "b", "a-b", "c"]), 1..4).prop_map(|parts| parts.join("/"))
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -154,53 +143,33 @@ fn folders(path: &str) -> impl Iterator<Item = &str> {
 
 /// Drops what no layer has: something below what the layer itself says is no folder, and hard links to nothing.
 fn sensible(acts: Acts, lower: &Model) -> Acts {
-    let is_leaf = |path: &str| {
-        matches!(
-            acts.get(path),
-            Some(Act::File(_) | Act::Link | Act::HardLink(_))
-        )
-    };
+    let is_leaf = |path: &str| matches!(acts.get(path), Some(Act::File(_) | Act::Link | Act::HardLink(_)));
     let has_target = |act: &Act| match act {
-        Act::HardLink(target) => lower
-            .get(target)
-            .is_some_and(|what| what.starts_with("file")),
+        Act::HardLink(target) => lower.get(target).is_some_and(|what| what.starts_with("file")),
         _ => true,
     };
     let keep = |path: &String, act: &Act| !folders(path).any(is_leaf) && has_target(act);
     let kept: Vec<bool> = acts.iter().map(|(path, act)| keep(path, act)).collect();
     let pairs = acts.into_iter().zip(kept);
-    pairs
-        .filter(|(_, keep)| *keep)
-        .map(|(pair, _)| pair)
-        .collect()
+    pairs.filter(|(_, keep)| *keep).map(|(pair, _)| pair).collect()
 }
 
 /// Hard links come first, so that their targets are those of the layers below.
 fn tar(acts: &Acts) -> Layer {
-    let links = acts
-        .iter()
-        .filter(|(_, act)| matches!(act, Act::HardLink(_)));
-    let others = acts
-        .iter()
-        .filter(|(_, act)| !matches!(act, Act::HardLink(_)));
-    links
-        .chain(others)
-        .fold(Layer::new(), |layer, (path, act)| match act {
-            Act::File(machine) => layer.file(path, &elf(*machine)),
-            Act::Dir => layer.dir(path),
-            Act::Link => layer.link(path, "target"),
-            Act::HardLink(target) => layer.hard_link(path, target),
-            Act::Whiteout => layer.whiteout(path),
-            Act::Opaque => layer.opaque(path),
-        })
+    let links = acts.iter().filter(|(_, act)| matches!(act, Act::HardLink(_)));
+    let others = acts.iter().filter(|(_, act)| !matches!(act, Act::HardLink(_)));
+    links.chain(others).fold(Layer::new(), |layer, (path, act)| match act {
+        Act::File(machine) => layer.file(path, &elf(*machine)),
+        Act::Dir => layer.dir(path),
+        Act::Link => layer.link(path, "target"),
+        Act::HardLink(target) => layer.hard_link(path, target),
+        Act::Whiteout => layer.whiteout(path),
+        Act::Opaque => layer.opaque(path),
+    })
 }
 
 fn remove_below(model: &mut Model, path: &str) {
-    model.retain(|other, _| {
-        !other
-            .strip_prefix(path)
-            .is_some_and(|rest| rest.starts_with('/'))
-    });
+    model.retain(|other, _| !other.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')));
 }
 
 fn make_dir(model: &mut Model, path: &str) {

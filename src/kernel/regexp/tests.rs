@@ -66,6 +66,20 @@ fn what_is_beyond_our_limits_is_refused() {
 }
 
 #[test]
+fn nesting_up_to_the_limit_needs_no_larger_stack() {
+    let nested = |depth: usize| GoRegexp::new(&format!("{}a{}", "(".repeat(depth), ")*".repeat(depth)));
+    let deepest = (1..300)
+        .rev()
+        .find(|depth| nested(*depth).is_ok())
+        .expect("some depth is taken");
+    assert!(deepest >= 50, "only {deepest} levels");
+    assert!(
+        nested(deepest).unwrap().is_match("b"),
+        "{deepest} levels match nothing, too"
+    );
+}
+
+#[test]
 fn messages_name_the_part_that_is_wrong() {
     let message = |pattern: &str| GoRegexp::new(pattern).unwrap_err().to_string();
     assert_eq!(message("bad("), "error parsing regexp: missing closing ): `bad(`");

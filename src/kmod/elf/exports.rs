@@ -5,7 +5,7 @@
 //! does not need the symbols `__ksymtab_*`, which `strip --strip-unneeded` takes away.
 
 use super::image::Image;
-use super::symbols::{MAX_NAME, SHN_ABS, SHN_UNDEF, Symbol, Symbols, text_at};
+use super::symbols::{SHN_ABS, SHN_UNDEF, Symbol, Symbols, text_at};
 use super::{Budget, malformed};
 use crate::kmod::facts::{ElfDefect, Export};
 
@@ -17,11 +17,7 @@ const RELOCATION_SIZE: usize = 24;
 const MAX_RELOCATIONS: usize = 1 << 18;
 
 /// The exports of a module, in the order of its tables.
-pub(super) fn read(
-    image: &Image<'_>,
-    symbols: &Symbols<'_>,
-    budget: &mut Budget,
-) -> Result<Vec<Export>, ElfDefect> {
+pub(super) fn read(image: &Image<'_>, symbols: &Symbols<'_>, budget: &mut Budget) -> Result<Vec<Export>, ElfDefect> {
     let mut exports = table(image, symbols, budget, false)?;
     exports.extend(table(image, symbols, budget, true)?);
     Ok(exports)
@@ -48,9 +44,7 @@ fn table(
         exports.push(Export {
             name: budget.keep(name)?,
             gpl_only,
-            namespace: namespace
-                .map(|namespace| budget.keep(namespace))
-                .transpose()?,
+            namespace: namespace.map(|namespace| budget.keep(namespace)).transpose()?,
             crc: crcs.as_ref().and_then(|crcs| crcs.crc(index)),
         });
     }
@@ -61,25 +55,17 @@ fn table(
 type Names<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// The names and namespaces of a table. An entry is the relocation of the symbol's value, then that of its name in
-/// `__ksymtab_strings`, then (since 5.4, where there is one) that of its namespace, also there.
-fn names<'a>(
-    image: &Image<'a>,
-    symbols: &Symbols<'a>,
-    section: usize,
-) -> Result<Vec<Names<'a>>, ElfDefect> {
+/// `__ksymtab_strings`, then (since 5.4, where there is one) that of its namespace, also there. The kernel does not
+/// check them: a name that cannot be read exports nothing that anybody could ask for.
+fn names<'a>(image: &Image<'a>, symbols: &Symbols<'a>, section: usize) -> Result<Vec<Names<'a>>, ElfDefect> {
     let strings = image.allocated("__ksymtab_strings");
-    let content = image
-        .allocated_content("__ksymtab_strings")
-        .unwrap_or_default();
-    let mut entries = Vec::new();
+    let content = image.allocated_content("__ksymtab_strings").unwrap_or_default();
+    let mut entries: Vec<Names<'a>> = Vec::new();
     let mut is_open = false;
     for relocation in relocations(image, section)? {
-        let target = relocation
-            .target(symbols)
-            .filter(|(symbol, _)| strings == Some(usize::from(symbol.section)));
-        let text = target
-            .map(|(_, place)| text_at(content, place).ok_or_else(unreadable))
-            .transpose()?;
+        let target = relocation.target(symbols);
+        let in_strings = target.filter(|(symbol, _)| strings == Some(usize::from(symbol.section)));
+        let text = in_strings.map(|(_, place)| text_at(content, place).unwrap_or_default());
         match (text, entries.last_mut()) {
             (None, _) => is_open = true,
             (Some(name), _) if is_open => {
@@ -87,16 +73,10 @@ fn names<'a>(
                 is_open = false;
             }
             (Some(namespace), Some((_, slot))) => *slot = Some(namespace),
-            (Some(_), None) => return Err(malformed("its table of exports begins with a name")),
+            (Some(_), None) => {}
         }
     }
     Ok(entries)
-}
-
-fn unreadable() -> ElfDefect {
-    malformed(format!(
-        "it exports a symbol whose name lies outside the file or is longer than {MAX_NAME} bytes"
-    ))
 }
 
 /// A relocation with an addend.
@@ -132,9 +112,7 @@ fn relocations(image: &Image<'_>, section: usize) -> Result<Vec<Relocation>, Elf
     };
     let mut relocations: Vec<_> = entries.take(MAX_RELOCATIONS + 1).filter_map(read).collect();
     if relocations.len() > MAX_RELOCATIONS {
-        return Err(malformed(
-            "it has more exports than this program is willing to read",
-        ));
+        return Err(malformed("it has more exports than this program is willing to read"));
     }
     relocations.sort_by_key(|relocation| relocation.offset);
     Ok(relocations)
@@ -149,14 +127,8 @@ struct CrcTable<'i, 'a> {
 }
 
 impl<'i, 'a> CrcTable<'i, 'a> {
-    fn find(
-        image: &'i Image<'a>,
-        symbols: &'i Symbols<'a>,
-        name: &str,
-    ) -> Result<Option<Self>, ElfDefect> {
-        let found = image
-            .allocated(name)
-            .and_then(|at| Some((at, image.sections.get(at)?)));
+    fn find(image: &'i Image<'a>, symbols: &'i Symbols<'a>, name: &str) -> Result<Option<Self>, ElfDefect> {
+        let found = image.allocated(name).and_then(|at| Some((at, image.sections.get(at)?)));
         let table = found.map(|(at, section)| {
             let relocations = relocations(image, at)?;
             Ok(Self {
@@ -184,9 +156,7 @@ impl<'i, 'a> CrcTable<'i, 'a> {
             SHN_UNDEF => None,
             SHN_ABS => u32::try_from(value & u64::from(u32::MAX)).ok(),
             section => {
-                let content = self
-                    .image
-                    .content(self.image.sections.get(usize::from(section))?);
+                let content = self.image.content(self.image.sections.get(usize::from(section))?);
                 self.image.order.u32(content, usize::try_from(value).ok()?)
             }
         }

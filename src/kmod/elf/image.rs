@@ -161,11 +161,7 @@ impl<'a> Image<'a> {
     /// The index of the first section of a name that is loaded (`find_sec`).
     pub(super) fn allocated(&self, name: &str) -> Option<usize> {
         let found = |section: &Section| section.is_allocated() && self.has_name(section, name);
-        self.sections
-            .iter()
-            .skip(1)
-            .position(found)
-            .map(|at| at + 1)
+        self.sections.iter().skip(1).position(found).map(|at| at + 1)
     }
 
     /// The bytes of the first section of a name that is loaded.
@@ -195,12 +191,9 @@ impl<'a> Image<'a> {
         };
         let names = self.content(table);
         if names.last() != Some(&0) {
-            return Err(header(
-                "its section name table is empty or does not end in NUL",
-            ));
+            return Err(header("its section name table is empty or does not end in NUL"));
         }
-        let outside =
-            |section: &Section| section.kind != SHT_NULL && u64::from(section.name) >= table.size;
+        let outside = |section: &Section| section.kind != SHT_NULL && u64::from(section.name) >= table.size;
         match self.sections.iter().position(outside) {
             Some(at) => Err(malformed(format!(
                 "the name of section {at} lies outside the section name table"
@@ -224,12 +217,7 @@ struct Header {
 impl Header {
     /// `elf_validity_ehdr`
     fn read(bytes: &[u8]) -> Result<Self, ElfDefect> {
-        let short = || {
-            header(format!(
-                "it has {} bytes, fewer than an ELF header",
-                bytes.len()
-            ))
-        };
+        let short = || header(format!("it has {} bytes, fewer than an ELF header", bytes.len()));
         let raw = bytes.get(..HEADER_SIZE).ok_or_else(short)?;
         if !raw.starts_with(b"\x7fELF") {
             return Err(header("it does not begin with the ELF magic"));
@@ -268,11 +256,7 @@ impl Header {
         }
         let len = bytes.len() as u64;
         let outside = |section: &Section| {
-            section.has_content()
-                && section
-                    .offset
-                    .checked_add(section.size)
-                    .is_none_or(|end| end > len)
+            section.has_content() && section.offset.checked_add(section.size).is_none_or(|end| end > len)
         };
         match sections.iter().skip(1).position(outside) {
             Some(at) => Err(truncated(format!(

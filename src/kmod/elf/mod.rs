@@ -50,18 +50,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<ElfModule, ElfDefect> {
 }
 
 /// `elf_validity_cache_index_info`: there may be one `.modinfo`, or none.
-fn modinfo_pairs(
-    image: &Image<'_>,
-    budget: &mut Budget,
-) -> Result<Vec<(String, String)>, ElfDefect> {
+fn modinfo_pairs(image: &Image<'_>, budget: &mut Budget) -> Result<Vec<(String, String)>, ElfDefect> {
     let mut sections = image.named(".modinfo");
     let section = sections.next();
     if sections.next().is_some() {
         return Err(malformed("it has more than one .modinfo section"));
     }
-    let content = section
-        .map(|section| image.content(section))
-        .unwrap_or_default();
+    let content = section.map(|section| image.content(section)).unwrap_or_default();
     modinfo::pairs(content)
         .map(|(key, value)| Ok((budget.keep(key)?, budget.keep(value)?)))
         .collect()
@@ -75,9 +70,7 @@ fn this_module<'i>(image: &'i Image<'_>) -> Result<&'i Section, ElfDefect> {
         (Some(_), None) => Err(not_a_module(
             "its .gnu.linkonce.this_module section has no content to load",
         )),
-        (Some(_), Some(_)) => Err(not_a_module(
-            "it has more than one .gnu.linkonce.this_module section",
-        )),
+        (Some(_), Some(_)) => Err(not_a_module("it has more than one .gnu.linkonce.this_module section")),
         (None, _) => Err(not_a_module("it has no .gnu.linkonce.this_module section")),
     }
 }
@@ -108,15 +101,10 @@ impl Default for Budget {
 impl Budget {
     /// The text as a string of our own; what is not UTF-8 in it is replaced.
     fn keep(&mut self, text: &[u8]) -> Result<String, ElfDefect> {
-        match (
-            self.texts.checked_sub(1),
-            self.bytes.checked_sub(text.len()),
-        ) {
+        match (self.texts.checked_sub(1), self.bytes.checked_sub(text.len())) {
             (Some(texts), Some(bytes)) => *self = Self { texts, bytes },
             _ => {
-                return Err(malformed(
-                    "it has more names than this program is willing to read",
-                ));
+                return Err(malformed("it has more names than this program is willing to read"));
             }
         }
         Ok(String::from_utf8_lossy(text).into_owned())

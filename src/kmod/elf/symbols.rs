@@ -85,11 +85,7 @@ impl<'a> Symbols<'a> {
     }
 
     /// The symbols that the module needs, as `simplify_symbols` goes through them.
-    pub(super) fn undefined(
-        &self,
-        machine: u16,
-        budget: &mut Budget,
-    ) -> Result<Vec<Undefined>, ElfDefect> {
+    pub(super) fn undefined(&self, machine: u16, budget: &mut Budget) -> Result<Vec<Undefined>, ElfDefect> {
         let mut undefined = Vec::new();
         for symbol in self.all().skip(1) {
             match symbol.section {
@@ -125,8 +121,7 @@ impl<'a> Symbols<'a> {
     }
 
     fn name(&self, symbol: Symbol) -> Result<&'a [u8], ElfDefect> {
-        text_at(self.names, u64::from(symbol.name))
-            .ok_or_else(|| malformed("it has a symbol name without an end"))
+        text_at(self.names, u64::from(symbol.name)).ok_or_else(|| malformed("it has a symbol name without an end"))
     }
 
     fn all(&self) -> impl Iterator<Item = Symbol> {

@@ -33,10 +33,7 @@ fn basic(image: &Image<'_>, table: &[u8], budget: &mut Budget) -> Result<Version
         let crc = image.order.u64(crc, 0).unwrap_or_default();
         crcs.push((budget.keep(plain_name(image.machine, name))?, low_half(crc)));
     }
-    Ok(Versions {
-        extended: false,
-        crcs,
-    })
+    Ok(Versions { extended: false, crcs })
 }
 
 /// A CRC has 32 bits, whatever its field has.
@@ -45,12 +42,7 @@ fn low_half(crc: u64) -> u32 {
 }
 
 /// `elf_validity_cache_index_versions`: there is a name for every CRC.
-fn extended(
-    image: &Image<'_>,
-    crcs: &[u8],
-    names: &[u8],
-    budget: &mut Budget,
-) -> Result<Versions, ElfDefect> {
+fn extended(image: &Image<'_>, crcs: &[u8], names: &[u8], budget: &mut Budget) -> Result<Versions, ElfDefect> {
     let mut rest = names;
     let mut pairs = Vec::new();
     for crc in crcs.chunks_exact(4) {
@@ -58,10 +50,7 @@ fn extended(
         let Some((name, after)) = end.and_then(|end| rest.split_at_checked(end)) else {
             return Err(malformed("it has more extended version CRCs than names"));
         };
-        pairs.push((
-            budget.keep(name)?,
-            image.order.u32(crc, 0).unwrap_or_default(),
-        ));
+        pairs.push((budget.keep(name)?, image.order.u32(crc, 0).unwrap_or_default()));
         rest = after.get(1..).unwrap_or_default();
     }
     Ok(Versions {

@@ -4,8 +4,7 @@ use super::Explanation;
 use crate::api::Rule;
 
 const SIGNING: &str = "`kernel/module/signing.c: module_sig_check`";
-const VALIDITY: &str =
-    "`kernel/module/main.c: elf_validity_cache_copy` (before 6.4 `elf_validity_check`)";
+const VALIDITY: &str = "`kernel/module/main.c: elf_validity_cache_copy` (before 6.4 `elf_validity_check`)";
 
 pub(super) const TEXTS: &[Explanation] = &[
     Explanation {

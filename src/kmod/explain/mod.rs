@@ -37,10 +37,7 @@ const CHAPTERS: &[(&str, &[Explanation])] = &[
     ("modprobe looks for them", modprobe::TEXTS),
     ("The kernel reads the file", file::TEXTS),
     ("The kernel compares versions", version::TEXTS),
-    (
-        "The kernel resolves symbols and parses parameters",
-        symbols::TEXTS,
-    ),
+    ("The kernel resolves symbols and parses parameters", symbols::TEXTS),
     ("What could not be checked", unchecked::TEXTS),
 ];
 
@@ -101,11 +98,7 @@ mod tests {
             .flat_map(|(_, texts)| texts.iter())
             .map(|text| text.rule)
             .collect();
-        assert_eq!(
-            explained,
-            Rule::ALL,
-            "the chapters keep the order of the rules"
-        );
+        assert_eq!(explained, Rule::ALL, "the chapters keep the order of the rules");
         for rule in Rule::ALL {
             let text = explanation(*rule);
             for part in [

@@ -35,10 +35,7 @@ pub(super) fn command(load: &Load) -> Result<Command, Finding> {
     let command = Command::parse(&args).map_err(|why| {
         Finding::decides(
             Rule::ModprobeArguments,
-            format!(
-                "modprobe refuses `{}`: {why}; correct the arguments",
-                line()
-            ),
+            format!("modprobe refuses `{}`: {why}; correct the arguments", line()),
         )
     })?;
     let instead = match command.instead {
@@ -87,11 +84,7 @@ pub(super) fn searched(command: &Command, load: &Load) -> Result<Searched, Findi
 }
 
 /// modprobe searches the node's own modules: nothing of the image is loaded.
-pub(super) fn in_node_folder(
-    command: &Command,
-    load: &Load,
-    in_tree: Option<&InTree>,
-) -> Vec<Finding> {
+pub(super) fn in_node_folder(command: &Command, load: &Load, in_tree: Option<&InTree>) -> Vec<Finding> {
     let asked = if command.all {
         command.words.as_slice()
     } else {
@@ -99,15 +92,13 @@ pub(super) fn in_node_folder(
     };
     let mend = format!("add -d {} to rawArgs.load", load.copy_root());
     let one = |word: &String| match in_tree {
-        Some(tree) if tree.module(word).is_none() && !tree.is_builtin(word) && is_name(word) => {
-            Finding::decides(
-                Rule::ModuleNotFound,
-                format!(
-                    "without -d, modprobe searches the node's own /lib/modules, and {} has no in-tree module {word}; {mend}",
-                    load.kernel
-                ),
-            )
-        }
+        Some(tree) if tree.module(word).is_none() && !tree.is_builtin(word) && is_name(word) => Finding::decides(
+            Rule::ModuleNotFound,
+            format!(
+                "without -d, modprobe searches the node's own /lib/modules, and {} has no in-tree module {word}; {mend}",
+                load.kernel
+            ),
+        ),
         _ => Finding::warns(
             Rule::ModprobeArguments,
             format!(

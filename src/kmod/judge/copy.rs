@@ -21,11 +21,7 @@ pub(super) fn check(staged: &StagedImage, load: &Load) -> Vec<Finding> {
 
 /// Without one of the three programs the init container fails, and the worker never starts.
 fn tools(staged: &StagedImage, load: &Load) -> Vec<Finding> {
-    let tools = [
-        ("sh", staged.sh),
-        ("mkdir", staged.mkdir),
-        ("cp", staged.cp),
-    ];
+    let tools = [("sh", staged.sh), ("mkdir", staged.mkdir), ("cp", staged.cp)];
     let missing: Vec<&str> = tools
         .iter()
         .filter(|(_, tool)| *tool == Tool::Missing)
@@ -61,10 +57,8 @@ fn foreign_tool(name: &str, tool: Tool, wanted: Architecture) -> Option<Finding>
             ),
         )),
         _ => {
-            let is = Architecture::from_elf_machine(machine).map_or_else(
-                || format!("ELF machine {machine}"),
-                |arch| arch.go_name().to_owned(),
-            );
+            let is = Architecture::from_elf_machine(machine)
+                .map_or_else(|| format!("ELF machine {machine}"), |arch| arch.go_name().to_owned());
             Some(Finding::decides(
                 Rule::ImageArchitecture,
                 format!(
@@ -80,9 +74,7 @@ fn folder(folder: &StagedFolder, load: &Load) -> Option<Finding> {
     let place = load.image_folder();
     match folder {
         StagedFolder::Folder(_) => None,
-        StagedFolder::Missing { other_kernels } => {
-            Some(folder_missing(&place, other_kernels, load))
-        }
+        StagedFolder::Missing { other_kernels } => Some(folder_missing(&place, other_kernels, load)),
         StagedFolder::Link { target } => Some(Finding::decides(
             Rule::KernelFolderLink,
             format!(

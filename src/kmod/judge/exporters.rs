@@ -66,10 +66,7 @@ impl<'a> Exporters<'a> {
                 owner: Some(name.to_owned()),
                 crc: export.crc,
                 gpl_only: export.gpl_only,
-                namespace: export
-                    .namespace
-                    .as_deref()
-                    .filter(|namespace| !namespace.is_empty()),
+                namespace: export.namespace.as_deref().filter(|namespace| !namespace.is_empty()),
                 proprietary,
             });
         }
@@ -103,8 +100,7 @@ impl<'a> Exporters<'a> {
     /// The in-tree module that exports a symbol; `None` where it is part of the kernel.
     fn in_tree_owner(&self, exported: &Exported<'_>) -> Option<String> {
         let owner = file_name_to_module(exported.module);
-        let builtin = exported.module == KERNEL_ITSELF
-            || self.in_tree.is_some_and(|tree| tree.is_builtin(&owner));
+        let builtin = exported.module == KERNEL_ITSELF || self.in_tree.is_some_and(|tree| tree.is_builtin(&owner));
         (!builtin).then_some(owner)
     }
 }

@@ -4,9 +4,7 @@
 use super::kernel::Kernel;
 use crate::api::{Finding, Rule};
 use crate::kernel::Architecture;
-use crate::kmod::facts::{
-    ElfDefect, ElfDefectKind, ElfModule, ModuleContent, ModuleFile, Packing, Unpackable,
-};
+use crate::kmod::facts::{ElfDefect, ElfDefectKind, ElfModule, ModuleContent, ModuleFile, Packing, Unpackable};
 
 /// What stands in the file, or why nothing can be read from it.
 ///
@@ -17,9 +15,9 @@ pub(super) fn unpacked(file: &ModuleFile) -> Result<&ModuleContent, Finding> {
             Rule::FileDamaged,
             format!("the {} data is damaged ({word}) and cannot be unpacked; build the image again", packing(file.packing)),
         ),
-        Unpackable::TooLarge(limit) => Finding::warns(
+        Unpackable::TooLarge(limit) => Finding::decides(
             Rule::FileTooLarge,
-            format!("the module has more than {limit} bytes once unpacked, more than this program reads; it was not checked"),
+            format!("the module has more than {limit} bytes once unpacked, more than this program reads, so nobody can say that it loads"),
         ),
     })
 }
@@ -34,10 +32,7 @@ const fn packing(packing: Packing) -> &'static str {
 }
 
 /// The ELF image, or what the kernel refuses in it.
-pub(super) fn elf<'f>(
-    content: &'f ModuleContent,
-    kernel: &Kernel<'_>,
-) -> Result<&'f ElfModule, Finding> {
+pub(super) fn elf<'f>(content: &'f ModuleContent, kernel: &Kernel<'_>) -> Result<&'f ElfModule, Finding> {
     let elf = content.elf.as_ref().map_err(defect)?;
     machine(elf, kernel)?;
     Ok(elf)
@@ -57,15 +52,11 @@ fn defect(defect: &ElfDefect) -> Finding {
         ),
         ElfDefectKind::NoSymbols => (
             Rule::ElfStripped,
-            format!(
-                "the file has no symbol table ({message}); strip modules with `strip --strip-debug` only"
-            ),
+            format!("the file has no symbol table ({message}); strip modules with `strip --strip-debug` only"),
         ),
         ElfDefectKind::NotAModule => (
             Rule::NotAModule,
-            format!(
-                "the file is not a kernel module ({message}); ship the .ko that kbuild makes, not a plain object"
-            ),
+            format!("the file is not a kernel module ({message}); ship the .ko that kbuild makes, not a plain object"),
         ),
         ElfDefectKind::CommonSymbol => (
             Rule::ElfMalformed,

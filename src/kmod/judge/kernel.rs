@@ -24,11 +24,7 @@ impl<'a> Kernel<'a> {
             _ => None,
         };
         let vermagic = toolkit.and_then(|t| {
-            let computed = || {
-                t.config
-                    .as_ref()
-                    .and_then(|config| config.vermagic(&load.kernel))
-            };
+            let computed = || t.config.as_ref().and_then(|config| config.vermagic(&load.kernel));
             t.vermagic.clone().or_else(computed)
         });
         Self {
@@ -70,19 +66,14 @@ impl<'a> Kernel<'a> {
                     .map(|magic| magic.split(' ').any(|word| word == "modversions"))
             })
             .or_else(|| {
-                self.symvers().map(|s| {
-                    s.symbol("module_layout")
-                        .is_some_and(|layout| layout.crc != 0)
-                })
+                self.symvers()
+                    .map(|s| s.symbol("module_layout").is_some_and(|layout| layout.crc != 0))
             })
     }
 
     /// Whether the kernel is at least of that version; a release that cannot be read is taken as newest.
     pub(super) fn at_least(&self, major: u32, minor: u32) -> bool {
-        let mut numbers = self
-            .release
-            .split(|c: char| !c.is_ascii_digit())
-            .map(str::parse);
+        let mut numbers = self.release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
         match (numbers.next(), numbers.next()) {
             (Some(Ok(has_major)), Some(Ok(has_minor))) => (has_major, has_minor) >= (major, minor),
             _ => true,
@@ -127,11 +118,10 @@ impl<'a> Kernel<'a> {
 }
 
 /// What could not be checked, and why: one finding where there is no toolkit, else one for each part it lacks.
-pub(super) fn unchecked(
-    kernel: &Kernel<'_>,
-    load: &Load,
-    evidence: &ToolkitEvidence,
-) -> Vec<Finding> {
+///
+/// A toolkit that was named and cannot be used decides: whoever named it asked for these checks, and an all-clear
+/// without them would be false.
+pub(super) fn unchecked(kernel: &Kernel<'_>, load: &Load, evidence: &ToolkitEvidence) -> Vec<Finding> {
     const WITHOUT: &str = "not checked: exported symbols and their CRCs, GPL-only symbols and namespaces, in-tree \
                            modules, the whole vermagic, the size of struct module, kernel configuration";
     let target = &load.kernel;
@@ -152,8 +142,7 @@ pub(super) fn unchecked(
             } else {
                 kernels.join(", ")
             };
-            let message =
-                format!("{image} is the driver toolkit of {of}, not of {target}; {WITHOUT}");
+            let message = format!("{image} is the driver toolkit of {of}, not of {target}; {WITHOUT}");
             vec![Finding::warns(Rule::ToolkitOtherKernel, message)]
         }
         ToolkitEvidence::Found(toolkit) => lacking(kernel, toolkit),

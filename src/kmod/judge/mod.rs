@@ -43,17 +43,11 @@ pub fn judge(staged: &StagedImage, load: &Load, toolkit: &ToolkitEvidence) -> Ve
 }
 
 /// KMM's second step.
-fn modprobe_step(
-    staged: &StagedImage,
-    load: &Load,
-    kernel: &Kernel<'_>,
-) -> Result<Vec<Finding>, Finding> {
+fn modprobe_step(staged: &StagedImage, load: &Load, kernel: &Kernel<'_>) -> Result<Vec<Finding>, Finding> {
     let command = arguments::command(load)?;
     match (arguments::searched(&command, load)?, &staged.folder) {
         (Searched::Node, _) => Ok(arguments::in_node_folder(&command, load, kernel.in_tree())),
-        (Searched::Copy, StagedFolder::Folder(folder)) => {
-            Ok(Chain::new(&command, load, kernel).judge(folder))
-        }
+        (Searched::Copy, StagedFolder::Folder(folder)) => Ok(Chain::new(&command, load, kernel).judge(folder)),
         (Searched::Copy, _) => Ok(Vec::new()),
     }
 }
@@ -112,9 +106,7 @@ impl<'a, 'c> Chain<'a, 'c> {
 
     /// What the kernel reads from a file, after its signature.
     fn readable(&self, file: &'a ModuleFile, report: &mut Report) -> Option<&'a ElfModule> {
-        let content = file::unpacked(file)
-            .map_err(|finding| report.add(finding))
-            .ok()?;
+        let content = file::unpacked(file).map_err(|finding| report.add(finding)).ok()?;
         report.extend(signature::check(
             &content.signature,
             self.command.force,
@@ -155,14 +147,12 @@ impl<'a, 'c> Chain<'a, 'c> {
         self.exporters.load_in_tree(&step.name);
         let (name, kernel) = (&step.name, &self.load.kernel);
         let finding = if matches!(step.role, Role::Asked | Role::AskedBeside) {
-            let message = format!(
-                "modprobe finds the in-tree module {name} of {kernel} and loads that; the image has no other"
-            );
+            let message =
+                format!("modprobe finds the in-tree module {name} of {kernel} and loads that; the image has no other");
             Finding::warns(Rule::ModuleInTree, message)
         } else if self.kernel.in_tree().is_some() {
-            let message = format!(
-                "{name} comes from the node's own /lib/modules through a link, and {kernel} has it there"
-            );
+            let message =
+                format!("{name} comes from the node's own /lib/modules through a link, and {kernel} has it there");
             Finding::informs(Rule::DependencyInTree, message)
         } else {
             let message = format!(
@@ -179,13 +169,10 @@ impl<'a, 'c> Chain<'a, 'c> {
     fn same_name(&self, step: &Step<'_>) -> Option<Finding> {
         let (tree, name, kernel) = (self.kernel.in_tree()?, &step.name, &self.load.kernel);
         if tree.is_builtin(name) {
-            let message = format!(
-                "a module {name} is built into {kernel}, which may refuse another one of that name"
-            );
+            let message = format!("a module {name} is built into {kernel}, which may refuse another one of that name");
             return Some(Finding::warns(Rule::ModuleBuiltin, message).of_symbol(name));
         }
-        tree.module(name)
-            .filter(|_| !self.is_unloaded_first(name))?;
+        tree.module(name).filter(|_| !self.is_unloaded_first(name))?;
         let then = if self.command.first_time {
             "fails (--first-time)"
         } else {
@@ -215,8 +202,7 @@ impl<'a, 'c> Chain<'a, 'c> {
 /// A dependency that modprobe does not find is no failure by itself: it goes on, and the kernel misses the symbols.
 /// Where all exporters are known, the symbols decide.
 fn settle_missing_dependencies(findings: &mut [Finding]) {
-    let misses =
-        |f: &Finding| matches!(f.rule, Rule::SymbolMissing | Rule::DependencyInTreeUnlinked);
+    let misses = |f: &Finding| matches!(f.rule, Rule::SymbolMissing | Rule::DependencyInTreeUnlinked);
     if findings
         .iter()
         .any(|finding| misses(finding) && finding.severity == Severity::Decides)

@@ -27,17 +27,11 @@ pub(super) fn check(elf: &ElfModule, words: &[String], kernel: &Kernel<'_>) -> V
 /// The parameters that a module declares, with their types; empty where it only describes one.
 fn declared(elf: &ElfModule) -> BTreeMap<&str, &str> {
     let described = elf.infos("parm").filter_map(|info| info.split_once(':'));
-    let typed = elf
-        .infos("parmtype")
-        .filter_map(|info| info.split_once(':'));
+    let typed = elf.infos("parmtype").filter_map(|info| info.split_once(':'));
     described.map(|(name, _)| (name, "")).chain(typed).collect()
 }
 
-fn one(
-    declared: &BTreeMap<&str, &str>,
-    assignment: &Assignment,
-    kernel: &Kernel<'_>,
-) -> Option<Finding> {
+fn one(declared: &BTreeMap<&str, &str>, assignment: &Assignment, kernel: &Kernel<'_>) -> Option<Finding> {
     let name = assignment.name.replace('-', "_");
     let Some(kind) = declared.get(name.as_str()) else {
         return unknown(declared, &name);
@@ -52,9 +46,7 @@ fn one(
         Taken::SinceLinux518 if kernel.at_least(5, 18) => return None,
         Taken::SinceLinux518 => Finding::warns(
             Rule::ParameterMalformed,
-            format!(
-                "kernels before 5.18 refuse {shown}, unless their maker has added it; write y or n"
-            ),
+            format!("kernels before 5.18 refuse {shown}, unless their maker has added it; write y or n"),
         ),
         Taken::No => Finding::decides(
             Rule::ParameterMalformed,
@@ -78,8 +70,7 @@ fn unknown(declared: &BTreeMap<&str, &str>, name: &str) -> Option<Finding> {
         0 => format!("it has {}", known.join(", ")),
         more => format!("it has {} and {more} more", known.join(", ")),
     };
-    let message =
-        format!("the module declares no parameter `{name}` ({has}); the kernel ignores it");
+    let message = format!("the module declares no parameter `{name}` ({has}); the kernel ignores it");
     Some(Finding::warns(Rule::ParameterUnknown, message).of_symbol(name))
 }
 

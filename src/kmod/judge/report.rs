@@ -46,10 +46,7 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, finding: Finding) {
-        let count = self
-            .counts
-            .entry((finding.rule, finding.severity))
-            .or_default();
+        let count = self.counts.entry((finding.rule, finding.severity)).or_default();
         *count += 1;
         if *count <= MOST_OF_A_KIND {
             self.findings.push(finding);
@@ -62,9 +59,7 @@ impl Report {
 
     /// Whether the kernel refuses the file.
     pub(super) fn decides(&self) -> bool {
-        self.counts
-            .keys()
-            .any(|(_, severity)| *severity == Severity::Decides)
+        self.counts.keys().any(|(_, severity)| *severity == Severity::Decides)
     }
 
     /// The findings, each with its file; what modprobe ignores no longer decides.
@@ -88,10 +83,7 @@ impl Report {
             }
         }
         let Self {
-            file,
-            role,
-            findings,
-            ..
+            file, role, findings, ..
         } = self;
         findings
             .into_iter()
@@ -104,9 +96,7 @@ impl Report {
 fn soften(mut finding: Finding, role: Role) -> Finding {
     let why = match role {
         Role::Soft => "a soft dependency, whose failure modprobe ignores",
-        Role::AskedBeside => {
-            "one of several modules of an alias, of which modprobe answers for the last alone"
-        }
+        Role::AskedBeside => "one of several modules of an alias, of which modprobe answers for the last alone",
         Role::Asked | Role::Needed => return finding,
     };
     if finding.severity == Severity::Decides {

@@ -21,9 +21,7 @@ pub(super) fn check(
     let enforced = why_enforced(policy, kernel);
     match signature {
         Signature::Absent => enforced.map(|why| missing("the module is not signed", &why)),
-        _ if force.any() => {
-            enforced.map(|why| missing("a module that is forced counts as unsigned", &why))
-        }
+        _ if force.any() => enforced.map(|why| missing("a module that is forced counts as unsigned", &why)),
         Signature::Malformed(how) => Some(Finding::decides(
             Rule::SignatureMalformed,
             format!(
@@ -51,9 +49,7 @@ fn why_enforced(policy: &SignaturePolicy, kernel: &Kernel<'_>) -> Option<String>
         Some(Enforcement::SignSection) => Some("the Module has a sign section".to_owned()),
         Some(Enforcement::Asked) => Some("it was asked to judge signatures as enforced".to_owned()),
         None => {
-            let option = ENFORCING
-                .iter()
-                .find(|option| kernel.option(option) == Some(true))?;
+            let option = ENFORCING.iter().find(|option| kernel.option(option) == Some(true))?;
             Some(format!("{} has CONFIG_{option}", kernel.release))
         }
     }
@@ -68,16 +64,11 @@ fn missing(what: &str, why: &str) -> Finding {
 }
 
 /// Without a certificate that signed it: `-ENOKEY`, refused where enforced. With one: `-EKEYREJECTED`, always.
-fn verify(
-    signature: &Pkcs7Signature,
-    enforced: Option<String>,
-    policy: &SignaturePolicy,
-) -> Option<Finding> {
+fn verify(signature: &Pkcs7Signature, enforced: Option<String>, policy: &SignaturePolicy) -> Option<Finding> {
     let signer = &signature.signer;
     if policy.trusted.is_empty() {
         return enforced.map(|_| {
-            let message =
-                format!("signed by {signer}; not verified: no trusted certificate is known here");
+            let message = format!("signed by {signer}; not verified: no trusted certificate is known here");
             Finding::informs(Rule::SignaturePresent, message)
         });
     }
@@ -86,10 +77,7 @@ fn verify(
         .iter()
         .map(|certificate| certificate.signed(signature))
         .collect();
-    if checks
-        .iter()
-        .any(|check| matches!(check, SignatureCheck::Good))
-    {
+    if checks.iter().any(|check| matches!(check, SignatureCheck::Good)) {
         return Some(Finding::informs(
             Rule::SignatureGood,
             format!("signed by {signer}, and the signature is good"),
@@ -106,9 +94,7 @@ fn verify(
     }
     let by = match checks.iter().find_map(unsupported) {
         Some(algorithm) => format!("the signature by {signer} cannot be checked: {algorithm}"),
-        None => format!(
-            "the signature is by {signer}, and none of the trusted certificates is of that signer"
-        ),
+        None => format!("the signature is by {signer}, and none of the trusted certificates is of that signer"),
     };
     enforced.map(|why| untrusted(&by, &why))
 }
@@ -140,10 +126,7 @@ fn unsupported(check: &SignatureCheck) -> Option<&str> {
 /// Without `CONFIG_MODULE_SIG` the kernel looks at no signature.
 fn unverifiable(policy: &SignaturePolicy, kernel: &Kernel<'_>) -> Option<Finding> {
     policy.enforced.map(|_| {
-        let message = format!(
-            "{} has no CONFIG_MODULE_SIG: it looks at no signature",
-            kernel.release
-        );
+        let message = format!("{} has no CONFIG_MODULE_SIG: it looks at no signature", kernel.release);
         Finding::informs(Rule::NotChecked, message)
     })
 }

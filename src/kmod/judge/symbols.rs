@@ -75,11 +75,7 @@ impl<'a> Resolution<'a, '_> {
                 Found::Nobody | Found::NotLoaded(_) | Found::Unknown => {}
             }
         }
-        report.extend(
-            not_loaded
-                .iter()
-                .map(|(owner, symbols)| self.unlinked(owner, symbols)),
-        );
+        report.extend(not_loaded.iter().map(|(owner, symbols)| self.unlinked(owner, symbols)));
     }
 
     fn standing(&self) -> Standing<'a> {
@@ -88,11 +84,7 @@ impl<'a> Resolution<'a, '_> {
             .map(|versions| versions.crcs.as_slice())
             .unwrap_or_default();
         Standing {
-            crcs: records
-                .iter()
-                .rev()
-                .map(|(name, crc)| (name.as_str(), *crc))
-                .collect(),
+            crcs: records.iter().rev().map(|(name, crc)| (name.as_str(), *crc)).collect(),
             imported: self.elf.infos("import_ns").collect(),
             licence: licence::in_words(self.elf),
             proprietary: !licence::is_gpl_compatible(self.elf),
@@ -102,12 +94,7 @@ impl<'a> Resolution<'a, '_> {
 
     /// `resolve_symbol`: licence, inherited taint, version, namespace, in this order. A weak symbol may lack the
     /// first two; a wrong version or a namespace that is not imported refuses even a weak one.
-    fn resolve(
-        &self,
-        undefined: &Undefined,
-        exporter: &Exporter<'_>,
-        standing: &mut Standing<'_>,
-    ) -> Option<Finding> {
+    fn resolve(&self, undefined: &Undefined, exporter: &Exporter<'_>, standing: &mut Standing<'_>) -> Option<Finding> {
         let name = undefined.name.as_str();
         if let Err(finding) = standing.permits(name, exporter) {
             return Some(finding).filter(|_| !undefined.weak);
@@ -117,12 +104,7 @@ impl<'a> Resolution<'a, '_> {
     }
 
     /// `check_version`.
-    fn same_version(
-        &self,
-        name: &str,
-        exporter: &Exporter<'_>,
-        crcs: &HashMap<&str, u32>,
-    ) -> Option<Finding> {
+    fn same_version(&self, name: &str, exporter: &Exporter<'_>, crcs: &HashMap<&str, u32>) -> Option<Finding> {
         if self.kernel.checks_versions() == Some(false) || self.versions.is_none() {
             return None;
         }
@@ -132,51 +114,40 @@ impl<'a> Resolution<'a, '_> {
             Some(built_for) => Some(crc_mismatch(name, *built_for, exported, self.kernel)),
             None => Some(Finding::warns(
                 Rule::SymbolVersionMissing,
-                format!(
-                    "the module has symbol versions, but none for `{name}`; the kernel takes it as it is"
-                ),
+                format!("the module has symbol versions, but none for `{name}`; the kernel takes it as it is"),
             )),
         }
     }
 
     /// `verify_namespace_is_imported`.
-    fn namespace_imported(
-        &self,
-        name: &str,
-        exporter: &Exporter<'_>,
-        imported: &HashSet<&str>,
-    ) -> Option<Finding> {
+    fn namespace_imported(&self, name: &str, exporter: &Exporter<'_>, imported: &HashSet<&str>) -> Option<Finding> {
         let namespace = exporter.namespace?;
         if imported.contains(namespace) || is_for(namespace, self.elf, self.name) {
             return None;
         }
-        let what = format!(
-            "the module uses `{name}` of the symbol namespace {namespace} without importing it"
-        );
+        let what = format!("the module uses `{name}` of the symbol namespace {namespace} without importing it");
         let mend = format!("add MODULE_IMPORT_NS({namespace}) to its source");
-        Some(
-            match self.kernel.option("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS") {
-                Some(true) => Finding::warns(
-                    Rule::SymbolNamespace,
-                    format!(
-                        "{what}; {} allows that (CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS); {mend}",
-                        self.release()
-                    ),
+        Some(match self.kernel.option("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS") {
+            Some(true) => Finding::warns(
+                Rule::SymbolNamespace,
+                format!(
+                    "{what}; {} allows that (CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS); {mend}",
+                    self.release()
                 ),
-                Some(false) => Finding::decides(
-                    Rule::SymbolNamespace,
-                    format!("{what}, which {} refuses; {mend}", self.release()),
-                ),
-                None => Finding::decides(
-                    Rule::SymbolNamespace,
-                    format!(
-                        "{what}, which {} refuses (assumed: no CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS, as on RHEL); \
+            ),
+            Some(false) => Finding::decides(
+                Rule::SymbolNamespace,
+                format!("{what}, which {} refuses; {mend}", self.release()),
+            ),
+            None => Finding::decides(
+                Rule::SymbolNamespace,
+                format!(
+                    "{what}, which {} refuses (assumed: no CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS, as on RHEL); \
                      {mend}",
-                        self.release()
-                    ),
+                    self.release()
                 ),
-            },
-        )
+            ),
+        })
     }
 
     fn release(&self) -> &str {
@@ -252,10 +223,10 @@ fn proprietary(name: &str, exporter: &Exporter<'_>) -> Finding {
 }
 
 fn duplicate(name: &str, exporter: &Exporter<'_>) -> Finding {
-    let owner = exporter.owner.as_ref().map_or_else(
-        || "the kernel".to_owned(),
-        |owner| format!("the module {owner}"),
-    );
+    let owner = exporter
+        .owner
+        .as_ref()
+        .map_or_else(|| "the kernel".to_owned(), |owner| format!("the module {owner}"));
     Finding::decides(
         Rule::SymbolDuplicate,
         format!("exports `{name}`, which {owner} exports already; the kernel refuses a second one; rename it, or leave one out"),

@@ -53,9 +53,7 @@ pub(super) fn assignments(options: &str) -> Vec<Assignment> {
 
 /// Quotes hold spaces together; they are taken off around a value, or around the whole.
 fn next_assignment(text: &str) -> (Assignment, &str) {
-    let (text, quoted) = text
-        .strip_prefix('"')
-        .map_or((text, false), |inner| (inner, true));
+    let (text, quoted) = text.strip_prefix('"').map_or((text, false), |inner| (inner, true));
     let mut in_quotes = quoted;
     let end = text.find(|letter: char| {
         in_quotes ^= letter == '"';
@@ -125,10 +123,7 @@ const fn answer(yes: bool) -> Taken {
 /// Values between commas; how many there may be stands in the module's code only (`param_array`).
 fn array(element: &str, value: Option<&str>) -> Taken {
     let Some(value) = value else { return Taken::No };
-    let answers: Vec<Taken> = value
-        .split(',')
-        .map(|part| taken(element, Some(part)))
-        .collect();
+    let answers: Vec<Taken> = value.split(',').map(|part| taken(element, Some(part))).collect();
     let first_other = answers.iter().copied().find(|answer| *answer == Taken::No);
     first_other
         .or_else(|| answers.into_iter().find(|answer| *answer != Taken::Yes))
@@ -201,11 +196,7 @@ mod tests {
             ("uint", &["4294967295"], &["4294967296"]),
             ("hexint", &["0xdeadbeef", "10"], &["deadbeef"]),
             ("long", &["-9223372036854775808"], &["9223372036854775808"]),
-            (
-                "ulong",
-                &["18446744073709551615"],
-                &["18446744073709551616"],
-            ),
+            ("ulong", &["18446744073709551615"], &["18446744073709551616"]),
             ("ullong", &["18446744073709551615"], &["-1"]),
             (
                 "bool",
@@ -247,10 +238,7 @@ mod tests {
     #[test]
     fn true_and_false_came_late() {
         assert_eq!(taken("bool", Some("true")), Taken::SinceLinux518);
-        assert_eq!(
-            taken("array of bool", Some("y,False")),
-            Taken::SinceLinux518
-        );
+        assert_eq!(taken("array of bool", Some("y,False")), Taken::SinceLinux518);
         assert_eq!(taken("array of bool", Some("false,x")), Taken::No);
     }
 
@@ -266,38 +254,23 @@ mod tests {
             ("a plain one", &["a=1"][..], &[("a", Some("1"))][..]),
             ("two", &["a=1", "b"], &[("a", Some("1")), ("b", None)]),
             ("modprobe quotes spaces", &["a=x y"], &[("a", Some("x y"))]),
-            (
-                "quotes are kept and taken off",
-                &["a=\"x y\""],
-                &[("a", Some("x y"))],
-            ),
+            ("quotes are kept and taken off", &["a=\"x y\""], &[("a", Some("x y"))]),
             (
                 "single quotes are none to the kernel",
                 &["a='x y'"],
                 &[("a", Some("'x")), ("y'", None)],
             ),
-            (
-                "a word with a space is two",
-                &["a b"],
-                &[("a", None), ("b", None)],
-            ),
+            ("a word with a space is two", &["a b"], &[("a", None), ("b", None)]),
             ("an empty value is a value", &["a="], &[("a", Some(""))]),
             ("quotes around the whole", &["\"a=x\""], &[("a", Some("x"))]),
             ("quotes around a name", &["\"a b\""], &[("a b", None)]),
             ("a leading = is part of the name", &["=a"], &[("=a", None)]),
-            (
-                "nothing after --",
-                &["a=1", "--", "b=2"],
-                &[("a", Some("1"))],
-            ),
+            ("nothing after --", &["a=1", "--", "b=2"], &[("a", Some("1"))]),
             ("a value may hold =", &["a=b=c"], &[("a", Some("b=c"))]),
         ] {
             let words: Vec<String> = words.iter().map(|&w| w.to_owned()).collect();
             let found = assignments(&option_string(&words));
-            let found: Vec<_> = found
-                .iter()
-                .map(|a| (a.name.as_str(), a.value.as_deref()))
-                .collect();
+            let found: Vec<_> = found.iter().map(|a| (a.name.as_str(), a.value.as_deref())).collect();
             assert_eq!(found, expected, "{sentence}");
         }
     }

@@ -26,11 +26,7 @@ pub(super) fn check(elf: &ElfModule, command: &Command, kernel: &Kernel<'_>) -> 
 
 /// The symbol versions that the kernel sees: none where modprobe asks it to ignore them
 /// (`elf_validity_cache_index_versions`), and the extended form only since Linux 6.14.
-pub(super) fn versions_seen<'f>(
-    elf: &'f ElfModule,
-    command: &Command,
-    kernel: &Kernel<'_>,
-) -> Option<&'f Versions> {
+pub(super) fn versions_seen<'f>(elf: &'f ElfModule, command: &Command, kernel: &Kernel<'_>) -> Option<&'f Versions> {
     let readable = |versions: &&Versions| !versions.extended || kernel.at_least(6, 14);
     elf.versions
         .as_ref()
@@ -39,11 +35,7 @@ pub(super) fn versions_seen<'f>(
 }
 
 /// `check_version`: no versions at all.
-fn versions_missing(
-    elf: &ElfModule,
-    versions: Option<&Versions>,
-    kernel: &Kernel<'_>,
-) -> Option<Finding> {
+fn versions_missing(elf: &ElfModule, versions: Option<&Versions>, kernel: &Kernel<'_>) -> Option<Finding> {
     if kernel.checks_versions() != Some(true) || versions.is_some() {
         return None;
     }
@@ -54,11 +46,7 @@ fn versions_missing(
         }
         Some(_) => "modprobe is told to ignore the symbol versions",
     };
-    Some(kernel.unless_force_load(
-        Rule::VersionsMissing,
-        what,
-        &format!("{REBUILD}, without forcing"),
-    ))
+    Some(kernel.unless_force_load(Rule::VersionsMissing, what, &format!("{REBUILD}, without forcing")))
 }
 
 /// `check_modstruct_version`.
@@ -67,19 +55,12 @@ fn layout(versions: &Versions, kernel: &Kernel<'_>) -> Option<Finding> {
         .symvers()
         .filter(|_| kernel.checks_versions() == Some(true))?
         .symbol(MODULE_LAYOUT)?;
-    let built_for = versions
-        .crc(MODULE_LAYOUT)
-        .filter(|crc| *crc != exported.crc)?;
+    let built_for = versions.crc(MODULE_LAYOUT).filter(|crc| *crc != exported.crc)?;
     Some(crc_mismatch(MODULE_LAYOUT, built_for, exported.crc, kernel))
 }
 
 /// `check_version`: the sums differ.
-pub(super) fn crc_mismatch(
-    symbol: &str,
-    built_for: u32,
-    exported: u32,
-    kernel: &Kernel<'_>,
-) -> Finding {
+pub(super) fn crc_mismatch(symbol: &str, built_for: u32, exported: u32, kernel: &Kernel<'_>) -> Finding {
     Finding::decides(
         Rule::CrcMismatch,
         format!(
@@ -92,26 +73,17 @@ pub(super) fn crc_mismatch(
 }
 
 /// `check_modinfo`.
-fn vermagic(
-    elf: &ElfModule,
-    versions: Option<&Versions>,
-    command: &Command,
-    kernel: &Kernel<'_>,
-) -> Option<Finding> {
+fn vermagic(elf: &ElfModule, versions: Option<&Versions>, command: &Command, kernel: &Kernel<'_>) -> Option<Finding> {
     let what = if command.force.vermagic {
         "modprobe is told to ignore vermagic"
     } else {
         "the module has no vermagic"
     };
     let Some(built_for) = elf.info("vermagic").filter(|_| !command.force.vermagic) else {
-        return Some(kernel.unless_force_load(
-            Rule::VermagicMissing,
-            what,
-            &format!("{REBUILD}, without forcing"),
-        ));
+        return Some(kernel.unless_force_load(Rule::VermagicMissing, what, &format!("{REBUILD}, without forcing")));
     };
-    let skips_release = versions.is_some_and(|versions| is_basic(versions, kernel))
-        && kernel.checks_versions() != Some(false);
+    let skips_release =
+        versions.is_some_and(|versions| is_basic(versions, kernel)) && kernel.checks_versions() != Some(false);
     match &kernel.vermagic {
         Some(wanted) => vermagic_against(built_for, wanted, skips_release, kernel),
         None => release_against(built_for, skips_release, kernel),
@@ -125,12 +97,7 @@ fn is_basic(versions: &Versions, kernel: &Kernel<'_>) -> bool {
 }
 
 /// `kernel/module/version.c: same_magic`; without `CONFIG_MODVERSIONS` the whole strings are compared.
-fn vermagic_against(
-    built_for: &str,
-    wanted: &str,
-    skips_release: bool,
-    kernel: &Kernel<'_>,
-) -> Option<Finding> {
+fn vermagic_against(built_for: &str, wanted: &str, skips_release: bool, kernel: &Kernel<'_>) -> Option<Finding> {
     let compared = |magic: &str| {
         let from = if skips_release {
             magic.find(' ').unwrap_or(magic.len())
@@ -206,10 +173,8 @@ fn exports_without_versions(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Find
             .peekable();
         exports.peek().is_some() && exports.all(|export| export.crc.is_none())
     };
-    (kernel.checks_versions() == Some(true) && (unversioned(false) || unversioned(true))).then(
-        || {
-            let what = "the module exports symbols without versions";
-            kernel.unless_force_load(Rule::VersionsMissing, what, REBUILD)
-        },
-    )
+    (kernel.checks_versions() == Some(true) && (unversioned(false) || unversioned(true))).then(|| {
+        let what = "the module exports symbols without versions";
+        kernel.unless_force_load(Rule::VersionsMissing, what, REBUILD)
+    })
 }

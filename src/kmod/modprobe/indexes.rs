@@ -137,19 +137,15 @@ fn dep_index_missing(file: &str) -> Finding {
 fn damaged(file: &str, error: &impl std::fmt::Display) -> Finding {
     Finding::decides(
         Rule::DepIndexDamaged,
-        format!(
-            "{file} is damaged ({error}); modprobe cannot find modules through it; run depmod again"
-        ),
+        format!("{file} is damaged ({error}); modprobe cannot find modules through it; run depmod again"),
     )
     .in_file(file)
 }
 
 fn too_large(file: &str, size: u64) -> Finding {
-    Finding::warns(
+    Finding::decides(
         Rule::FileTooLarge,
-        format!(
-            "{file} has {size} bytes, more than this program reads; nothing behind it was checked"
-        ),
+        format!("{file} has {size} bytes, more than this program reads, so nobody can say what modprobe finds in it"),
     )
     .in_file(file)
 }

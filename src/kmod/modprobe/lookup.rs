@@ -68,12 +68,7 @@ pub enum Role {
 }
 
 /// What modprobe would do with that command line in that folder.
-pub fn plan<'a>(
-    copied: Copied<'a>,
-    command: &Command,
-    load: &Load,
-    in_tree: Option<&'a InTree>,
-) -> Plan<'a> {
+pub fn plan<'a>(copied: Copied<'a>, command: &Command, load: &Load, in_tree: Option<&'a InTree>) -> Plan<'a> {
     let mut lookup = Lookup {
         indexes: Indexes::new(copied),
         in_tree,
@@ -135,11 +130,7 @@ impl<'a> Lookup<'a, '_> {
             Ok(Meant::Modules(names)) => {
                 let last = names.len().saturating_sub(1);
                 for (at, name) in names.iter().enumerate() {
-                    let role = if at == last {
-                        Role::Asked
-                    } else {
-                        Role::AskedBeside
-                    };
+                    let role = if at == last { Role::Asked } else { Role::AskedBeside };
                     self.ask_module(name, role);
                 }
             }
@@ -196,8 +187,7 @@ impl<'a> Lookup<'a, '_> {
         let needs = self.needs(name, &line, asked.is_some());
         if asked.is_some() {
             self.required.insert(name.to_owned());
-            self.required
-                .extend(needs.iter().map(|need| need.name.clone()));
+            self.required.extend(needs.iter().map(|need| need.name.clone()));
         }
         for need in needs {
             self.fill(need, depth);
@@ -214,9 +204,7 @@ impl<'a> Lookup<'a, '_> {
     fn fill(&mut self, step: Step<'a>, depth: usize) {
         if let Some(pre) = self.soft.get(&step.name).cloned() {
             match self.indexes.meaning(&pre) {
-                Ok(Meant::Modules(names)) => names
-                    .iter()
-                    .for_each(|name| self.probe(name, None, depth + 1)),
+                Ok(Meant::Modules(names)) => names.iter().for_each(|name| self.probe(name, None, depth + 1)),
                 Ok(Meant::Builtin) => {}
                 Ok(Meant::Nothing) | Err(_) => {
                     self.plan.findings.push(soft_missing(&step.name, &pre));
@@ -309,10 +297,9 @@ impl<'a> Lookup<'a, '_> {
             return false;
         };
         kernel == self.load.kernel
-            && self.in_tree.is_none_or(|tree| {
-                tree.module(&file_name_to_module(path))
-                    .is_some_and(|m| m.path == path)
-            })
+            && self
+                .in_tree
+                .is_none_or(|tree| tree.module(&file_name_to_module(path)).is_some_and(|m| m.path == path))
     }
 
     fn not_found(&self, word: &str) -> Finding {
@@ -328,13 +315,7 @@ impl<'a> Lookup<'a, '_> {
         Finding::decides(Rule::ModuleNotFound, message).of_symbol(word)
     }
 
-    fn dependency_missing(
-        &self,
-        name: &str,
-        path: &str,
-        reached: &Reached<'_>,
-        required: bool,
-    ) -> Finding {
+    fn dependency_missing(&self, name: &str, path: &str, reached: &Reached<'_>, required: bool) -> Finding {
         let why = where_to(reached);
         let kernel = &self.load.kernel;
         let message = format!(
@@ -342,11 +323,7 @@ impl<'a> Lookup<'a, '_> {
              add the file to the image, or for an in-tree module `ln -s /lib/modules/{kernel} {}/host` before depmod",
             self.load.image_folder(),
         );
-        let make = if required {
-            Finding::decides
-        } else {
-            Finding::warns
-        };
+        let make = if required { Finding::decides } else { Finding::warns };
         make(Rule::DependencyMissing, message)
             .in_file(path)
             .of_symbol(file_name_to_module(path))
@@ -359,8 +336,8 @@ fn lost(path: &str, reached: &Reached<'_>) -> Finding {
             entry: Entry::TooLarge(_),
             ..
         } => {
-            let message = format!("{path} is larger than this program reads; it was not checked");
-            return Finding::warns(Rule::FileTooLarge, message).in_file(path);
+            let message = format!("{path} is larger than this program reads, so nobody can say that it loads");
+            return Finding::decides(Rule::FileTooLarge, message).in_file(path);
         }
         Reached::Outside(_) | Reached::Loop => (
             Rule::LinkLeavesFolder,
@@ -373,10 +350,7 @@ fn lost(path: &str, reached: &Reached<'_>) -> Finding {
     };
     Finding::decides(
         rule,
-        format!(
-            "modules.dep.bin names {path}, {}; {advice}",
-            where_to(reached)
-        ),
+        format!("modules.dep.bin names {path}, {}; {advice}", where_to(reached)),
     )
     .in_file(path)
 }
@@ -410,7 +384,9 @@ fn builtin(name: &str) -> Finding {
 fn soft_missing(module: &str, pre: &str) -> Finding {
     Finding::warns(
         Rule::SoftDependencyMissing,
-        format!("modulesLoadingOrder wants {pre} before {module}, but the image has no such module; modprobe ignores it"),
+        format!(
+            "modulesLoadingOrder wants {pre} before {module}, but the image has no such module; modprobe ignores it"
+        ),
     )
     .of_symbol(pre)
 }
@@ -425,8 +401,6 @@ fn path_given(path: &str) -> Finding {
 }
 
 fn too_many_needs(name: &str) -> Finding {
-    let message = format!(
-        "modules.dep.bin names more than {MAX_NEEDS} dependencies; those of {name} were not checked"
-    );
+    let message = format!("modules.dep.bin names more than {MAX_NEEDS} dependencies; those of {name} were not checked");
     Finding::warns(Rule::NotChecked, message).of_symbol(name)
 }

@@ -12,11 +12,7 @@ pub fn normalised(name: &str) -> Option<String> {
             '[' => inside = true,
             _ => {}
         }
-        out.push(if letter == '-' && !inside {
-            '_'
-        } else {
-            letter
-        });
+        out.push(if letter == '-' && !inside { '_' } else { letter });
     }
     (!inside).then_some(out)
 }

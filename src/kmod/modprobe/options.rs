@@ -94,19 +94,11 @@ impl Meaning {
 const OPTIONS: &[(Option<char>, &[&str], Meaning)] = &[
     (Some('a'), &["all"], Meaning::All),
     (Some('r'), &["remove"], Meaning::Remove),
-    (
-        None,
-        &["remove-dependencies", "remove-holders"],
-        Meaning::Nothing,
-    ),
+    (None, &["remove-dependencies", "remove-holders"], Meaning::Nothing),
     (Some('w'), &["wait"], Meaning::Wait),
     (Some('R'), &["resolve-alias"], Meaning::LookUp),
     (None, &["first-time"], Meaning::FirstTime),
-    (
-        Some('i'),
-        &["ignore-install", "ignore-remove"],
-        Meaning::IgnoreCommands,
-    ),
+    (Some('i'), &["ignore-install", "ignore-remove"], Meaning::IgnoreCommands),
     (Some('b'), &["use-blacklist"], Meaning::Nothing),
     (Some('f'), &["force"], Meaning::Force),
     (None, &["force-modversion"], Meaning::ForceModversion),
@@ -159,11 +151,7 @@ impl Command {
     }
 
     /// `--name`, `--name=value`, `--name value`; an unambiguous beginning of a name is enough.
-    fn long<'a>(
-        &mut self,
-        arg: &'a str,
-        rest: &mut impl Iterator<Item = &'a str>,
-    ) -> Result<(), String> {
+    fn long<'a>(&mut self, arg: &'a str, rest: &mut impl Iterator<Item = &'a str>) -> Result<(), String> {
         let (name, value) = arg
             .split_once('=')
             .map_or((arg, None), |(name, value)| (name, Some(value)));
@@ -182,11 +170,7 @@ impl Command {
     }
 
     /// `-abc`, `-dVALUE`, `-d VALUE`.
-    fn short<'a>(
-        &mut self,
-        arg: &'a str,
-        rest: &mut impl Iterator<Item = &'a str>,
-    ) -> Result<(), String> {
+    fn short<'a>(&mut self, arg: &'a str, rest: &mut impl Iterator<Item = &'a str>) -> Result<(), String> {
         let mut letters = arg.strip_prefix('-').unwrap_or(arg).chars();
         while let Some(letter) = letters.next() {
             let (_, _, meaning) = OPTIONS
@@ -263,10 +247,7 @@ fn long_meaning(name: &str) -> Result<Meaning, String> {
 
 /// What C's `strtoul(…, 0)` reads to its end.
 fn is_number(value: &str) -> bool {
-    match value
-        .strip_prefix("0x")
-        .or_else(|| value.strip_prefix("0X"))
-    {
+    match value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")) {
         Some(hex) => !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()),
         None => !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()),
     }
@@ -282,12 +263,7 @@ mod tests {
     };
 
     fn parse(line: &str) -> Result<Command, String> {
-        Command::parse(
-            &line
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )
+        Command::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     fn words(words: &[&str]) -> Command {
@@ -315,11 +291,7 @@ mod tests {
                 "-d/tmp/opt m",
                 root("/tmp/opt", words(&["m"])),
             ),
-            (
-                "the last value wins",
-                "-d /a --dirname=/b m",
-                root("/b", words(&["m"])),
-            ),
+            ("the last value wins", "-d /a --dirname=/b m", root("/b", words(&["m"]))),
             (
                 "options stand anywhere",
                 "m -f a=1",
@@ -402,18 +374,10 @@ mod tests {
     fn what_modprobe_refuses() {
         for (sentence, line, message) in [
             ("no module", "-v", "it names no module"),
-            (
-                "an unknown letter",
-                "-vx m",
-                "it has no option -x (in `-vx`)",
-            ),
+            ("an unknown letter", "-vx m", "it has no option -x (in `-vx`)"),
             ("an unknown name", "--farce m", "it has no option --farce"),
             ("an ambiguous name", "--f m", "the option --f is ambiguous"),
-            (
-                "a value too many",
-                "--force=1 m",
-                "the option --force takes no value",
-            ),
+            ("a value too many", "--force=1 m", "the option --force takes no value"),
             ("a value missing", "m -d", "the option -d wants a value"),
             (
                 "a long value missing",

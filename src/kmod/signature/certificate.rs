@@ -87,12 +87,12 @@ impl Certificate {
         }
         let certificate = match pem_block(bytes) {
             Some(block) => x509_cert::Certificate::from_pem(block),
-            None if bytes.first() == Some(&0x30) => SliceReader::new(bytes)
-                .and_then(|mut reader| x509_cert::Certificate::decode(&mut reader)),
+            None if bytes.first() == Some(&0x30) => {
+                SliceReader::new(bytes).and_then(|mut reader| x509_cert::Certificate::decode(&mut reader))
+            }
             None => return Err(CertificateError::NotACertificate),
         };
-        Self::of(&certificate.map_err(CertificateError::Unreadable)?)
-            .map_err(CertificateError::Unreadable)
+        Self::of(&certificate.map_err(CertificateError::Unreadable)?).map_err(CertificateError::Unreadable)
     }
 
     fn of(certificate: &x509_cert::Certificate) -> Result<Self, der::Error> {
@@ -101,9 +101,7 @@ impl Certificate {
             subject: pkcs7::shown(&body.subject().to_string()),
             issuer: body.issuer().clone(),
             serial: body.serial_number().clone(),
-            key_id: body
-                .get_extension::<SubjectKeyIdentifier>()?
-                .map(|(_, key_id)| key_id),
+            key_id: body.get_extension::<SubjectKeyIdentifier>()?.map(|(_, key_id)| key_id),
             key: PublicKey::of(body.subject_public_key_info()),
         })
     }
@@ -120,12 +118,7 @@ impl Certificate {
             return SignatureCheck::Mismatch("its PKCS#7 message cannot be read".to_owned());
         };
         let mut answer = SignatureCheck::OtherSigner;
-        for signer in message
-            .signer_infos
-            .0
-            .iter()
-            .filter(|signer| self.is(&signer.sid))
-        {
+        for signer in message.signer_infos.0.iter().filter(|signer| self.is(&signer.sid)) {
             answer = self.verify(signer, signature);
             if answer == SignatureCheck::Good {
                 break;
@@ -136,9 +129,7 @@ impl Certificate {
 
     fn is(&self, signer: &SignerIdentifier) -> bool {
         match signer {
-            SignerIdentifier::IssuerAndSerialNumber(id) => {
-                id.issuer == self.issuer && id.serial_number == self.serial
-            }
+            SignerIdentifier::IssuerAndSerialNumber(id) => id.issuer == self.issuer && id.serial_number == self.serial,
             SignerIdentifier::SubjectKeyIdentifier(id) => Some(id) == self.key_id.as_ref(),
         }
     }

@@ -13,11 +13,7 @@ pub(super) struct DigestAlgorithm {
     algorithm: Option<&'static Algorithm>,
 }
 
-const fn known(
-    oid: &str,
-    name: &'static str,
-    algorithm: Option<&'static Algorithm>,
-) -> DigestAlgorithm {
+const fn known(oid: &str, name: &'static str, algorithm: Option<&'static Algorithm>) -> DigestAlgorithm {
     DigestAlgorithm {
         oid: ObjectIdentifier::new_unwrap(oid),
         name,
@@ -26,30 +22,14 @@ const fn known(
 }
 
 static ALGORITHMS: [DigestAlgorithm; 11] = [
-    known(
-        "1.3.14.3.2.26",
-        "sha1",
-        Some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
-    ),
+    known("1.3.14.3.2.26", "sha1", Some(&digest::SHA1_FOR_LEGACY_USE_ONLY)),
     known("2.16.840.1.101.3.4.2.4", "sha224", Some(&digest::SHA224)),
     known("2.16.840.1.101.3.4.2.1", "sha256", Some(&digest::SHA256)),
     known("2.16.840.1.101.3.4.2.2", "sha384", Some(&digest::SHA384)),
     known("2.16.840.1.101.3.4.2.3", "sha512", Some(&digest::SHA512)),
-    known(
-        "2.16.840.1.101.3.4.2.8",
-        "sha3-256",
-        Some(&digest::SHA3_256),
-    ),
-    known(
-        "2.16.840.1.101.3.4.2.9",
-        "sha3-384",
-        Some(&digest::SHA3_384),
-    ),
-    known(
-        "2.16.840.1.101.3.4.2.10",
-        "sha3-512",
-        Some(&digest::SHA3_512),
-    ),
+    known("2.16.840.1.101.3.4.2.8", "sha3-256", Some(&digest::SHA3_256)),
+    known("2.16.840.1.101.3.4.2.9", "sha3-384", Some(&digest::SHA3_384)),
+    known("2.16.840.1.101.3.4.2.10", "sha3-512", Some(&digest::SHA3_512)),
     known("1.2.156.10197.1.401", "sm3", None),
     known("1.2.643.7.1.1.2.2", "streebog256", None),
     known("1.2.643.7.1.1.2.3", "streebog512", None),

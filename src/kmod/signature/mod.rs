@@ -44,23 +44,9 @@ struct Trailer;
 impl Trailer {
     /// The content and the PKCS#7 message in front of the trailer (`mod_check_sig`).
     fn read(signed: &[u8]) -> Result<(&[u8], &[u8]), Signature> {
-        let short =
-            || Signature::Malformed("nothing stands before its signature marker".to_owned());
-        let (body, trailer) = signed
-            .split_last_chunk::<TRAILER_SIZE>()
-            .ok_or_else(short)?;
-        let [
-            algo,
-            hash,
-            id_type,
-            signer_len,
-            key_id_len,
-            pad @ ..,
-            a,
-            b,
-            c,
-            d,
-        ] = *trailer;
+        let short = || Signature::Malformed("nothing stands before its signature marker".to_owned());
+        let (body, trailer) = signed.split_last_chunk::<TRAILER_SIZE>().ok_or_else(short)?;
+        let [algo, hash, id_type, signer_len, key_id_len, pad @ .., a, b, c, d] = *trailer;
         let length = u32::from_be_bytes([a, b, c, d]);
         let split = usize::try_from(length)
             .ok()

@@ -104,10 +104,7 @@ fn accept(message: &SignedData) -> Result<(String, &'static DigestAlgorithm), Si
 }
 
 /// Whether the kernel's parser takes a signer, and its digest algorithm.
-fn acceptable(
-    message: &SignedData,
-    signer: &SignerInfo,
-) -> Result<&'static DigestAlgorithm, Signature> {
+fn acceptable(message: &SignedData, signer: &SignerInfo) -> Result<&'static DigestAlgorithm, Signature> {
     match (message.version, signer.version) {
         (CmsVersion::V1, CmsVersion::V1) | (CmsVersion::V3, CmsVersion::V3) => {}
         (message, signer) => {
@@ -137,10 +134,7 @@ fn in_words(signer: &SignerIdentifier) -> String {
 
 /// A name from a file, short and without control characters.
 pub(super) fn shown(name: &str) -> String {
-    name.chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_SIGNER)
-        .collect()
+    name.chars().filter(|c| !c.is_control()).take(MAX_SIGNER).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -156,7 +150,5 @@ fn malformed(message: impl Into<String>) -> Signature {
 }
 
 fn unsupported(what: &str, algorithm: ObjectIdentifier) -> Signature {
-    Signature::Unsupported(format!(
-        "the kernel does not know its {what} algorithm {algorithm}"
-    ))
+    Signature::Unsupported(format!("the kernel does not know its {what} algorithm {algorithm}"))
 }

@@ -38,55 +38,24 @@ fn a_module_signed_by_the_kernels_own_tool_verifies() {
     assert_eq!(content, LONE);
     let signature = pkcs7(SIGNED);
     assert_eq!(signature.digest_algorithm, "sha256");
-    assert!(
-        signature.signer.contains("Module signing key"),
-        "{}",
-        signature.signer
-    );
+    assert!(signature.signer.contains("Module signing key"), "{}", signature.signer);
     for (name, bytes) in [("PEM", RSA), ("DER", RSA_DER)] {
-        assert_eq!(
-            certificate(bytes).signed(&signature),
-            SignatureCheck::Good,
-            "{name}"
-        );
+        assert_eq!(certificate(bytes).signed(&signature), SignatureCheck::Good, "{name}");
     }
-    assert_eq!(
-        certificate(P384).signed(&signature),
-        SignatureCheck::OtherSigner
-    );
+    assert_eq!(certificate(P384).signed(&signature), SignatureCheck::OtherSigner);
 }
 
 #[test]
 fn signatures_of_every_kind_are_judged() {
     let cases: [(&str, &[u8], &[u8], &str); 11] = [
         ("SHA-1", fixture!("rsa-sha1.p7s"), RSA, "Good"),
-        (
-            "SHA-224",
-            fixture!("rsa-sha224.p7s"),
-            RSA,
-            "UnsupportedAlgorithm",
-        ),
+        ("SHA-224", fixture!("rsa-sha224.p7s"), RSA, "UnsupportedAlgorithm"),
         ("SHA-256", fixture!("rsa-sha256.p7s"), RSA, "Good"),
         ("SHA-384", fixture!("rsa-sha384.p7s"), RSA, "Good"),
         ("SHA-512", fixture!("rsa-sha512.p7s"), RSA, "Good"),
-        (
-            "SHA3-256",
-            fixture!("rsa-sha3-256.p7s"),
-            RSA,
-            "UnsupportedAlgorithm",
-        ),
-        (
-            "ECDSA P-384 with SHA-256",
-            fixture!("p384-sha256.p7s"),
-            P384,
-            "Good",
-        ),
-        (
-            "ECDSA P-384 with SHA-512",
-            fixture!("p384-sha512.p7s"),
-            P384,
-            "Good",
-        ),
+        ("SHA3-256", fixture!("rsa-sha3-256.p7s"), RSA, "UnsupportedAlgorithm"),
+        ("ECDSA P-384 with SHA-256", fixture!("p384-sha256.p7s"), P384, "Good"),
+        ("ECDSA P-384 with SHA-512", fixture!("p384-sha512.p7s"), P384, "Good"),
         ("by key identifier", fixture!("keyid.p7s"), RSA, "Good"),
         (
             "by key identifier, of another key",
@@ -103,10 +72,7 @@ fn signatures_of_every_kind_are_judged() {
     ];
     for (name, p7s, signer, expected) in cases {
         let check = certificate(signer).signed(&pkcs7(&append(LONE, p7s)));
-        assert!(
-            format!("{check:?}").starts_with(expected),
-            "{name}: {check:?}"
-        );
+        assert!(format!("{check:?}").starts_with(expected), "{name}: {check:?}");
     }
 }
 
@@ -136,9 +102,17 @@ fn what_the_kernel_refuses_is_malformed() {
         ("content of its own", fixture!("with-content.p7s"), "content of its own"),
         ("no message at all", b"", "cannot be read"),
         ("text", b"not a message", "cannot be read"),
-        ("a message cut short", &fixture!("rsa-sha256.p7s")[..100], "cannot be read"),
+        (
+            "a message cut short",
+            &fixture!("rsa-sha256.p7s")[..100],
+            "cannot be read",
+        ),
         // contentType pkcs7-data, with an OCTET STRING
-        ("plain data", b"\x30\x0f\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0\x02\x04\x00", "not signed data"),
+        (
+            "plain data",
+            b"\x30\x0f\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0\x02\x04\x00",
+            "not signed data",
+        ),
         // SignedData version 1 over pkcs7-data, without digests and signers
         (
             "no signer",
@@ -166,15 +140,9 @@ fn split_owned(file: &[u8]) -> (Vec<u8>, Signature) {
 fn algorithms_that_the_kernel_does_not_know_are_not_damage() {
     let mut no_rsa = fixture!("rsa-sha256.p7s").to_vec();
     let oid = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
-    let at = no_rsa
-        .windows(oid.len())
-        .rposition(|window| window == oid)
-        .unwrap();
+    let at = no_rsa.windows(oid.len()).rposition(|window| window == oid).unwrap();
     no_rsa[at + oid.len() - 1] = 10; // rsaEncryption becomes RSASSA-PSS
-    for (name, p7s) in [
-        ("digest", fixture!("rsa-md5.p7s")),
-        ("signature", no_rsa.as_slice()),
-    ] {
+    for (name, p7s) in [("digest", fixture!("rsa-md5.p7s")), ("signature", no_rsa.as_slice())] {
         let (_, signature) = split_owned(&append(LONE, p7s));
         assert!(
             matches!(&signature, Signature::Unsupported(why) if why.contains(name)),
@@ -195,11 +163,7 @@ fn the_trailer_is_checked_as_the_kernel_checks_it() {
         ("no marker", LONE.to_vec(), "Absent"),
         ("an empty file", Vec::new(), "Absent"),
         ("a marker alone", MARKER.to_vec(), "Absent"),
-        (
-            "a newline after the marker",
-            [SIGNED, b"\n"].concat(),
-            "Absent",
-        ),
+        ("a newline after the marker", [SIGNED, b"\n"].concat(), "Absent"),
         (
             "a marker and too little before it",
             [b"short", MARKER].concat(),
@@ -220,22 +184,10 @@ fn the_trailer_is_checked_as_the_kernel_checks_it() {
             with(2, 1),
             "Unsupported(\"it is not a PKCS#7 signature (type 1)",
         ),
-        (
-            "an algorithm",
-            with(0, 1),
-            "Malformed(\"its signature trailer",
-        ),
+        ("an algorithm", with(0, 1), "Malformed(\"its signature trailer"),
         ("a hash", with(1, 4), "Malformed(\"its signature trailer"),
-        (
-            "a signer's length",
-            with(3, 1),
-            "Malformed(\"its signature trailer",
-        ),
-        (
-            "a key's length",
-            with(4, 1),
-            "Malformed(\"its signature trailer",
-        ),
+        ("a signer's length", with(3, 1), "Malformed(\"its signature trailer"),
+        ("a key's length", with(4, 1), "Malformed(\"its signature trailer"),
         ("padding", with(7, 1), "Malformed(\"its signature trailer"),
     ];
     for (name, file, expected) in cases {
@@ -286,17 +238,11 @@ fn what_is_no_certificate_is_refused() {
         ("text", b"certificate", "neither a DER"),
         ("a PEM block without an end", &RSA[..200], "neither a DER"),
         ("DER cut short", &RSA_DER[..200], "cannot be read"),
-        (
-            "another DER message",
-            fixture!("rsa-sha256.p7s"),
-            "cannot be read",
-        ),
+        ("another DER message", fixture!("rsa-sha256.p7s"), "cannot be read"),
         ("a large file", &large, "no more than"),
     ];
     for (name, bytes, part) in cases {
-        let error = Certificate::from_pem_or_der(bytes)
-            .expect_err(name)
-            .to_string();
+        let error = Certificate::from_pem_or_der(bytes).expect_err(name).to_string();
         assert!(error.contains(part), "{name}: {error}");
     }
 }

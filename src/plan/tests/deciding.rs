@@ -10,7 +10,8 @@ use crate::plan::{Look, Subject, Supplies, UNREACHABLE_PATIENCE, Verdict, World,
 
 const PLAIN: &str = "{kernelMappings: [{regexp: .}]}";
 const BUILT: &str = "{kernelMappings: [{regexp: ., build: {dockerfileConfigMap: {name: df}}}]}";
-const SIGNED: &str = "{kernelMappings: [{regexp: ., sign: {keySecret: {name: k}, certSecret: {name: c}, unsignedImage: 'r/u:1'}}]}";
+const SIGNED: &str =
+    "{kernelMappings: [{regexp: ., sign: {keySecret: {name: k}, certSecret: {name: c}, unsignedImage: 'r/u:1'}}]}";
 
 fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
@@ -48,9 +49,7 @@ fn gone() -> Finding {
 
 #[test]
 fn every_state_of_a_target_has_its_verdict() {
-    use LookFailureKind::{
-        Damaged, Denied, NoPlatform, NotFound, TooLarge, UnknownPlatform, Unreachable,
-    };
+    use LookFailureKind::{Damaged, Denied, NoPlatform, NotFound, TooLarge, UnknownPlatform, Unreachable};
     use VerificationStatus::{Failure, InProgress, Success};
     let warned = || judged(vec![Finding::warns(Rule::ModuleInTree, "is in-tree too")]);
     for (row, container, look, push, status, reason) in [
@@ -174,14 +173,7 @@ fn every_state_of_a_target_has_its_verdict() {
             InProgress,
             "verification is not finished yet: the registry said so",
         ),
-        (
-            "damaged",
-            PLAIN,
-            failed(Damaged),
-            false,
-            Failure,
-            "Push it again",
-        ),
+        ("damaged", PLAIN, failed(Damaged), false, Failure, "Push it again"),
         (
             "damaged, would be built",
             BUILT,
@@ -190,14 +182,7 @@ fn every_state_of_a_target_has_its_verdict() {
             InProgress,
             "No node could pull it",
         ),
-        (
-            "no platform",
-            PLAIN,
-            failed(NoPlatform),
-            false,
-            Failure,
-            "architecture",
-        ),
+        ("no platform", PLAIN, failed(NoPlatform), false, Failure, "architecture"),
         (
             "unknown platform",
             PLAIN,
@@ -242,10 +227,7 @@ fn a_registry_out_of_reach_fails_after_a_bounded_time() {
         status(since(UNREACHABLE_PATIENCE - SignedDuration::from_secs(1))),
         VerificationStatus::InProgress
     );
-    assert_eq!(
-        status(since(UNREACHABLE_PATIENCE)),
-        VerificationStatus::Failure
-    );
+    assert_eq!(status(since(UNREACHABLE_PATIENCE)), VerificationStatus::Failure);
 }
 
 #[test]
@@ -265,12 +247,7 @@ fn what_a_build_lacks_is_said_at_once() {
         ..Supplies::default()
     };
     for (row, container, supplies, reason) in [
-        (
-            "br-3",
-            BUILT,
-            complete.clone(),
-            "the ConfigMap ns1/df does not exist",
-        ),
+        ("br-3", BUILT, complete.clone(), "the ConfigMap ns1/df does not exist"),
         (
             "br-4",
             BUILT,
@@ -291,12 +268,7 @@ fn what_a_build_lacks_is_said_at_once() {
         ),
         ("br-2", SIGNED, keyless, "the Secret ns1/k has no key `key`"),
     ] {
-        let verdict = verdict(
-            container,
-            &failed(LookFailureKind::NotFound),
-            false,
-            &supplies,
-        );
+        let verdict = verdict(container, &failed(LookFailureKind::NotFound), false, &supplies);
         assert_eq!(verdict.status, VerificationStatus::Failure, "{row}");
         assert!(verdict.reason.contains(reason), "{row}: {}", verdict.reason);
     }
@@ -318,11 +290,7 @@ fn findings_that_decide_come_first_and_the_rest_keep_their_order() {
         Finding::decides(Rule::CrcMismatch, "d"),
     ];
     let verdict = verdict(PLAIN, &judged(findings), false, &Supplies::default());
-    let rules: Vec<Rule> = verdict
-        .findings
-        .iter()
-        .map(|finding| finding.rule)
-        .collect();
+    let rules: Vec<Rule> = verdict.findings.iter().map(|finding| finding.rule).collect();
     assert_eq!(
         rules,
         [
@@ -332,11 +300,7 @@ fn findings_that_decide_come_first_and_the_rest_keep_their_order() {
             Rule::ToolkitMissing
         ]
     );
-    assert!(
-        verdict.reason.contains("(and 1 more)"),
-        "{}",
-        verdict.reason
-    );
+    assert!(verdict.reason.contains("(and 1 more)"), "{}", verdict.reason);
 }
 
 #[test]
@@ -345,15 +309,8 @@ fn one_broken_module_does_not_hide_the_others() {
     let kernel = KernelVersion::parse(KERNEL).unwrap();
     let mut device_plugin = module(PLAIN);
     device_plugin.spec.module_loader = None;
-    let modules = [
-        module("{kernelMappings: [{regexp: (}]}"),
-        device_plugin,
-        module(PLAIN),
-    ];
-    let subjects: Vec<Subject> = modules
-        .iter()
-        .map(|module| Subject::resolve(module, &kernel))
-        .collect();
+    let modules = [module("{kernelMappings: [{regexp: (}]}"), device_plugin, module(PLAIN)];
+    let subjects: Vec<Subject> = modules.iter().map(|module| Subject::resolve(module, &kernel)).collect();
     let world = World {
         subjects: &subjects,
         supplies: &Supplies::default(),

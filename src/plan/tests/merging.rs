@@ -39,12 +39,9 @@ fn the_mappings_build_section_overrides_the_containers() {
         ("bm-4", String::new(), "", None),
         (
             "secrets are appended, a selector replaced",
-            "build: {dockerfileConfigMap: {name: B}, secrets: [{name: s}], selector: {a: b}}, "
-                .to_owned(),
+            "build: {dockerfileConfigMap: {name: B}, secrets: [{name: s}], selector: {a: b}}, ".to_owned(),
             ", build: {dockerfileConfigMap: {name: ''}, secrets: [{name: s}], selector: {c: d}}",
-            parsed(
-                "{dockerfileConfigMap: {name: B}, secrets: [{name: s}, {name: s}], selector: {c: d}}",
-            ),
+            parsed("{dockerfileConfigMap: {name: B}, secrets: [{name: s}, {name: s}], selector: {c: d}}"),
         ),
     ] {
         assert_eq!(built(&container, mapping), expected, "{id}");
@@ -67,10 +64,7 @@ fn overrides_replace_in_place_and_the_rest_follows_by_name() {
         (
             "ba-1",
             args(&[("name1", "value1"), ("name2", "value2")]),
-            args(&[
-                ("name1", "valueOverride1"),
-                ("overrideName2", "overrideValue2"),
-            ]),
+            args(&[("name1", "valueOverride1"), ("overrideName2", "overrideValue2")]),
             args(&[
                 ("name1", "valueOverride1"),
                 ("name2", "value2"),
@@ -105,22 +99,14 @@ fn kmm_sets_its_own_arguments_whatever_the_user_says() {
     let container = "{kernelMappings: [{regexp: ., build: {dockerfileConfigMap: {name: A}, buildArgs: [{name: X, value: '${KERNEL_XYZ}'}, {name: MOD_NAME, value: evil}]}}]}";
     let target = target(container, "5.14.0-1.el9.x86_64+rt");
     let raw = "5.14.0-1.el9.x86_64+rt";
-    let mut expected = args(&[
-        ("X", "${KERNEL_XYZ}"),
-        ("MOD_NAME", "kmod"),
-        ("DTK_AUTO", "r/dtk:1"),
-    ]); // D07, ba-6, ts-20
+    let mut expected = args(&[("X", "${KERNEL_XYZ}"), ("MOD_NAME", "kmod"), ("DTK_AUTO", "r/dtk:1")]); // D07, ba-6, ts-20
     expected.extend(args(&[
         ("KERNEL_FULL_VERSION", raw),
         ("KERNEL_VERSION", raw),
         ("MOD_NAMESPACE", "ns1"),
     ]));
     assert_eq!(build_args(&target, Some("r/dtk:1")), expected);
-    assert!(
-        build_args(&target, None)
-            .iter()
-            .all(|arg| arg.name != "DTK_AUTO")
-    );
+    assert!(build_args(&target, None).iter().all(|arg| arg.name != "DTK_AUTO"));
 }
 
 fn signed(container: &str, mapping: &str) -> Option<Sign> {
@@ -144,12 +130,7 @@ fn the_mappings_sign_section_overrides_the_containers() {
     const FILES: &str = "filesToSign: [/modules/simple-kmod.ko, /modules/simple-procfs-kmod.ko]";
     let key = |name: &str| format!("keySecret: {{name: '{name}'}}");
     let cert = |name: &str| format!("certSecret: {{name: '{name}'}}");
-    let (own_key, own_cert, no_key, no_cert) = (
-        key("securebootkey"),
-        cert("securebootcert"),
-        key(""),
-        cert(""),
-    );
+    let (own_key, own_cert, no_key, no_cert) = (key("securebootkey"), cert("securebootcert"), key(""), cert(""));
     let all = [IMAGE, &own_key, &own_cert, FILES].join(", ");
     let expected = signed(&all, "");
     assert!(expected.is_some(), "sm-1");
@@ -180,12 +161,7 @@ fn the_mappings_sign_section_overrides_the_containers() {
     }
     let both = signed(
         &[IMAGE, &own_key, &own_cert, "filesToSign: [/modules/a]"].join(", "),
-        &[
-            &own_key,
-            &own_cert,
-            "filesToSign: ['/modules/$KERNEL_XYZ/$MOD_NAME']",
-        ]
-        .join(", "),
+        &[&own_key, &own_cert, "filesToSign: ['/modules/$KERNEL_XYZ/$MOD_NAME']"].join(", "),
     );
     assert_eq!(
         both.unwrap().files_to_sign,
@@ -225,11 +201,7 @@ fn a_sign_section_that_cannot_work_is_refused() {
             "unsignedImage: 'r/u:1', filesToSign: [\"/opt/x\\nRUN evil\"]",
             "no white space",
         ),
-        (
-            "dots",
-            "unsignedImage: 'r/u:1', filesToSign: [/opt/../etc/x]",
-            "`..`",
-        ),
+        ("dots", "unsignedImage: 'r/u:1', filesToSign: [/opt/../etc/x]", "`..`"),
         (
             "a shell character",
             "unsignedImage: 'r/u:1', filesToSign: ['/opt/x;reboot']",
@@ -254,11 +226,7 @@ fn registry_tls_and_in_tree_modules_are_the_mappings_if_it_has_them() {
             KERNEL,
         )
     };
-    assert!(
-        of("registryTLS: {insecure: true}, ", "")
-            .registry_tls
-            .insecure
-    );
+    assert!(of("registryTLS: {insecure: true}, ", "").registry_tls.insecure);
     assert!(
         !of(
             "registryTLS: {insecure: true}, ",
@@ -270,15 +238,9 @@ fn registry_tls_and_in_tree_modules_are_the_mappings_if_it_has_them() {
     let removed = |container: &str, mapping: &str| of(container, mapping).in_tree_to_remove;
     assert_eq!(removed("inTreeModulesToRemove: [a], ", ""), ["a"]);
     assert_eq!(
-        removed(
-            "inTreeModulesToRemove: [a], ",
-            ", inTreeModulesToRemove: []"
-        ),
+        removed("inTreeModulesToRemove: [a], ", ", inTreeModulesToRemove: []"),
         Vec::<String>::new()
     );
-    assert_eq!(
-        removed("inTreeModuleToRemove: a, ", ", inTreeModuleToRemove: b"),
-        ["b"]
-    );
+    assert_eq!(removed("inTreeModuleToRemove: a, ", ", inTreeModuleToRemove: b"), ["b"]);
     assert_eq!(removed("inTreeModuleToRemove: a, ", ""), ["a"]);
 }

@@ -43,11 +43,7 @@ fn target(container: &str, kernel: &str) -> Target {
 /// The problems of a Module that is invalid, in one line.
 fn problems(container: &str, kernel: &str) -> String {
     match resolved(container, kernel) {
-        Resolution::Invalid(problems) => problems
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("; "),
+        Resolution::Invalid(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         other => panic!("{container} is not invalid: {other:?}"),
     }
 }

@@ -100,9 +100,7 @@ fn tell(state: &State, kind: Kind, uri: &Uri, headers: &HeaderMap, body: &Bytes)
 
 fn place(path: &str) -> (Option<String>, String) {
     let path = path.strip_prefix("/v2/").unwrap_or(path);
-    let split = path
-        .split_once("/manifests/")
-        .or_else(|| path.split_once("/blobs/"));
+    let split = path.split_once("/manifests/").or_else(|| path.split_once("/blobs/"));
     split.map_or((None, String::new()), |(repository, name)| {
         (Some(repository.to_owned()), name.to_owned())
     })
@@ -114,11 +112,7 @@ fn deny(state: &State, headers: &HeaderMap, repository: Option<&str>) -> Respons
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
     let known = headers.contains_key("authorization");
-    let status = if known {
-        state.setup.denial.unwrap_or(401)
-    } else {
-        401
-    };
+    let status = if known { state.setup.denial.unwrap_or(401) } else { 401 };
     let mut response = error(
         status,
         "UNAUTHORIZED",
@@ -144,10 +138,7 @@ fn manifest(state: &State, key: &(String, String), headers: &HeaderMap) -> Respo
     };
     let digest = digest_of(bytes);
     let etag = format!("\"{digest}\"");
-    if headers
-        .get("if-none-match")
-        .is_some_and(|known| *known == *etag)
-    {
+    if headers.get("if-none-match").is_some_and(|known| *known == *etag) {
         return (StatusCode::NOT_MODIFIED, [("etag", etag)]).into_response();
     }
     let head = [
@@ -164,13 +155,9 @@ fn blob(state: &State, key: &(String, String), headers: &HeaderMap) -> Response 
         return error(404, "BLOB_UNKNOWN", "blob unknown to registry");
     };
     let kind = ("content-type", "application/octet-stream".to_owned());
-    let from = headers.get("range").and_then(|range| {
-        range
-            .to_str()
-            .ok()?
-            .strip_prefix("bytes=")?
-            .strip_suffix('-')
-    });
+    let from = headers
+        .get("range")
+        .and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-'));
     match from
         .and_then(|from| from.parse::<usize>().ok())
         .filter(|from| *from < bytes.len())
@@ -211,20 +198,11 @@ async fn twist(trick: Trick, truth: Response, uri: &Uri) -> Response {
         }
         Trick::Body(media_type, bytes) => {
             let digest = digest_of(&bytes);
-            (
-                [
-                    ("content-type", media_type),
-                    ("docker-content-digest", digest),
-                ],
-                bytes,
-            )
-                .into_response()
+            ([("content-type", media_type), ("docker-content-digest", digest)], bytes).into_response()
         }
-        Trick::Redirect(base) => (
-            StatusCode::TEMPORARY_REDIRECT,
-            [("location", format!("{base}{uri}"))],
-        )
-            .into_response(),
+        Trick::Redirect(base) => {
+            (StatusCode::TEMPORARY_REDIRECT, [("location", format!("{base}{uri}"))]).into_response()
+        }
         Trick::AlterBody => bent(truth, |bytes| (altered(&bytes), End::Whole)).await,
         Trick::CutBody(after) => bent(truth, |bytes| (bytes, End::Cut(after))).await,
         Trick::StallBody(after) => bent(truth, |bytes| (bytes, End::Stall(after))).await,
@@ -258,17 +236,12 @@ async fn bent(truth: Response, bend: impl FnOnce(Bytes) -> (Bytes, End)) -> Resp
             let cut = futures::stream::once(std::future::ready(Err(std::io::Error::other("cut"))));
             Body::from_stream(begin(&bytes, after).chain(cut))
         }
-        End::Stall(after) => {
-            Body::from_stream(begin(&bytes, after).chain(futures::stream::pending()))
-        }
+        End::Stall(after) => Body::from_stream(begin(&bytes, after).chain(futures::stream::pending())),
     };
     Response::from_parts(parts, body)
 }
 
-fn begin(
-    bytes: &Bytes,
-    after: usize,
-) -> impl futures::Stream<Item = std::io::Result<Bytes>> + use<> {
+fn begin(bytes: &Bytes, after: usize) -> impl futures::Stream<Item = std::io::Result<Bytes>> + use<> {
     let begun = bytes.slice(..after.min(bytes.len()));
     futures::stream::once(async move {
         // Lets the first bytes reach the wire before the connection breaks.

@@ -30,22 +30,10 @@ impl Issued {
 }
 
 /// The body of the token service's answer, or the refusal.
-pub(super) fn answer(
-    state: &State,
-    headers: &HeaderMap,
-    query: &str,
-    form: &str,
-) -> Result<String, String> {
+pub(super) fn answer(state: &State, headers: &HeaderMap, query: &str, form: &str) -> Result<String, String> {
     let refused = || r#"{"details":"incorrect username or password"}"#.to_owned();
     let user = if let Some(refresh) = parameter(form, "refresh_token") {
-        Some(
-            state
-                .setup
-                .identities
-                .get(&refresh)
-                .cloned()
-                .ok_or_else(refused)?,
-        )
+        Some(state.setup.identities.get(&refresh).cloned().ok_or_else(refused)?)
     } else {
         match basic(headers) {
             Some(login) => Some(state.setup.user(&login).ok_or_else(refused)?),
@@ -72,8 +60,7 @@ pub(super) fn may_read(state: &State, headers: &HeaderMap, repository: Option<&s
         Asks::Basic => public || basic(headers).is_some_and(|login| setup.user(&login).is_some()),
         Asks::Bearer => {
             let tokens = locked(&state.tokens);
-            let Some((scope, user)) = bearer(headers).and_then(|token| tokens.good.get(&token))
-            else {
+            let Some((scope, user)) = bearer(headers).and_then(|token| tokens.good.get(&token)) else {
                 return false;
             };
             repository.is_none_or(|name| scope == name && (public || user.is_some()))
@@ -83,11 +70,7 @@ pub(super) fn may_read(state: &State, headers: &HeaderMap, repository: Option<&s
 
 /// The `WWW-Authenticate` header.
 pub(super) fn challenge(state: &State, host: &str, repository: Option<&str>) -> Option<String> {
-    let scheme = if state.setup.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = if state.setup.tls.is_some() { "https" } else { "http" };
     let realm = state
         .setup
         .realm
@@ -119,11 +102,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 }
 
 fn basic(headers: &HeaderMap) -> Option<(String, String)> {
-    let encoded = headers
-        .get("authorization")?
-        .to_str()
-        .ok()?
-        .strip_prefix("Basic ")?;
+    let encoded = headers.get("authorization")?.to_str().ok()?.strip_prefix("Basic ")?;
     let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
     text.split_once(':')
         .map(|(user, password)| (user.to_owned(), password.to_owned()))

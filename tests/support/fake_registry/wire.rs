@@ -40,11 +40,7 @@ impl Certificate {
 }
 
 /// Serves until told to stop; returns the address.
-pub(super) fn serve(
-    address: SocketAddr,
-    state: Arc<State>,
-    stopped: oneshot::Receiver<()>,
-) -> SocketAddr {
+pub(super) fn serve(address: SocketAddr, state: Arc<State>, stopped: oneshot::Receiver<()>) -> SocketAddr {
     let listener = std::net::TcpListener::bind(address).unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();

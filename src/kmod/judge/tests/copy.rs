@@ -85,11 +85,7 @@ fn what_the_copy_step_needs() {
             }),
             "kernel-folder-link!",
         ),
-        (
-            "firmware is there",
-            a_scene().staged(|s| s.firmware = Some(true)),
-            "",
-        ),
+        ("firmware is there", a_scene().staged(|s| s.firmware = Some(true)), ""),
         (
             "firmware is missing",
             a_scene().staged(|s| s.firmware = Some(false)),
@@ -120,19 +116,12 @@ fn a_missing_folder_names_the_kernels_that_are_there() {
     for (n, sentence) in [
         (0, "there is no folder for another kernel either"),
         (2, "it has modules for k0, k1;"),
-        (
-            7,
-            "it has modules for k0, k1, k2, k3, k4 and 2 more kernels",
-        ),
+        (7, "it has modules for k0, k1, k2, k3, k4 and 2 more kernels"),
     ] {
         let missing = StagedFolder::Missing {
             other_kernels: kernels(n),
         };
         let findings = a_scene().staged(|s| s.folder = missing).findings();
-        assert!(
-            findings[0].message.contains(sentence),
-            "{}",
-            findings[0].message
-        );
+        assert!(findings[0].message.contains(sentence), "{}", findings[0].message);
     }
 }

@@ -18,36 +18,12 @@ fn what_stands_in_the_file() {
             with(a_module().unpackable(Unpackable::TooLarge(1))),
             "file-too-large?",
         ),
-        (
-            "a broken header",
-            defect(ElfDefectKind::Header),
-            "elf-malformed!",
-        ),
-        (
-            "a broken table",
-            defect(ElfDefectKind::Malformed),
-            "elf-malformed!",
-        ),
-        (
-            "common symbols",
-            defect(ElfDefectKind::CommonSymbol),
-            "elf-malformed!",
-        ),
-        (
-            "a cut-off file",
-            defect(ElfDefectKind::Truncated),
-            "elf-truncated!",
-        ),
-        (
-            "a stripped file",
-            defect(ElfDefectKind::NoSymbols),
-            "elf-stripped!",
-        ),
-        (
-            "a plain object",
-            defect(ElfDefectKind::NotAModule),
-            "not-a-module!",
-        ),
+        ("a broken header", defect(ElfDefectKind::Header), "elf-malformed!"),
+        ("a broken table", defect(ElfDefectKind::Malformed), "elf-malformed!"),
+        ("common symbols", defect(ElfDefectKind::CommonSymbol), "elf-malformed!"),
+        ("a cut-off file", defect(ElfDefectKind::Truncated), "elf-truncated!"),
+        ("a stripped file", defect(ElfDefectKind::NoSymbols), "elf-stripped!"),
+        ("a plain object", defect(ElfDefectKind::NotAModule), "not-a-module!"),
         (
             "another machine",
             with(a_module().change(|elf| elf.machine = AARCH64)),
@@ -55,8 +31,7 @@ fn what_stands_in_the_file() {
         ),
         (
             "another machine, of which nothing is known",
-            with(a_module().change(|elf| elf.machine = AARCH64))
-                .load(|load| load.architecture = None),
+            with(a_module().change(|elf| elf.machine = AARCH64)).load(|load| load.architecture = None),
             "",
         ),
     ]);
@@ -64,18 +39,10 @@ fn what_stands_in_the_file() {
 
 #[test]
 fn the_size_of_struct_module_counts_since_linux_6_4() {
-    let other = || {
-        with(
-            a_module()
-                .change(|elf| elf.this_module_size = 8)
-                .info("vermagic", "v"),
-        )
-    };
+    let other = || with(a_module().change(|elf| elf.this_module_size = 8).info("vermagic", "v"));
     let on = |kernel: &str| {
         let kernel = kernel.to_owned();
-        other()
-            .kernel(&kernel)
-            .toolkit(|t| t.vermagic = Some("v".to_owned()))
+        other().kernel(&kernel).toolkit(|t| t.vermagic = Some("v".to_owned()))
     };
     each(vec![
         ("before", on("6.3.9-1"), "module-struct-size?"),
@@ -128,11 +95,7 @@ fn what_the_kernel_says_of_signatures() {
             a_scene().config("MODVERSIONS").enforced(sign),
             "not-checked",
         ),
-        (
-            "nor does it mind a broken one",
-            malformed().config("MODVERSIONS"),
-            "",
-        ),
+        ("nor does it mind a broken one", malformed().config("MODVERSIONS"), ""),
         (
             "a broken one is refused without enforcement",
             malformed(),

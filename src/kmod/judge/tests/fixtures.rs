@@ -13,12 +13,7 @@ use crate::kmod::symvers::Symvers;
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/fixtures/kmod/",
-            $name
-        ))
-        .as_slice()
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/kmod/", $name)).as_slice()
     };
 }
 
@@ -37,14 +32,7 @@ fn symvers() -> Symvers {
     let mut crcs = BTreeMap::new();
     for bytes in [RING, PUMP, LONE] {
         let content = ModuleFile::read(bytes).content.expect("unpacked");
-        crcs.extend(
-            content
-                .elf
-                .expect("a module")
-                .versions
-                .expect("versions")
-                .crcs,
-        );
+        crcs.extend(content.elf.expect("a module").versions.expect("versions").crcs);
     }
     let kernels = crcs.iter().filter(|(name, _)| !name.starts_with("kmmp_"));
     let lines: Vec<String> = kernels
@@ -65,11 +53,7 @@ fn scene(name: &str) -> Scene {
             toolkit.symvers = Some(Arc::new(symvers()));
             toolkit.config = Some(Arc::new(KernelConfig::parse(OPTIONS)));
             toolkit.vermagic = None;
-            let ring = ModuleFile::read(RING)
-                .content
-                .expect("unpacked")
-                .elf
-                .expect("a module");
+            let ring = ModuleFile::read(RING).content.expect("unpacked").elf.expect("a module");
             toolkit.this_module_size = Some(ring.this_module_size);
         });
     scene.entries.extend([
@@ -89,9 +73,7 @@ fn scene(name: &str) -> Scene {
 }
 
 fn with(mut scene: Scene, name: &str, bytes: &[u8]) -> Scene {
-    scene
-        .entries
-        .insert(format!("extra/{name}.ko"), module(bytes));
+    scene.entries.insert(format!("extra/{name}.ko"), module(bytes));
     scene
 }
 
@@ -179,11 +161,7 @@ fn real_signatures_are_judged() {
             signed().enforced(sign).trusting(p384()),
             "signature-untrusted!",
         ),
-        (
-            "signed by another, and not enforced",
-            signed().trusting(p384()),
-            "",
-        ),
+        ("signed by another, and not enforced", signed().trusting(p384()), ""),
         (
             "altered after signing, and not enforced",
             altered().trusting(rsa()),
@@ -197,10 +175,7 @@ fn real_signatures_are_judged() {
         ("broken, and not enforced", broken(), "signature-malformed!"),
         (
             "forced, and enforced",
-            signed()
-                .enforced(sign)
-                .trusting(rsa())
-                .args("--force-vermagic"),
+            signed().enforced(sign).trusting(rsa()).args("--force-vermagic"),
             "signature-missing! vermagic-missing?",
         ),
     ]);

@@ -11,41 +11,17 @@ use crate::kmod::toolkit::InTree;
 fn what_the_arguments_ask_for() {
     let plus = format!("{KERNEL}+");
     each(vec![
-        (
-            "an unknown option",
-            a_scene().args("--fancy"),
-            "modprobe-arguments!",
-        ),
-        (
-            "removing is not loading",
-            a_scene().args("-r"),
-            "modprobe-arguments!",
-        ),
+        ("an unknown option", a_scene().args("--fancy"), "modprobe-arguments!"),
+        ("removing is not loading", a_scene().args("-r"), "modprobe-arguments!"),
         (
             "looking up is not loading",
             a_scene().args("--dry-run"),
             "modprobe-arguments!",
         ),
-        (
-            "printing is not loading",
-            a_scene().args("-c"),
-            "modprobe-arguments!",
-        ),
-        (
-            "harmless options",
-            a_scene().args("-q --use-blacklist -s"),
-            "",
-        ),
-        (
-            "another folder",
-            a_scene().args("-d /opt"),
-            "modprobe-arguments!",
-        ),
-        (
-            "another kernel",
-            a_scene().args("-S 6.1"),
-            "modprobe-arguments!",
-        ),
+        ("printing is not loading", a_scene().args("-c"), "modprobe-arguments!"),
+        ("harmless options", a_scene().args("-q --use-blacklist -s"), ""),
+        ("another folder", a_scene().args("-d /opt"), "modprobe-arguments!"),
+        ("another kernel", a_scene().args("-S 6.1"), "modprobe-arguments!"),
         (
             "the same folder, written differently",
             a_scene().args("-d /tmp/./opt/"),
@@ -65,11 +41,7 @@ fn what_the_arguments_ask_for() {
                 .config("MODVERSIONS SMP PREEMPT_BUILD MODULE_UNLOAD X86_64"),
             "",
         ),
-        (
-            "raw arguments with the copy",
-            a_scene().raw("-d /tmp/opt drv"),
-            "",
-        ),
+        ("raw arguments with the copy", a_scene().raw("-d /tmp/opt drv"), ""),
         (
             "raw arguments without it, and nothing in-tree",
             a_scene().raw("drv"),
@@ -115,47 +87,27 @@ fn what_the_indexes_know() {
     let mut damaged = an_index(&[("drv".to_owned(), "extra/drv.ko:".to_owned())]);
     damaged.truncate(20);
     each(vec![
-        (
-            "an empty index is none",
-            dep(index(Vec::new())),
-            "dep-index-missing!",
-        ),
+        ("an empty index is none", dep(index(Vec::new())), "dep-index-missing!"),
         (
             "a file that is no index",
             dep(index(b"extra/drv.ko:".to_vec())),
             "dep-index-damaged!",
         ),
-        (
-            "an index that is cut off",
-            dep(index(damaged)),
-            "dep-index-damaged!",
-        ),
+        ("an index that is cut off", dep(index(damaged)), "dep-index-damaged!"),
         (
             "an index that is too large",
             dep(Entry::TooLarge(1 << 40)),
             "file-too-large?",
         ),
         ("an index through a link", a_scene().link("x", "y"), ""),
-        (
-            "no such module",
-            a_scene().module("other"),
-            "module-not-found!",
-        ),
+        ("no such module", a_scene().module("other"), "module-not-found!"),
         (
             "dashes are underscores",
             a_scene().line("my_drv", "extra/drv.ko:").module("my-drv"),
             "",
         ),
-        (
-            "unmatched brackets",
-            a_scene().module("drv["),
-            "module-not-found!",
-        ),
-        (
-            "an alias",
-            a_scene().alias("pci:v*d2", "drv").module("pci:v1d2"),
-            "",
-        ),
+        ("unmatched brackets", a_scene().module("drv["), "module-not-found!"),
+        ("an alias", a_scene().alias("pci:v*d2", "drv").module("pci:v1d2"), ""),
         (
             "an alias for nothing",
             a_scene().alias("a", "gone").module("a"),
@@ -196,10 +148,9 @@ fn what_the_indexes_know() {
 fn a_module_that_the_image_calls_built_in_is_never_loaded() {
     let mut scene = a_scene();
     let builtin = an_index(&[("drv".to_owned(), String::new())]);
-    scene.entries.insert(
-        "modules.builtin.bin".to_owned(),
-        Entry::Index(Arc::new(builtin)),
-    );
+    scene
+        .entries
+        .insert("modules.builtin.bin".to_owned(), Entry::Index(Arc::new(builtin)));
     assert_eq!(scene.rules(), "module-builtin!");
 }
 
@@ -218,11 +169,7 @@ fn without_any_index_there_is_nothing_to_find() {
 
 #[test]
 fn what_the_paths_lead_to() {
-    let node = |path: &str| {
-        a_scene()
-            .without_file("extra/drv.ko")
-            .link("extra/drv.ko", path)
-    };
+    let node = |path: &str| a_scene().without_file("extra/drv.ko").link("extra/drv.ko", path);
     each(vec![
         (
             "a file that is gone",
@@ -234,22 +181,12 @@ fn what_the_paths_lead_to() {
             a_scene().link("l.ko", "extra/drv.ko").line("drv", "l.ko:"),
             "",
         ),
-        (
-            "a link out of the folder",
-            node("/opt/drv.ko"),
-            "link-leaves-folder!",
-        ),
+        ("a link out of the folder", node("/opt/drv.ko"), "link-leaves-folder!"),
         ("a link to itself", node("drv.ko"), "link-leaves-folder!"),
-        (
-            "a folder",
-            a_scene().line("drv", "extra:"),
-            "module-file-missing!",
-        ),
+        ("a folder", a_scene().line("drv", "extra:"), "module-file-missing!"),
         (
             "a link to an in-tree module",
-            node(&format!(
-                "/lib/modules/{KERNEL}/kernel/drivers/intree.ko.xz"
-            )),
+            node(&format!("/lib/modules/{KERNEL}/kernel/drivers/intree.ko.xz")),
             "module-in-tree?",
         ),
         (
@@ -317,9 +254,7 @@ fn what_is_loaded_before() {
         ),
         (
             "without a toolkit a missing one decides",
-            a_scene()
-                .line("drv", "extra/drv.ko: extra/gone.ko")
-                .without_toolkit(),
+            a_scene().line("drv", "extra/drv.ko: extra/gone.ko").without_toolkit(),
             "dependency-missing!",
         ),
         (
@@ -342,11 +277,7 @@ fn what_is_loaded_before() {
             with(a_module().needs("rpc_call", 0x77)),
             "dependency-in-tree-unlinked!",
         ),
-        (
-            "one that is built in",
-            with(a_module().needs("ext4_thing", 0x66)),
-            "",
-        ),
+        ("one that is built in", with(a_module().needs("ext4_thing", 0x66)), ""),
         (
             "an unreadable one hides what it exports",
             user()
@@ -386,16 +317,12 @@ fn soft_dependencies_are_tried_and_forgiven() {
         ),
         (
             "a failing one is ignored",
-            a_scene()
-                .beside("lib", a_module().needs("gone", 1))
-                .order("drv lib"),
+            a_scene().beside("lib", a_module().needs("gone", 1)).order("drv lib"),
             "symbol-missing?",
         ),
         (
             "but what it exports is missing then",
-            user()
-                .beside("lib", library().needs("gone", 1))
-                .order("drv lib"),
+            user().beside("lib", library().needs("gone", 1)).order("drv lib"),
             "symbol-missing? symbol-missing!",
         ),
         (
@@ -413,10 +340,7 @@ fn soft_dependencies_are_tried_and_forgiven() {
         ),
         (
             "-C reads another one",
-            user()
-                .beside("lib", library())
-                .order("drv lib")
-                .args("-C /x"),
+            user().beside("lib", library()).order("drv lib").args("-C /x"),
             "symbol-missing!",
         ),
         (
@@ -441,11 +365,7 @@ fn an_endless_loading_order_is_followed_only_so_far() {
 fn modules_of_the_same_name() {
     let ours = || a_scene().line("intree", "extra/drv.ko:").module("intree");
     each(vec![
-        (
-            "an in-tree one may be loaded already",
-            ours(),
-            "module-in-tree?",
-        ),
+        ("an in-tree one may be loaded already", ours(), "module-in-tree?"),
         ("unless KMM unloads it", ours().removing("intree"), ""),
         (
             "KMM wants its file's name to the letter",
@@ -460,9 +380,7 @@ fn modules_of_the_same_name() {
     ]);
     let first_time = ours().args("--first-time").findings();
     assert!(
-        first_time[0]
-            .message
-            .contains("modprobe fails (--first-time)"),
+        first_time[0].message.contains("modprobe fails (--first-time)"),
         "{}",
         first_time[0].message
     );

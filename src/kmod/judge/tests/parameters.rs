@@ -21,39 +21,15 @@ fn what_the_kernel_makes_of_parameters() {
             typed(&["debug=much", "on-off=2"]),
             "parameter-malformed! parameter-malformed!",
         ),
-        (
-            "a number wants a value",
-            typed(&["debug"]),
-            "parameter-malformed!",
-        ),
+        ("a number wants a value", typed(&["debug"]), "parameter-malformed!"),
         ("a switch does not", typed(&["on-off"]), ""),
         ("dashes are underscores", typed(&["on-off=n"]), ""),
         ("a type of its own takes anything", typed(&["odd=?"]), ""),
-        (
-            "one that is only described takes anything",
-            typed(&["spoken=?"]),
-            "",
-        ),
-        (
-            "an unknown one is ignored",
-            typed(&["debgu=1"]),
-            "parameter-unknown?",
-        ),
-        (
-            "two that the kernel knows",
-            typed(&["async_probe=1", "dyndbg=+p"]),
-            "",
-        ),
-        (
-            "true came with 5.18",
-            typed(&["on_off=true"]),
-            "parameter-malformed?",
-        ),
-        (
-            "and is taken since",
-            typed(&["on_off=true"]).kernel("5.18.0"),
-            "",
-        ),
+        ("one that is only described takes anything", typed(&["spoken=?"]), ""),
+        ("an unknown one is ignored", typed(&["debgu=1"]), "parameter-unknown?"),
+        ("two that the kernel knows", typed(&["async_probe=1", "dyndbg=+p"]), ""),
+        ("true came with 5.18", typed(&["on_off=true"]), "parameter-malformed?"),
+        ("and is taken since", typed(&["on_off=true"]).kernel("5.18.0"), ""),
         (
             "an option among them is an option",
             typed(&["--dry-run"]),
@@ -72,14 +48,8 @@ fn what_the_kernel_makes_of_parameters() {
 #[test]
 fn who_mistakes_a_parameter_is_told_the_others() {
     let having = |count: usize| {
-        let module = (0..count).fold(a_module(), |m, n| {
-            m.also("parmtype", &format!("p{n:02}:int"))
-        });
-        with(module)
-            .parameters(&["x=1"])
-            .findings()
-            .remove(0)
-            .message
+        let module = (0..count).fold(a_module(), |m, n| m.also("parmtype", &format!("p{n:02}:int")));
+        with(module).parameters(&["x=1"]).findings().remove(0).message
     };
     for (count, words) in [
         (0, "(it declares none)"),

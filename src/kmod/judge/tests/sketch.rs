@@ -9,8 +9,8 @@ use crate::api::{Finding, Rule, Severity};
 use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{
-    ElfDefect, ElfDefectKind, ElfModule, Export, ModuleContent, ModuleFile, Packing, Signature,
-    Undefined, Unpackable, Versions,
+    ElfDefect, ElfDefectKind, ElfModule, Export, ModuleContent, ModuleFile, Packing, Signature, Undefined, Unpackable,
+    Versions,
 };
 use crate::kmod::load::{Enforcement, Load, LoadCommand, SignaturePolicy};
 use crate::kmod::signature::Certificate;
@@ -33,8 +33,7 @@ const SYMVERS: &str = "0x00000011\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n\
     0x00000066\text4_thing\tfs/ext4/ext4\tEXPORT_SYMBOL\t\n\
     0x00000077\trpc_call\tnet/sunrpc/sun-rpc\tEXPORT_SYMBOL\t\n";
 
-const CONFIG: &str =
-    "CONFIG_MODULES=y\nCONFIG_MODVERSIONS=y\nCONFIG_MODULE_SIG=y\nCONFIG_LIVEPATCH=y\n";
+const CONFIG: &str = "CONFIG_MODULES=y\nCONFIG_MODVERSIONS=y\nCONFIG_MODULE_SIG=y\nCONFIG_LIVEPATCH=y\n";
 
 /// A kernel module.
 #[derive(Clone)]
@@ -51,9 +50,7 @@ pub(super) fn a_module() -> ModuleSketch {
         machine: X86_64,
         this_module_size: SIZE,
         name: Some("drv".to_owned()),
-        modinfo: info
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
+        modinfo: info.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         versions: Some(Versions {
             extended: false,
             crcs: vec![("module_layout".to_owned(), 0x11)],
@@ -224,9 +221,7 @@ pub(super) fn with(module: ModuleSketch) -> Scene {
     let toolkit = Toolkit {
         image: "dtk".to_owned(),
         kernel: KERNEL.to_owned(),
-        symvers: Some(Arc::new(
-            Symvers::read(SYMVERS.as_bytes()).expect("a table"),
-        )),
+        symvers: Some(Arc::new(Symvers::read(SYMVERS.as_bytes()).expect("a table"))),
         config: Some(Arc::new(KernelConfig::parse(CONFIG))),
         in_tree: Some(Arc::new(InTree::from_text(
             "kernel/net/sunrpc/sun-rpc.ko.xz:\nkernel/drivers/intree.ko.xz:\n",
@@ -243,9 +238,7 @@ pub(super) fn with(module: ModuleSketch) -> Scene {
         lines: Vec::new(),
         aliases: Vec::new(),
     };
-    scene
-        .file("extra/drv.ko", module)
-        .line("drv", "extra/drv.ko:")
+    scene.file("extra/drv.ko", module).line("drv", "extra/drv.ko:")
 }
 
 impl Scene {
@@ -255,8 +248,7 @@ impl Scene {
     }
 
     pub(super) fn link(mut self, path: &str, target: &str) -> Self {
-        self.entries
-            .insert(path.to_owned(), Entry::Link(target.to_owned()));
+        self.entries.insert(path.to_owned(), Entry::Link(target.to_owned()));
         self
     }
 
@@ -366,10 +358,7 @@ impl Scene {
 
     fn folder(&self) -> Folder {
         let mut entries = self.entries.clone();
-        for (name, keys) in [
-            ("modules.dep.bin", &self.lines),
-            ("modules.alias.bin", &self.aliases),
-        ] {
+        for (name, keys) in [("modules.dep.bin", &self.lines), ("modules.alias.bin", &self.aliases)] {
             if !keys.is_empty() {
                 entries
                     .entry(name.to_owned())
@@ -395,9 +384,7 @@ impl Scene {
     /// is left out.
     pub(super) fn rules(self) -> String {
         let findings = self.findings();
-        let told = findings
-            .iter()
-            .filter(|finding| finding.rule != Rule::ToolkitMissing);
+        let told = findings.iter().filter(|finding| finding.rule != Rule::ToolkitMissing);
         told.map(mark).collect::<Vec<_>>().join(" ")
     }
 }
@@ -424,9 +411,7 @@ pub(super) fn each(table: Vec<(&str, Scene, &str)>) {
 
 /// An index file as depmod writes it, without shared prefixes: one node for each letter.
 pub(super) fn an_index(keys: &[(String, String)]) -> Vec<u8> {
-    let mut bytes = [0xB007_F457_u32, 0x0002_0001, 0]
-        .map(u32::to_be_bytes)
-        .concat();
+    let mut bytes = [0xB007_F457_u32, 0x0002_0001, 0].map(u32::to_be_bytes).concat();
     let keys: Vec<(&[u8], &str)> = keys
         .iter()
         .map(|(key, value)| (key.as_bytes(), value.as_str()))
@@ -453,28 +438,16 @@ fn index_node(keys: &[(&[u8], &str)], bytes: &mut Vec<u8>) -> u32 {
         .map(|(_, value)| *value)
         .collect();
     let mut offset = u32::try_from(bytes.len()).expect("a small index");
-    if let (Some((first, _)), Some((last, _))) =
-        (offsets.first_key_value(), offsets.last_key_value())
-    {
+    if let (Some((first, _)), Some((last, _))) = (offsets.first_key_value(), offsets.last_key_value()) {
         offset |= 0x2000_0000;
         bytes.extend([*first, *last]);
         for letter in *first..=*last {
-            bytes.extend(
-                offsets
-                    .get(&letter)
-                    .copied()
-                    .unwrap_or_default()
-                    .to_be_bytes(),
-            );
+            bytes.extend(offsets.get(&letter).copied().unwrap_or_default().to_be_bytes());
         }
     }
     if !values.is_empty() {
         offset |= 0x4000_0000;
-        bytes.extend(
-            u32::try_from(values.len())
-                .expect("few values")
-                .to_be_bytes(),
-        );
+        bytes.extend(u32::try_from(values.len()).expect("few values").to_be_bytes());
         for (priority, value) in (0_u32..).zip(values) {
             bytes.extend(priority.to_be_bytes());
             bytes.extend(value.as_bytes());

@@ -6,16 +6,8 @@ use crate::api::Rule;
 #[test]
 fn every_symbol_has_an_exporter_of_its_version() {
     each(vec![
-        (
-            "an exported one",
-            with(a_module().needs("gpl_thing", 0x33)),
-            "",
-        ),
-        (
-            "a missing one",
-            with(a_module().needs("gone", 1)),
-            "symbol-missing!",
-        ),
+        ("an exported one", with(a_module().needs("gpl_thing", 0x33)), ""),
+        ("a missing one", with(a_module().needs("gone", 1)), "symbol-missing!"),
         (
             "a weak one may be missing",
             with(a_module().needs("gone", 1).weakly()),
@@ -93,21 +85,12 @@ fn gpl_only_symbols_are_for_gpl_compatible_licences() {
         ),
         (
             "of two licences the first counts",
-            with(
-                a_module()
-                    .also("license", "Proprietary")
-                    .needs("gpl_thing", 0x33),
-            ),
+            with(a_module().also("license", "Proprietary").needs("gpl_thing", 0x33)),
             "",
         ),
         (
             "a weak one is then missing",
-            with(
-                a_module()
-                    .without("license")
-                    .needs("gpl_thing", 0x33)
-                    .weakly(),
-            ),
+            with(a_module().without("license").needs("gpl_thing", 0x33).weakly()),
             "",
         ),
         (
@@ -142,26 +125,10 @@ fn proprietary_modules_taint_their_users() {
     let (gpl, lib) = (("gpl_thing", 0x33), ("lib_call", 0x99));
     let both = |a: (&str, u32), b: (&str, u32)| a_module().needs(a.0, a.1).needs(b.0, b.1);
     each(vec![
-        (
-            "a user of theirs alone",
-            user(a_module().needs(lib.0, lib.1)),
-            "",
-        ),
-        (
-            "after a GPL-only symbol",
-            user(both(gpl, lib)),
-            "symbol-proprietary!",
-        ),
-        (
-            "before a GPL-only symbol",
-            user(both(lib, gpl)),
-            "symbol-gpl-only!",
-        ),
-        (
-            "a weak one is then missing",
-            user(both(gpl, lib).weakly()),
-            "",
-        ),
+        ("a user of theirs alone", user(a_module().needs(lib.0, lib.1)), ""),
+        ("after a GPL-only symbol", user(both(gpl, lib)), "symbol-proprietary!"),
+        ("before a GPL-only symbol", user(both(lib, gpl)), "symbol-gpl-only!"),
+        ("a weak one is then missing", user(both(gpl, lib).weakly()), ""),
     ]);
 }
 
@@ -169,11 +136,7 @@ fn proprietary_modules_taint_their_users() {
 fn namespaces_are_imported() {
     const LAX: &str = "MODVERSIONS MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS";
     let user = || a_module().needs("spaced", 0x44);
-    let library = || {
-        a_module()
-            .exports("lib_call", Some(9))
-            .into_namespace("LIB")
-    };
+    let library = || a_module().exports("lib_call", Some(9)).into_namespace("LIB");
     let of_library = |module| {
         with(module)
             .beside("lib", library())
@@ -187,11 +150,7 @@ fn namespaces_are_imported() {
             "",
         ),
         ("not imported", with(user()), "symbol-namespace!"),
-        (
-            "not imported by a weak one",
-            with(user().weakly()),
-            "symbol-namespace!",
-        ),
+        ("not imported by a weak one", with(user().weakly()), "symbol-namespace!"),
         (
             "not imported, and allowed",
             with(user()).config(LAX),
@@ -212,11 +171,7 @@ fn namespaces_are_imported() {
             of_library(a_module().needs("lib_call", 9).also("import_ns", "LIB")),
             "",
         ),
-        (
-            "for modules by name",
-            with(a_module().needs("chosen", 0x55)),
-            "",
-        ),
+        ("for modules by name", with(a_module().needs("chosen", 0x55)), ""),
         (
             "and for no others",
             with(
@@ -272,11 +227,7 @@ fn nothing_is_exported_twice() {
             with(rpc()),
             "symbol-duplicate?",
         ),
-        (
-            "what one exports that KMM unloads",
-            with(rpc()).removing("sun-rpc"),
-            "",
-        ),
+        ("what one exports that KMM unloads", with(rpc()).removing("sun-rpc"), ""),
         (
             "what the module exports that ours takes the place of",
             a_scene()
@@ -312,11 +263,6 @@ fn many_of_a_kind_are_counted() {
 fn a_missing_in_tree_module_is_named_once_with_the_remedy() {
     let findings = with(a_module().needs("rpc_call", 0x77)).findings();
     assert_eq!(findings[0].symbol.as_deref(), Some("sun_rpc"));
-    let remedy =
-        "RUN ln -s /lib/modules/5.14.0-570.el9.x86_64 /opt/lib/modules/5.14.0-570.el9.x86_64/host";
-    assert!(
-        findings[0].message.contains(remedy),
-        "{}",
-        findings[0].message
-    );
+    let remedy = "RUN ln -s /lib/modules/5.14.0-570.el9.x86_64 /opt/lib/modules/5.14.0-570.el9.x86_64/host";
+    assert!(findings[0].message.contains(remedy), "{}", findings[0].message);
 }

@@ -9,21 +9,13 @@ use crate::kmod::toolkit::ToolkitEvidence;
 #[test]
 fn each_missing_part_of_a_toolkit_is_named() {
     each(vec![
-        (
-            "symvers",
-            a_scene().toolkit(|t| t.symvers = None),
-            "not-checked",
-        ),
+        ("symvers", a_scene().toolkit(|t| t.symvers = None), "not-checked"),
         (
             "in-tree modules",
             a_scene().toolkit(|t| t.in_tree = None),
             "not-checked",
         ),
-        (
-            "configuration",
-            a_scene().toolkit(|t| t.config = None),
-            "not-checked",
-        ),
+        ("configuration", a_scene().toolkit(|t| t.config = None), "not-checked"),
         (
             "vermagic can be worked out",
             a_scene()
@@ -64,7 +56,7 @@ fn a_toolkit_that_cannot_be_used_is_named() {
         (
             ToolkitEvidence::Unreadable("registry is down".to_owned()),
             Rule::ToolkitMissing,
-            Severity::Informs,
+            Severity::Decides,
             "registry is down".to_owned(),
         ),
         (

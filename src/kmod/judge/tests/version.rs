@@ -19,16 +19,8 @@ fn vermagic_is_compared_as_the_kernel_does() {
     const FLAGS: &str = "5.14.0-570.el9.x86_64 SMP mod_unload modversions ";
     each(vec![
         ("versions stand for the release", with(built_for(OTHER)), ""),
-        (
-            "but not for the rest",
-            with(built_for(FLAGS)),
-            "vermagic-mismatch!",
-        ),
-        (
-            "one word alone",
-            with(built_for("5.14.0")),
-            "vermagic-mismatch!",
-        ),
+        ("but not for the rest", with(built_for(FLAGS)), "vermagic-mismatch!"),
+        ("one word alone", with(built_for("5.14.0")), "vermagic-mismatch!"),
         (
             "a missing blank at the end is none",
             with(built_for(VERMAGIC.trim_end())),
@@ -44,11 +36,7 @@ fn vermagic_is_compared_as_the_kernel_does() {
             with(built_for(OTHER)).config("MODULE_SIG"),
             "vermagic-mismatch!",
         ),
-        (
-            "the same there",
-            with(built_for(VERMAGIC)).config("MODULE_SIG"),
-            "",
-        ),
+        ("the same there", with(built_for(VERMAGIC)).config("MODULE_SIG"), ""),
         (
             "none at all, and no force",
             with(a_module().without("vermagic")),
@@ -66,9 +54,7 @@ fn vermagic_is_compared_as_the_kernel_does() {
         ),
         (
             "told to ignore a wrong one",
-            with(built_for(FLAGS))
-                .args("--force-vermagic")
-                .config(ALLOWED),
+            with(built_for(FLAGS)).args("--force-vermagic").config(ALLOWED),
             "vermagic-missing?",
         ),
     ]);
@@ -95,11 +81,7 @@ fn without_the_kernels_own_vermagic_the_release_is_what_can_be_compared() {
             bare(built_for(OTHER)).args("-f"),
             "vermagic-missing?",
         ),
-        (
-            "none at all",
-            bare(a_module().without("vermagic")),
-            "vermagic-missing?",
-        ),
+        ("none at all", bare(a_module().without("vermagic")), "vermagic-missing?"),
         (
             "another one, with versions that can be checked",
             with(built_for(OTHER)).toolkit(|t| (t.vermagic, t.config) = (None, None)),
@@ -151,17 +133,12 @@ fn symbol_versions_are_asked_for_as_the_kernel_does() {
         ),
         (
             "another struct module",
-            with(
-                a_module().change(|elf| elf.versions.as_mut().expect("versions").crcs[0].1 = 0x12),
-            ),
+            with(a_module().change(|elf| elf.versions.as_mut().expect("versions").crcs[0].1 = 0x12)),
             "crc-mismatch!",
         ),
         (
             "one without a version passes",
-            with(
-                a_module()
-                    .change(|elf| drop(elf.versions.as_mut().expect("versions").crcs.remove(0))),
-            ),
+            with(a_module().change(|elf| drop(elf.versions.as_mut().expect("versions").crcs.remove(0)))),
             "",
         ),
         (
@@ -203,12 +180,7 @@ fn exports_want_versions_too() {
         ),
         (
             "one table of two without",
-            with(
-                a_module()
-                    .exports("a", Some(1))
-                    .exports("b", None)
-                    .for_gpl_only(),
-            ),
+            with(a_module().exports("a", Some(1)).exports("b", None).for_gpl_only()),
             "versions-missing!",
         ),
         (
@@ -229,11 +201,7 @@ fn live_patches_want_a_kernel_for_them() {
     let patch = || with(a_module().info("livepatch", "Y"));
     each(vec![
         ("one with", patch(), ""),
-        (
-            "one without",
-            patch().config("MODVERSIONS"),
-            "livepatch-unsupported!",
-        ),
+        ("one without", patch().config("MODVERSIONS"), "livepatch-unsupported!"),
         ("one of which nobody knows", patch().without_toolkit(), ""),
     ]);
 }
