@@ -3,6 +3,7 @@
 mod cli {
     mod check;
     mod definition;
+    mod explain;
     mod program;
     mod support;
 }

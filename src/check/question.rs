@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 
 use super::Documents;
-use crate::api::{Module, PreflightValidationOCP, PreflightValidationOCPSpec};
+use crate::api::{FieldError, Module, PreflightValidationOCP, PreflightValidationOCPSpec};
 use crate::kernel::{Architecture, KernelVersion};
 use crate::kmod::signature::Certificate;
 use crate::validate::preflight::{apply_defaults, validate};
@@ -84,7 +84,7 @@ pub fn questions(
         config_maps,
         ..
     } = documents;
-    let preflights = overridden(preflights, overrides)?;
+    let preflights = admitted(overridden(preflights, overrides)?)?;
     modules.retain(|module| namespaces.is_empty() || module.namespace().is_some_and(|own| namespaces.contains(&own)));
     if modules.is_empty() {
         return Err(WrongQuestion::NoModule(in_namespaces(namespaces)));
@@ -98,33 +98,34 @@ pub fn questions(
         config_maps: Arc::clone(&config_maps),
         options: options.clone(),
     };
-    Ok(admitted(preflights)?.into_iter().map(question).collect())
+    Ok(preflights.into_iter().map(question).collect())
 }
 
-/// The preflights as admission would leave them, each with its kernel; or every objection to any of them.
+/// What admission would make of the preflights: each with its defaults and its kernel, or all that is wrong.
 fn admitted(
     preflights: Vec<PreflightValidationOCP>,
 ) -> Result<Vec<(PreflightValidationOCP, KernelVersion)>, WrongQuestion> {
-    let mut admitted = Vec::new();
-    let mut objections = Vec::new();
+    let (mut good, mut refusals) = (Vec::new(), Vec::new());
     for mut preflight in preflights {
         apply_defaults(&mut preflight);
         match validate(&preflight) {
-            Ok(kernel) => admitted.push((preflight, kernel)),
-            Err(errors) => {
-                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-                let name = preflight.name_any();
-                objections.push(format!(
-                    "the PreflightValidationOCP {name:?} is invalid: {}",
-                    errors.join("; ")
-                ));
-            }
+            Ok(kernel) => good.push((preflight, kernel)),
+            Err(errors) => refusals.push(refusal(&preflight, &errors)),
         }
     }
-    if objections.is_empty() {
-        Ok(admitted)
+    if refusals.is_empty() {
+        Ok(good)
     } else {
-        Err(WrongQuestion::Invalid(objections))
+        Err(WrongQuestion::Invalid(refusals))
+    }
+}
+
+/// A refusal in the words in which kubectl passes on what admission says.
+fn refusal(preflight: &PreflightValidationOCP, errors: &[FieldError]) -> String {
+    let head = format!("The PreflightValidationOCP \"{}\" is invalid:", preflight.name_any());
+    match errors {
+        [error] => format!("{head} {error}"),
+        errors => errors.iter().fold(head, |text, error| format!("{text}\n* {error}")),
     }
 }
 
@@ -164,4 +165,89 @@ fn overridden(
         };
     }
     Ok(preflights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn documents(preflights: &[(&str, &str)]) -> Documents {
+        let preflight = |(name, kernel): &(&str, &str)| {
+            let spec = PreflightValidationOCPSpec {
+                kernel_version: (*kernel).to_owned(),
+                ..Default::default()
+            };
+            PreflightValidationOCP::new(name, spec)
+        };
+        let mut module = Module::new("nic", crate::api::ModuleSpec::default());
+        module.metadata.namespace = Some("drivers".to_owned());
+        Documents {
+            preflights: preflights.iter().map(preflight).collect(),
+            modules: vec![module],
+            ..Documents::default()
+        }
+    }
+
+    fn asked(documents: Documents, overrides: &Overrides) -> Result<Vec<Question>, WrongQuestion> {
+        questions(documents, overrides, &[], &Options::default())
+    }
+
+    #[test]
+    fn a_kernel_alone_makes_a_preflight_with_defaults() {
+        let overrides = Overrides {
+            kernel_version: Some("6.1.0-18-amd64".to_owned()),
+            ..Overrides::default()
+        };
+        let questions = asked(documents(&[]), &overrides).expect("a question");
+        let [question] = questions.as_slice() else {
+            panic!("{questions:?}")
+        };
+        assert_eq!(question.preflight.name_any(), "preflight");
+        assert_eq!(question.preflight.spec.push_built_image, Some(false));
+        assert_eq!(question.kernel.raw(), "6.1.0-18-amd64");
+    }
+
+    #[test]
+    fn an_option_replaces_a_kernel_that_would_be_refused() {
+        let overrides = Overrides {
+            kernel_version: Some("6.1.0-18-amd64".to_owned()),
+            ..Overrides::default()
+        };
+        assert!(asked(documents(&[("a", "")]), &overrides).is_ok());
+    }
+
+    #[test]
+    fn every_refusal_is_told_in_the_words_of_admission() {
+        let refused = asked(
+            documents(&[("good", "6.1.0-18-amd64"), ("bad", "6 1"), ("worse", "")]),
+            &Overrides::default(),
+        );
+        let Err(WrongQuestion::Invalid(refusals)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(refusals.len(), 2);
+        assert!(
+            refusals[0].starts_with("The PreflightValidationOCP \"bad\" is invalid: spec.kernelVersion: "),
+            "{refusals:?}"
+        );
+        assert!(
+            refusals[1].starts_with("The PreflightValidationOCP \"worse\" is invalid: spec.kernelVersion: "),
+            "{refusals:?}"
+        );
+    }
+
+    #[test]
+    fn several_errors_of_one_preflight_are_listed() {
+        let overrides = Overrides {
+            dtk_image: Some("Not A Reference".to_owned()),
+            ..Overrides::default()
+        };
+        let refused = asked(documents(&[("bad", "6 1")]), &overrides)
+            .expect_err("a refusal")
+            .to_string();
+        assert!(
+            refused.contains("\n* spec.kernelVersion: ") && refused.contains("\n* spec.dtkImage: "),
+            "{refused}"
+        );
+    }
 }

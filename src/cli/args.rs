@@ -25,6 +25,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Task {
     Check(Box<CheckArgs>),
+    Explain(ExplainArgs),
 
     /// Print the CustomResourceDefinition of PreflightValidationOCP
     ///

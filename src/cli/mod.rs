@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod crd;
 mod environment;
+mod explain;
 mod output;
 mod progress;
 mod settings;
@@ -61,6 +62,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn perform(task: Task, command: Command) -> anyhow::Result<Ending> {
     match task {
         Task::Check(args) => check::run(*args),
+        Task::Explain(args) => explain::run(&args),
         Task::Crd => output::print(&crd::yaml()),
         Task::Completions { shell } => completions(shell, command),
         Task::Man { command: name } => man(command, name.as_deref()),

@@ -110,3 +110,15 @@ fn several_preflights_give_several_reports() {
         said.out
     );
 }
+
+#[test]
+fn a_malformed_preflight_is_refused_as_admission_would() {
+    let malformed = PREFLIGHT.replace(
+        "5.14.0-570.19.1.el9_6.x86_64",
+        "'5.14.0; rm -rf /', dtkImage: 'no image'",
+    );
+    let said = check("-f all.yaml")
+        .with_file("all.yaml", &format!("{MODULE}---\n{malformed}"))
+        .ends_with(2);
+    insta::assert_snapshot!(said.err);
+}

@@ -71,7 +71,8 @@ A finding *decides* (the module does not load), *warns* (it loads, but not as it
 ";
 
 impl Explanation {
-    fn markdown(&self) -> String {
+    /// Its section of `docs/findings.md`.
+    pub fn markdown(&self) -> String {
         let commands = self.see.replace('\n', "\n    ");
         let depends = if self.depends_on.is_empty() {
             "nothing"
