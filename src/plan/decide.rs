@@ -218,7 +218,7 @@ impl Verdict {
     fn with(mut self, digest: Option<Digest>, findings: &[Finding]) -> Self {
         self.digest = digest;
         self.findings = findings.to_vec();
-        self.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         self
     }
 }

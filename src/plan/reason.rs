@@ -24,26 +24,29 @@ pub(super) fn invalid(problems: &[FieldError]) -> String {
 }
 
 pub(super) fn loads(target: &Target, digest: &Digest, findings: &[Finding]) -> String {
-    let mut text = format!(
-        "verified image exists: {} ({}) loads {} on {}",
-        target.image_text,
+    let (image, digest, what, kernel) = (
+        &target.image_text,
         short(digest),
         target.what_loads(),
-        target.kernel.raw()
+        target.kernel.raw(),
     );
-    let warnings: Vec<&Finding> = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Warns)
-        .collect();
-    if let Some(first) = warnings.first() {
-        text.push_str(&format!("; warning: {}{}", first.message, and_more(warnings.len() - 1)));
-    }
-    if let Some(unchecked) = findings.iter().find(|finding| {
-        matches!(finding.rule, Rule::ToolkitMissing | Rule::NotChecked) && finding.severity == Severity::Informs
-    }) {
-        text.push_str(&format!("; {}", unchecked.message));
-    }
-    text
+    let sentence = format!("verified image exists: {image} ({digest}) loads {what} on {kernel}");
+    [Some(sentence), warning(findings), not_checked(findings)]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn warning(findings: &[Finding]) -> Option<String> {
+    let mut warnings = findings.iter().filter(|finding| finding.severity == Severity::Warns);
+    let first = warnings.next()?;
+    Some(format!("warning: {}{}", first.message, and_more(warnings.count())))
+}
+
+fn not_checked(findings: &[Finding]) -> Option<String> {
+    let says_so = |finding: &&Finding| matches!(finding.rule, Rule::ToolkitMissing | Rule::NotChecked);
+    findings.iter().find(says_so).map(|finding| finding.message.clone())
 }
 
 pub(super) fn would_not_load(first: &Finding, others: usize) -> String {
@@ -139,18 +142,21 @@ pub(super) fn would_be_made(target: &Target, because: &str, world: &World<'_>) -
 }
 
 fn build_step(target: &Target, config_map: &str, world: &World<'_>) -> String {
-    let mut step = format!("it would be built from ConfigMap {}/{config_map}", target.namespace);
-    let known = world
-        .supplies
-        .dockerfiles
-        .contains_key(&(target.namespace.clone(), config_map.to_owned()));
-    if !known {
-        step.push_str(" (which was not given, so not checked)");
-    }
-    if let Some(toolkit) = world.toolkit_image {
-        step.push_str(&format!(" with driver toolkit {toolkit}"));
-    }
-    step
+    let name = (target.namespace.clone(), config_map.to_owned());
+    let known = world.supplies.dockerfiles.contains_key(&name);
+    let unknown = if known {
+        ""
+    } else {
+        " (which was not given, so not checked)"
+    };
+    let toolkit = world
+        .toolkit_image
+        .map(|image| format!(" with driver toolkit {image}"))
+        .unwrap_or_default();
+    format!(
+        "it would be built from ConfigMap {}/{config_map}{unknown}{toolkit}",
+        target.namespace
+    )
 }
 
 /// Whether building the same sources for the target kernel usually makes a finding go away.

@@ -94,19 +94,15 @@ impl Supplies {
 
     fn dockerfile_lack(&self, target: &Target, build: &Build, toolkit_image: Option<&str>) -> Option<String> {
         let name = &build.dockerfile_config_map.name;
+        let map = format!("ConfigMap {}/{name}", target.namespace);
         match self.dockerfiles.get(&(target.namespace.clone(), name.clone())) {
-            None if self.complete => Some(format!("the ConfigMap {}/{name} does not exist", target.namespace)),
-            None => None,
-            Some(None) => Some(format!(
-                "the ConfigMap {}/{name} has no key `{DOCKERFILE_KEY}`",
-                target.namespace
-            )),
+            None if self.complete => Some(format!("the {map} does not exist")),
+            Some(None) => Some(format!("the {map} has no key `{DOCKERFILE_KEY}`")),
             Some(Some(text)) if text.contains(DTK_AUTO) && toolkit_image.is_none() => Some(format!(
-                "the Dockerfile of ConfigMap {}/{name} uses {DTK_AUTO}, and no driver toolkit is known for {}: set spec.dtkImage",
-                target.namespace,
+                "the Dockerfile of {map} uses {DTK_AUTO}, and no driver toolkit is known for {}: set spec.dtkImage",
                 target.kernel.raw()
             )),
-            Some(Some(_)) => None,
+            None | Some(Some(_)) => None,
         }
     }
 

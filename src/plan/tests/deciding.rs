@@ -47,6 +47,7 @@ fn gone() -> Finding {
     Finding::decides(Rule::SymbolMissing, "needs `foo`")
 }
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 #[test]
 fn every_state_of_a_target_has_its_verdict() {
     use LookFailureKind::{Damaged, Denied, NoPlatform, NotFound, TooLarge, UnknownPlatform, Unreachable};
@@ -320,7 +321,13 @@ fn one_broken_module_does_not_hide_the_others() {
     let look = judged(vec![]);
     let verdicts = decide(&world, |_| &look, now());
     let statuses: Vec<_> = verdicts.iter().map(|verdict| verdict.status).collect();
-    use VerificationStatus::{Failure, Success};
-    assert_eq!(statuses, [Failure, Success, Success]);
+    assert_eq!(
+        statuses,
+        [
+            VerificationStatus::Failure,
+            VerificationStatus::Success,
+            VerificationStatus::Success
+        ]
+    );
     assert_eq!(verdicts[1].reason, "no kernel module to load");
 }

@@ -1,7 +1,7 @@
 //! Mappings, images, the modprobe section.
 
 use super::{KERNEL, module, problems, resolved, target};
-use crate::kernel::KernelVersion;
+use crate::kernel::{Architecture, KernelVersion};
 use crate::kmod::load::{LoadCommand, SignaturePolicy};
 use crate::plan::{Resolution, resolve};
 
@@ -297,7 +297,7 @@ fn the_architecture_is_the_kernels_else_the_selectors() {
         let mut module = module("{kernelMappings: [{regexp: .}]}");
         module.spec.selector = serde_saphyr::from_str(selector).unwrap();
         match resolve(&module, &KernelVersion::parse(kernel).unwrap()) {
-            Resolution::Target(target) => target.architecture.map(|found| found.go_name()),
+            Resolution::Target(target) => target.architecture.map(Architecture::go_name),
             Resolution::NothingToLoad => Some("nothing to load"),
             other => panic!("{other:?}"),
         }

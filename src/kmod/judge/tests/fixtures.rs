@@ -121,7 +121,6 @@ fn real_modules_load_where_they_belong() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn real_signatures_are_judged() {
     let rsa = || Certificate::from_pem_or_der(fixture!("signer-rsa.pem")).expect("a certificate");
     let p384 = || Certificate::from_pem_or_der(fixture!("signer-p384.pem")).expect("a certificate");

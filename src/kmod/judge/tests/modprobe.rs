@@ -292,7 +292,6 @@ fn what_is_loaded_before() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn soft_dependencies_are_tried_and_forgiven() {
     let user = || with(a_module().needs("lib_call", 0x99));
     let library = || a_module().exports("lib_call", Some(0x99));

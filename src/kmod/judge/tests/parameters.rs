@@ -3,7 +3,6 @@
 use super::sketch::{a_module, each, with};
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn what_the_kernel_makes_of_parameters() {
     let typed = |given: &[&str]| {
         let module = a_module()
