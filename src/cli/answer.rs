@@ -81,9 +81,9 @@ fn credentials(questions: &[Question], settings: &CheckSettings) -> anyhow::Resu
         .unwrap_or_default();
     let (credentials, complaints) = Credentials::new(own, secrets);
     if !settings.quiet {
-        complaints
-            .iter()
-            .for_each(|complaint| output::complain(&format!("note: {complaint}")));
+        for complaint in &complaints {
+            output::complain(&format!("note: {complaint}"));
+        }
     }
     Ok(credentials)
 }
