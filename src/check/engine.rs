@@ -19,12 +19,12 @@ use crate::image::{LookFailure, LookFailureKind, Reference};
 use crate::inspect::{ImageRequest, InspectedImage, Inspector, StageRequest};
 use crate::kmod::judge;
 use crate::kmod::toolkit::ToolkitEvidence;
-use crate::plan::{self, Look, Resolution, Subject, Supplies, Target, Verdict, World};
+use crate::plan::{self, Look, Subject, Supplies, Target, Verdict, World};
 
 /// Images looked at at the same time, whatever their registries. Each registry has a bound of its own besides.
 const IMAGES_AT_ONCE: usize = 64;
 
-/// What the engine works with.
+/// What questions are answered with.
 pub struct Engine {
     /// Looks at images.
     pub inspector: Inspector,
@@ -34,6 +34,14 @@ pub struct Engine {
     pub progress: Progress,
     /// How long one preflight may take in all.
     pub time_limit: Duration,
+}
+
+/// One question on its way to an answer.
+struct Asking<'a> {
+    engine: &'a Engine,
+    question: &'a Question,
+    deadline: Instant,
+    now: Timestamp,
 }
 
 /// What the driver toolkit says, or why it says nothing.
@@ -56,22 +64,30 @@ impl Engine {
             toolkit_image: question.preflight.spec.dtk_image.as_deref(),
             push_built_image: question.preflight.spec.push_built_image.unwrap_or_default(),
         };
-        self.progress.tell(ProgressEvent::Total(subjects.len()));
-        let verdicts = self.verdicts(question, &world, now).await;
+        let deadline = Instant::now() + self.time_limit;
+        let asking = Asking {
+            engine: self,
+            question,
+            deadline,
+            now,
+        };
+        let verdicts = asking.verdicts(&world).await;
         answered(&question.preflight, &subjects, verdicts, now)
     }
+}
 
-    async fn verdicts(&self, question: &Question, world: &World<'_>, now: Timestamp) -> Vec<Verdict> {
-        let deadline = Instant::now() + self.time_limit;
-        let toolkit = self.toolkit(question, deadline).boxed().shared();
-        let mut verdicts = plan::decide(world, |_| &Look::Pending, now);
-        let mut seen = futures::stream::iter(self.groups(question, world.subjects))
-            .map(|group| self.look(group, question, toolkit.clone(), deadline, now))
+impl Asking<'_> {
+    async fn verdicts(&self, world: &World<'_>) -> Vec<Verdict> {
+        let toolkit = self.toolkit().boxed().shared();
+        let mut verdicts = plan::decide(world, |_| &Look::Pending, self.now);
+        self.tell_of_what_needs_no_look(world.subjects, &verdicts);
+        let mut seen = futures::stream::iter(self.groups(world.subjects))
+            .map(|group| self.look(group, toolkit.clone()).boxed())
             .buffer_unordered(IMAGES_AT_ONCE);
         while let Some(looks) = seen.next().await {
             for (at, look) in looks {
                 if let (Some(subject), Some(slot)) = (world.subjects.get(at), verdicts.get_mut(at)) {
-                    *slot = plan::verdict(world, subject, &look, now);
+                    *slot = plan::verdict(world, subject, &look, self.now);
                     self.tell(subject, slot);
                 }
             }
@@ -79,86 +95,132 @@ impl Engine {
         verdicts
     }
 
-    fn groups<'a>(&self, question: &Question, subjects: &'a [Subject]) -> Vec<Group<'a>> {
-        let mut groups: BTreeMap<_, Group<'a>> = BTreeMap::new();
-        for (at, subject) in subjects.iter().enumerate() {
-            let Resolution::Target(target) = &subject.resolution else {
-                continue;
-            };
-            let access = self.credentials.of(target);
-            let architecture = target.architecture.or(question.options.architecture);
-            groups
-                .entry((target.image.to_string(), access.fingerprint(), architecture))
-                .or_insert_with(|| Group {
-                    request: ImageRequest {
-                        reference: target.image.clone(),
-                        access,
-                        architecture,
-                    },
-                    targets: Vec::new(),
-                })
-                .targets
-                .push((at, target));
+    fn groups<'t>(&self, subjects: &'t [Subject]) -> Vec<Group<'t>> {
+        let mut groups: BTreeMap<_, Group<'t>> = BTreeMap::new();
+        for (at, target) in subjects
+            .iter()
+            .enumerate()
+            .filter_map(|(at, subject)| Some((at, subject.target()?)))
+        {
+            let request = self.request(target);
+            let key = (
+                request.reference.clone(),
+                request.access.fingerprint(),
+                request.architecture,
+            );
+            let group = groups.entry(key).or_insert_with(|| Group {
+                request,
+                targets: Vec::new(),
+            });
+            group.targets.push((at, target));
         }
         groups.into_values().collect()
     }
 
-    async fn look(
-        &self,
-        group: Group<'_>,
-        question: &Question,
-        toolkit: Shared<impl Future<Output = Toolkit>>,
-        deadline: Instant,
-        now: Timestamp,
-    ) -> Vec<(usize, Look)> {
-        let image = timeout_at(deadline, self.inspector.image(&group.request)).await;
-        let image = image.unwrap_or_else(|_| Err(self.too_late(&group.request)));
-        match image {
-            Ok(image) => {
-                let toolkit = toolkit.await;
-                let judge = |target: &Target| judged(&image, target, question, &toolkit, now);
-                group
-                    .targets
-                    .into_iter()
-                    .map(|(at, target)| (at, judge(target)))
-                    .collect()
-            }
-            Err(failure) => {
-                let look = Look::Failed { failure, since: now };
-                group.targets.into_iter().map(|(at, _)| (at, look.clone())).collect()
-            }
+    fn request(&self, target: &Target) -> ImageRequest {
+        ImageRequest {
+            reference: target.image.clone(),
+            access: self.engine.credentials.of(target),
+            architecture: target.architecture.or(self.question.options.architecture),
         }
     }
 
-    async fn toolkit(&self, question: &Question, deadline: Instant) -> Toolkit {
-        let Some(image) = question.preflight.spec.dtk_image.as_deref() else {
+    async fn look(&self, group: Group<'_>, toolkit: Shared<impl Future<Output = Toolkit>>) -> Vec<(usize, Look)> {
+        let image = timeout_at(self.deadline, self.engine.inspector.image(&group.request).boxed()).await;
+        let image = match image.unwrap_or_else(|_| Err(self.too_late(&group.request))) {
+            Ok(image) => image,
+            Err(failure) => {
+                let look = Look::Failed {
+                    failure,
+                    since: self.now,
+                };
+                return group.targets.into_iter().map(|(at, _)| (at, look.clone())).collect();
+            }
+        };
+        let toolkit = toolkit.await;
+        group
+            .targets
+            .into_iter()
+            .map(|(at, target)| (at, self.judged(&image, target, &toolkit)))
+            .collect()
+    }
+
+    /// An image as one target's loader would meet it. A toolkit that could not be reached leaves the question open.
+    fn judged(&self, image: &InspectedImage, target: &Target, toolkit: &Toolkit) -> Look {
+        let staged = image.stage(&StageRequest {
+            dir_name: target.modprobe.dir_name.clone(),
+            kernel_folder: target.kernel.folder().to_owned(),
+            firmware_path: target.modprobe.firmware_path.clone(),
+        });
+        let mut load = target.load(self.question.signatures(target));
+        load.architecture = load.architecture.or(self.question.options.architecture);
+        let failure = match toolkit {
+            Ok(evidence) => {
+                return Look::Judged {
+                    digest: image.digest.clone(),
+                    findings: judge(&staged, &load, evidence),
+                };
+            }
+            Err(failure) => failure,
+        };
+        let findings = judge(&staged, &load, &ToolkitEvidence::NotGiven);
+        if failure.kind == LookFailureKind::Unreachable && !plan::decides(&findings) {
+            let message = format!("the driver toolkit could not be read: {}", failure.message);
+            return Look::Failed {
+                failure: LookFailure::new(failure.kind, message),
+                since: self.now,
+            };
+        }
+        let evidence = ToolkitEvidence::Unreadable(failure.message.clone());
+        Look::Judged {
+            digest: image.digest.clone(),
+            findings: judge(&staged, &load, &evidence),
+        }
+    }
+
+    async fn toolkit(&self) -> Toolkit {
+        let Some(image) = self.question.preflight.spec.dtk_image.as_deref() else {
             return Ok(ToolkitEvidence::NotGiven);
         };
-        let reference =
-            Reference::parse(image).map_err(|why| LookFailure::new(LookFailureKind::NotFound, why.to_string()))?;
-        let architecture = question.kernel.architecture().or(question.options.architecture);
+        let reference = Reference::parse(image);
         let request = ImageRequest {
-            reference,
-            access: self.credentials.own(),
-            architecture,
+            reference: reference.map_err(|why| LookFailure::new(LookFailureKind::NotFound, why.to_string()))?,
+            access: self.engine.credentials.own(),
+            architecture: self
+                .question
+                .kernel
+                .architecture()
+                .or(self.question.options.architecture),
         };
-        let evidence = timeout_at(deadline, self.inspector.toolkit(&request, question.kernel.raw())).await;
-        evidence.unwrap_or_else(|_| Err(self.too_late(&request)))
+        let evidence = self
+            .engine
+            .inspector
+            .toolkit(&request, self.question.kernel.raw())
+            .boxed();
+        timeout_at(self.deadline, evidence)
+            .await
+            .unwrap_or_else(|_| Err(self.too_late(&request)))
     }
 
     fn too_late(&self, request: &ImageRequest) -> LookFailure {
-        LookFailure::new(
-            LookFailureKind::Unreachable,
-            format!(
-                "{} was not read within {} s (see --timeout)",
-                request.reference,
-                self.time_limit.as_secs()
-            ),
-        )
+        let seconds = self.engine.time_limit.as_secs();
+        let message = format!("{} was not read within {seconds} s (see --timeout)", request.reference);
+        LookFailure::new(LookFailureKind::Unreachable, message)
+    }
+
+    fn tell_of_what_needs_no_look(&self, subjects: &[Subject], verdicts: &[Verdict]) {
+        self.engine.progress.tell(ProgressEvent::Total(subjects.len()));
+        for (subject, verdict) in subjects
+            .iter()
+            .zip(verdicts)
+            .filter(|(subject, _)| subject.target().is_none())
+        {
+            self.tell(subject, verdict);
+        }
     }
 
     fn tell(&self, subject: &Subject, verdict: &Verdict) {
-        self.progress.tell(ProgressEvent::ModuleDone {
+        self.engine.progress.tell(ProgressEvent::ModuleDone {
             namespace: subject.namespace.clone(),
             name: subject.name.clone(),
             status: verdict.status,
@@ -171,36 +233,4 @@ fn subjects(question: &Question) -> Vec<Subject> {
     let mut subjects: Vec<Subject> = question.modules.iter().map(resolve).collect();
     subjects.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     subjects
-}
-
-/// An image as one target's loader would meet it. A toolkit that could not be reached leaves the question open.
-fn judged(image: &InspectedImage, target: &Target, question: &Question, toolkit: &Toolkit, now: Timestamp) -> Look {
-    let staged = image.stage(&StageRequest {
-        dir_name: target.modprobe.dir_name.clone(),
-        kernel_folder: target.kernel.folder().to_owned(),
-        firmware_path: target.modprobe.firmware_path.clone(),
-    });
-    let mut load = target.load(question.signatures(target));
-    load.architecture = load.architecture.or(question.options.architecture);
-    let (findings, unreachable) = match toolkit {
-        Ok(evidence) => (judge(&staged, &load, evidence), None),
-        Err(failure) => {
-            let evidence = ToolkitEvidence::Unreadable(failure.message.clone());
-            let unreachable = Some(failure).filter(|failure| failure.kind == LookFailureKind::Unreachable);
-            (judge(&staged, &load, &evidence), unreachable)
-        }
-    };
-    match unreachable {
-        Some(failure) if !plan::decides(&findings) => {
-            let message = format!("the driver toolkit could not be read: {}", failure.message);
-            Look::Failed {
-                failure: LookFailure::new(failure.kind, message),
-                since: now,
-            }
-        }
-        _ => Look::Judged {
-            digest: image.digest.clone(),
-            findings,
-        },
-    }
 }

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use super::Question;
 use crate::kmod::load::{Enforcement, SignaturePolicy};
 use crate::kmod::signature::Certificate;
-use crate::plan::{CERTIFICATE_KEY, Resolution, Target, resolve};
+use crate::plan::{CERTIFICATE_KEY, Subject, Target};
 
 impl Question {
     /// What is known of signatures where a target loads. A Module with a sign section is judged as if signatures were
@@ -22,15 +22,9 @@ impl Question {
 
     /// What is wrong with the certificates of sign sections, a sentence each.
     pub fn certificate_problems(&self) -> Vec<String> {
-        let targets = self
-            .modules
-            .iter()
-            .filter_map(|module| match resolve(module, &self.kernel) {
-                Resolution::Target(target) => Some(target),
-                _ => None,
-            });
-        targets
-            .filter_map(|target| self.certificate_of(&target)?.err())
+        let subjects = self.modules.iter().map(|module| Subject::resolve(module, &self.kernel));
+        subjects
+            .filter_map(|subject| self.certificate_of(subject.target()?)?.err())
             .collect()
     }
 

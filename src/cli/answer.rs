@@ -81,7 +81,7 @@ fn credentials(questions: &[Question], settings: &CheckSettings) -> anyhow::Resu
         .unwrap_or_default();
     let (credentials, complaints) = Credentials::new(own, secrets);
     if !settings.quiet {
-        for complaint in &complaints {
+        for complaint in complaints {
             output::complain(&format!("note: {complaint}"));
         }
     }

@@ -358,6 +358,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn the_platform_is_chosen_as_a_node_would() {
         let (amd, arm) = (Some(Architecture::X86_64), Some(Architecture::Aarch64));
         for (case, platforms, architecture, expected) in [

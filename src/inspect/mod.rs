@@ -36,7 +36,7 @@ pub use stage::StageRequest;
 use tree::MergedTree;
 
 /// How long looking at one image may take, waiting included.
-pub const IMAGE_DEADLINE: Duration = Duration::from_secs(15 * 60);
+pub const IMAGE_DEADLINE: Duration = Duration::from_mins(15);
 
 /// How long an answer counts as fresh: within one run an image that many Modules use is asked for once.
 pub const FRESH: Duration = Duration::from_secs(30);

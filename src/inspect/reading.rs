@@ -96,10 +96,7 @@ impl Shared {
             count(&self.counters.layers_known, 1);
             return Ok(layer);
         }
-        let blob = self
-            .sources
-            .blob(&request.reference, &request.access, descriptor)
-            .await?;
+        let blob = Box::pin(self.sources.blob(&request.reference, &request.access, descriptor)).await?;
         self.read(request, descriptor, key, blob).await
     }
 

@@ -82,7 +82,9 @@ impl Shared {
         let ImageRequest { reference, access, .. } = request;
         let known = self.known_manifest(request).await?;
         let hint = known.as_ref().map(|(digest, _)| digest);
-        match (self.sources.manifest(reference, access, hint).await?, known) {
+        // Boxed, as all futures of requests: they are large, and most images wait for their turn.
+        let answer = Box::pin(self.sources.manifest(reference, access, hint)).await?;
+        match (answer, known) {
             (Manifest::Unchanged(_), Some(known)) => {
                 count(&self.counters.manifests_unchanged, 1);
                 Ok(known)
@@ -99,13 +101,7 @@ impl Shared {
                 self.cache.keep_hint(reference, &digest);
                 Ok((digest, manifest))
             }
-            (Manifest::Unchanged(_), None) => {
-                let message = "the registry says that its manifest has not changed, though none was known";
-                Err(about(
-                    reference,
-                    LookFailure::new(LookFailureKind::Unreachable, message),
-                ))
-            }
+            (Manifest::Unchanged(_), None) => Err(contradiction(request)),
         }
     }
 
@@ -135,19 +131,10 @@ impl Shared {
         if let Some(manifest) = known {
             return Ok(manifest);
         }
-        match self
-            .sources
-            .manifest_by_digest(&request.reference, &request.access, digest)
-            .await?
-        {
+        let (sources, access) = (&self.sources, &request.access);
+        match Box::pin(sources.manifest_by_digest(&request.reference, access, digest)).await? {
             Manifest::Fetched { media_type, bytes, .. } => self.keep(request, digest, media_type, &bytes).await,
-            Manifest::Unchanged(_) => {
-                let message = "the registry says that a manifest has not changed, though none was known";
-                Err(about(
-                    &request.reference,
-                    LookFailure::new(LookFailureKind::Unreachable, message),
-                ))
-            }
+            Manifest::Unchanged(_) => Err(contradiction(request)),
         }
     }
 
@@ -178,6 +165,14 @@ impl Shared {
         let working = tokio::task::spawn_blocking(move || work(&shared));
         working.await.map_err(|error| about(&request.reference, lost(&error)))
     }
+}
+
+fn contradiction(request: &ImageRequest) -> LookFailure {
+    let message = "its source says that the manifest has not changed, though none was known";
+    about(
+        &request.reference,
+        LookFailure::new(LookFailureKind::Unreachable, message),
+    )
 }
 
 /// Answers that are still fresh.

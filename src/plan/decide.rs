@@ -49,6 +49,14 @@ impl Subject {
             resolution: resolve(module, kernel),
         }
     }
+
+    /// The target, where it comes to one.
+    pub fn target(&self) -> Option<&Target> {
+        match &self.resolution {
+            Resolution::Target(target) => Some(target),
+            _ => None,
+        }
+    }
 }
 
 /// What looking at the image of a subject came to.

@@ -83,6 +83,9 @@ pub fn resolve(module: &Module, kernel: &KernelVersion) -> Resolution {
     let Some(loader) = &module.spec.module_loader else {
         return Resolution::NothingToLoad;
     };
+    if is_for_other_nodes(module, kernel) {
+        return Resolution::NothingToLoad;
+    }
     let container = &loader.container;
     match find_mapping(container, kernel.without_plus()) {
         Err(problem) => Resolution::Invalid(vec![problem]),

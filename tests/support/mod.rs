@@ -2,4 +2,5 @@
 #![allow(dead_code, unreachable_pub, reason = "every test file uses another part of it")]
 
 pub mod fake_image;
+pub mod fake_layer;
 pub mod fake_registry;

@@ -22,7 +22,7 @@ const SWEEP_SHARE: u64 = 16;
 const LEFT_AFTER_SWEEP: u64 = 80;
 
 /// A file's time is renewed at most once in this while: it need only tell what was used lately.
-const RENEW_AFTER: Duration = Duration::from_secs(6 * 3600);
+const RENEW_AFTER: Duration = Duration::from_hours(6);
 
 /// The bytes before a file's content: CRC-32 of it, little endian.
 const CHECK: usize = 4;

@@ -39,9 +39,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     while let Some(folder) = todo.pop() {
         for entry in fs::read_dir(folder).expect("a folder").flatten() {
             if entry.path().is_dir() {
-                todo.push(entry.path())
+                todo.push(entry.path());
             } else {
-                found.push(entry.path())
+                found.push(entry.path());
             }
         }
     }
@@ -129,8 +129,8 @@ fn a_journal_with_broken_lines_still_tells_the_others() {
     on_disk(folder.path()).keep_hint(&reference("example.com/a"), &digest(1));
     let [file] = files(folder.path()).try_into().expect("one file");
     let mut text = fs::read_to_string(&file).expect("text");
-    text.push_str("sha256:12\nno digest at all\n\nsha256:");
-    text.push_str(&format!("{:064x} example.com/b:latest\n", 2));
+    text += "sha256:12\nno digest at all\n\n";
+    text += &(digest(2).to_string() + " example.com/b:latest\n");
     fs::write(&file, text).expect("written");
     let cache = on_disk(folder.path());
     assert_eq!(cache.hint(&reference("example.com/a")), Some(digest(1)));

@@ -13,7 +13,7 @@ use super::names::shortened;
 use super::pax::Records;
 
 /// The size of a tar's blocks.
-const BLOCK: u64 = 512;
+const BLOCK: usize = 512;
 
 /// The longest member that only describes the next one (long names, PAX records): Go's `maxSpecialFileSize`.
 const MAX_DESCRIPTION: u64 = 1 << 20;
@@ -161,7 +161,7 @@ impl<R: BufRead> Tarball<R> {
 
     fn start_body(&mut self, size: u64) {
         self.left = size;
-        self.padding = (BLOCK - size % BLOCK) % BLOCK;
+        self.padding = size.wrapping_neg() % BLOCK as u64;
     }
 
     /// The old GNU form keeps the rest of a long map of holes in blocks that its size does not count.
@@ -223,7 +223,7 @@ impl<R: BufRead> Tarball<R> {
     }
 
     /// Fills a block; `false` where the stream ends before it.
-    fn read_block(&mut self, block: &mut [u8; BLOCK as usize]) -> Result<bool, ScanError> {
+    fn read_block(&mut self, block: &mut [u8; BLOCK]) -> Result<bool, ScanError> {
         if self.reader.fill_buf()?.is_empty() {
             return Ok(false);
         }

@@ -83,6 +83,7 @@ pub(super) fn open<R: Read>(reader: R, limits: Limits) -> io::Result<Unpacked<R>
 const MAGIC_LEN: usize = 6;
 
 /// How a layer is compressed.
+#[derive(Clone, Copy)]
 enum Packing {
     Plain,
     Gzip,

@@ -1,6 +1,7 @@
 //! What KMM's copy step finds in an image.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::layer::{Content, is_module};
@@ -96,15 +97,15 @@ impl MergedTree {
     /// Only folders where an image's author puts files: those of `/usr/lib` belong to the distribution, whose
     /// authors do not expect them to reach a node.
     fn has_modprobe_config(&self, dir_name: &str) -> bool {
-        let folders = ["/etc/modprobe.d", "/lib/modprobe.d"].map(|folder| format!("{dir_name}{folder}"));
-        folders
-            .iter()
-            .map(String::as_str)
-            .chain(["/etc/modprobe.d"])
-            .any(|folder| {
-                self.dir(folder)
-                    .is_some_and(|dir| self.children(&dir).iter().any(|(name, _)| name.ends_with(".conf")))
-            })
+        let own = ["/etc/modprobe.d", "/lib/modprobe.d"].map(|folder| format!("{dir_name}{folder}"));
+        let mut folders = own.iter().map(String::as_str).chain(["/etc/modprobe.d"]);
+        folders.any(|folder| self.dir(folder).is_some_and(|dir| self.has_config(&dir)))
+    }
+
+    /// Of a `modprobe.d`, modprobe reads the files that end in `.conf` (kmod `libkmod-config: conf_files_filter_out`).
+    fn has_config(&self, dir: &Dir) -> bool {
+        let is_config = |name: &str| Path::new(name).extension().is_some_and(|suffix| suffix == "conf");
+        self.children(dir).iter().any(|(name, _)| is_config(name))
     }
 }
 
@@ -112,14 +113,13 @@ fn entry(path: &str, found: &Found<'_>) -> Option<Entry> {
     match found {
         Found::Dir(_) => None,
         Found::Link(target) => Some(Entry::Link((*target).to_owned())),
-        Found::Other => Some(Entry::Other),
         Found::File {
             content: Some(content), ..
         } => Some(known(path, content)),
         Found::File { content: None, .. } if is_module(path) => Some(unread_module(
             "it is a hard link to a file of another name, which was not read",
         )),
-        Found::File { content: None, .. } => Some(Entry::Other),
+        Found::File { content: None, .. } | Found::Other => Some(Entry::Other),
     }
 }
 

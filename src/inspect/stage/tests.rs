@@ -41,6 +41,7 @@ fn in_folder(path: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn tools_are_found_as_a_shell_finds_them() {
     let present = Tool::Present(Some(62));
     for (case, layers, expected) in [

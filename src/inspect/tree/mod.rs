@@ -2,7 +2,7 @@
 //!
 //! Nothing is merged ahead: a path is looked up in each layer, from the top down, one name after the other.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::layer::{Content, Kind, LayerFacts, NodeId, PathTable};
@@ -92,9 +92,9 @@ impl MergedTree {
             .parts
             .iter()
             .filter_map(|(layer, node)| Some(self.paths(*layer)?.children(*node)));
-        let names: BTreeMap<&str, ()> = parts.flatten().map(|(name, _)| (name, ())).collect();
+        let names: BTreeSet<&str> = parts.flatten().map(|(name, _)| name).collect();
         names
-            .into_keys()
+            .into_iter()
             .filter_map(|name| Some((name, self.child(dir, name)?)))
             .collect()
     }

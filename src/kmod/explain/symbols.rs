@@ -51,12 +51,12 @@ pub(super) const TEXTS: &[Explanation] = &[
         rule: Rule::SymbolVersionMissing,
         title: "one symbol has no version",
         meaning: "The module has symbol versions, but none for this symbol. The kernel says `no symbol version` and goes \
-                  on, without knowing that it fits.",
+                  on, without knowing that it fits; Debian's kernels are patched to refuse it.",
         see: "modprobe --dump-modversions FILE.ko | grep SYMBOL",
         mend: "Build with the `Module.symvers` of the kernel and of every module that exports symbols to this one.",
         source: "`kernel/module/version.c: check_version`",
         depends_on: "`CONFIG_MODVERSIONS`",
-        certainty: "Sure that it loads; whether it then works is not.",
+        certainty: "Sure: refused by Debian's 6.1 and 6.12 when tried; elsewhere it loads, and whether it then works is not known.",
     },
     Explanation {
         rule: Rule::SymbolNamespace,

@@ -71,6 +71,12 @@ impl<'a> Kernel<'a> {
             })
     }
 
+    /// Whether Debian built it, with its own patches, told by the compiler that it names.
+    pub(super) fn is_debians(&self) -> bool {
+        let compiler = self.config().and_then(|config| config.value("CC_VERSION_TEXT"));
+        compiler.is_some_and(|compiler| compiler.contains("Debian"))
+    }
+
     /// Whether the kernel is at least of that version; a release that cannot be read is taken as newest.
     pub(super) fn at_least(&self, major: u32, minor: u32) -> bool {
         let mut numbers = self.release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
@@ -131,10 +137,9 @@ pub(super) fn unchecked(kernel: &Kernel<'_>, load: &Load, evidence: &ToolkitEvid
             format!("no driver toolkit of {target} was named; {WITHOUT}"),
         )],
         ToolkitEvidence::Unreadable(why) => {
-            vec![Finding::informs(
-                Rule::ToolkitMissing,
-                format!("the driver toolkit could not be read: {why}; {WITHOUT}"),
-            )]
+            let message =
+                format!("the driver toolkit could not be read: {why}; name the right one in spec.dtkImage; {WITHOUT}");
+            vec![Finding::decides(Rule::ToolkitMissing, message)]
         }
         ToolkitEvidence::OtherKernel { image, kernels } => {
             let of = if kernels.is_empty() {
@@ -142,8 +147,10 @@ pub(super) fn unchecked(kernel: &Kernel<'_>, load: &Load, evidence: &ToolkitEvid
             } else {
                 kernels.join(", ")
             };
-            let message = format!("{image} is the driver toolkit of {of}, not of {target}; {WITHOUT}");
-            vec![Finding::warns(Rule::ToolkitOtherKernel, message)]
+            let message = format!(
+                "{image} is the driver toolkit of {of}, not of {target}; name the right one in spec.dtkImage; {WITHOUT}"
+            );
+            vec![Finding::decides(Rule::ToolkitOtherKernel, message)]
         }
         ToolkitEvidence::Found(toolkit) => lacking(kernel, toolkit),
     }

@@ -16,7 +16,7 @@ fn what_stands_in_the_file() {
         (
             "one too large to look at",
             with(a_module().unpackable(Unpackable::TooLarge(1))),
-            "file-too-large?",
+            "file-too-large!",
         ),
         ("a broken header", defect(ElfDefectKind::Header), "elf-malformed!"),
         ("a broken table", defect(ElfDefectKind::Malformed), "elf-malformed!"),

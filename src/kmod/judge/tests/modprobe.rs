@@ -97,7 +97,7 @@ fn what_the_indexes_know() {
         (
             "an index that is too large",
             dep(Entry::TooLarge(1 << 40)),
-            "file-too-large?",
+            "file-too-large!",
         ),
         ("an index through a link", a_scene().link("x", "y"), ""),
         ("no such module", a_scene().module("other"), "module-not-found!"),
@@ -286,7 +286,7 @@ fn what_is_loaded_before() {
                     library().unpackable(crate::kmod::facts::Unpackable::TooLarge(1)),
                 )
                 .line("drv", "extra/drv.ko: extra/lib.ko"),
-            "file-too-large?",
+            "file-too-large!",
         ),
     ]);
 }

@@ -62,13 +62,13 @@ fn a_toolkit_that_cannot_be_used_is_named() {
         (
             other(&["a", "b"]),
             Rule::ToolkitOtherKernel,
-            Severity::Warns,
+            Severity::Decides,
             format!("of a, b, not of {KERNEL}"),
         ),
         (
             other(&[]),
             Rule::ToolkitOtherKernel,
-            Severity::Warns,
+            Severity::Decides,
             "of no kernel at all".to_owned(),
         ),
     ] {
