@@ -80,7 +80,7 @@ fn words(kind: &str) -> String {
         return format!("a list with commas, each {}", words(element));
     }
     match kind {
-        "bool" | "invbool" | "bint" => "y or n",
+        "bool" | "bool_enable_only" | "invbool" | "bint" => "y or n",
         "byte" => "a number from 0 to 255",
         "short" => "a number from -32768 to 32767",
         "ushort" => "a number from 0 to 65535",

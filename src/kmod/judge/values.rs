@@ -102,7 +102,9 @@ pub(super) fn taken(kind: &str, value: Option<&str>) -> Taken {
         return array(element, value);
     }
     match kind {
-        "bool" | "invbool" | "bint" => boolean(value.unwrap_or("1")),
+        "bool" | "bool_enable_only" | "bint" => boolean(value.unwrap_or("1")),
+        // Of the switches only this one lacks `KERNEL_PARAM_OPS_FL_NOARG`.
+        "invbool" => value.map_or(Taken::No, boolean),
         "byte" => unsigned(value, u8::MAX.into()),
         "ushort" => unsigned(value, u16::MAX.into()),
         "uint" | "hexint" => unsigned(value, u32::MAX.into()),
@@ -205,6 +207,7 @@ mod tests {
             ),
             ("invbool", &["n"], &["z"]),
             ("bint", &["1"], &["5"]),
+            ("bool_enable_only", &["1", "n"], &["x", ""]),
             ("charp", &["", "anything at all"], &[]),
             ("string", &["anything"], &[]),
             ("array of int", &["1", "1,2,-3"], &["1,,2", "", "1,x"]),
@@ -226,6 +229,8 @@ mod tests {
         for (kind, answer) in [
             ("bool", Taken::Yes),
             ("bint", Taken::Yes),
+            ("bool_enable_only", Taken::Yes),
+            ("invbool", Taken::No),
             ("int", Taken::No),
             ("charp", Taken::No),
             ("string", Taken::No),

@@ -8,6 +8,8 @@ fn what_the_kernel_makes_of_parameters() {
         let module = a_module()
             .also("parmtype", "debug:int")
             .also("parmtype", "on_off:bool")
+            .also("parmtype", "off_on:invbool")
+            .also("parmtype", "for_good:bool_enable_only")
             .also("parmtype", "odd:its_own")
             .also("parm", "spoken:described only");
         with(module).parameters(given)
@@ -22,6 +24,9 @@ fn what_the_kernel_makes_of_parameters() {
         ),
         ("a number wants a value", typed(&["debug"]), "parameter-malformed!"),
         ("a switch does not", typed(&["on-off"]), ""),
+        ("an inverted switch does", typed(&["off-on"]), "parameter-malformed!"),
+        ("a switch for good does not", typed(&["for_good"]), ""),
+        ("but is a switch", typed(&["for_good=x"]), "parameter-malformed!"),
         ("dashes are underscores", typed(&["on-off=n"]), ""),
         ("a type of its own takes anything", typed(&["odd=?"]), ""),
         ("one that is only described takes anything", typed(&["spoken=?"]), ""),
