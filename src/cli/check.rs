@@ -12,15 +12,16 @@ use super::{Ending, answer, environment, output};
 use crate::api::PreflightValidationOCP;
 use crate::check::report::{self, Layout, Tally};
 use crate::check::{self, DocumentProblem, Documents, Options, Progress, Question};
+use crate::inspect::SCANS;
 
 /// How many problems are shown. The wrong folder has thousands, and the first ones tell as much.
 const MAX_PROBLEMS_SHOWN: usize = 20;
 /// Narrower terminals get the table of this width: a reason in a column of five letters helps nobody.
 const MIN_WIDTH: u16 = 60;
 
-/// Threads for what blocks: a scan of a layer each ([`crate::inspect::SCANS`]), and some for files and names besides. Each keeps
+/// Threads for what blocks: a scan of a layer each ([`SCANS`]), and some for files and names besides. Each keeps
 /// buffers of its own, so more of them is memory.
-const BLOCKING_THREADS: usize = crate::inspect::SCANS + 8;
+const BLOCKING_THREADS: usize = SCANS + 8;
 
 /// Answers the questions that the files ask.
 pub(super) fn run(args: CheckArgs) -> anyhow::Result<Ending> {

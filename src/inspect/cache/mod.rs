@@ -19,11 +19,12 @@ use hints::Hints;
 use lru::Lru;
 use store::Store;
 
-/// How many bytes the facts of layers may take in memory. Ten large base images fit.
-pub const LAYER_MEMORY: usize = 32 << 20;
+/// How many bytes the facts of layers may take in memory. The shared base layers of a few large images fit; a layer that
+/// one image alone has is not asked for again.
+pub const LAYER_MEMORY: usize = 8 << 20;
 
-/// How many bytes manifests may take in memory: about four thousand of them.
-pub const MANIFEST_MEMORY: usize = 8 << 20;
+/// How many bytes manifests may take in memory: about a thousand of them.
+pub const MANIFEST_MEMORY: usize = 2 << 20;
 
 /// How many bytes the cache may take on disk.
 pub const DISK: u64 = 512 << 20;
