@@ -151,9 +151,24 @@ fn a_signature_is_good_where_its_certificate_is_trusted() {
 }
 
 #[test]
-fn a_signature_by_nobody_known_is_not_called_good() {
-    let run = vectra_as_enforced(&["-o", "wide"]);
-    assert!(!run.out.contains("[signature-good]"), "{}", run.out);
+fn a_signature_that_no_certificate_here_proves_is_not_called_good() {
+    let run = vectra_as_enforced(&["-o", "wide"]).ended_with(0);
+    assert!(run.out.contains("[signature-present]"), "{}", run.out);
+    assert!(
+        run.out.contains("not verified: no trusted certificate is known here"),
+        "{}",
+        run.out
+    );
+}
+
+#[test]
+fn a_signature_by_another_key_than_the_trusted_one_is_refused() {
+    let other = rcgen::generate_simple_self_signed(["example".to_owned()]).expect("a certificate");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("other.pem");
+    fs::write(&file, other.cert.pem()).expect("a file");
+    let run = vectra_as_enforced(&["--trusted-cert", file.to_str().expect("a path")]).ended_with(1);
+    assert!(run.out.contains("[signature-untrusted]"), "{}", run.out);
 }
 
 /// A copy of the images, in which the first layer of this image has one byte changed; and that layer's digest.

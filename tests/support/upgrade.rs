@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use serde_json::Value;
 
 /// A finished run.
 pub(crate) struct Run {
@@ -14,12 +13,6 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The status of each Module of a report in JSON.
-    pub(crate) fn modules(&self) -> Vec<Value> {
-        let answer: Value = serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no JSON: {}", self.err));
-        answer["status"]["modules"].as_array().expect("modules").clone()
-    }
-
     /// Fails unless it ended with this code, and shows what was said instead.
     #[track_caller]
     pub(crate) fn ended_with(self, code: i32) -> Self {
