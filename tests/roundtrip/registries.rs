@@ -89,22 +89,27 @@ fn an_image_is_read_however_its_layers_are_kept(#[case] format: &str, #[case] co
         "{}",
         registry.manifest(GEOTUNNEL)
     );
-    let run = asked_for("network.yaml", "geotunnel", &registry, "").ended_with(1);
+    let run = asked_for("network.yaml", "geotunnel", &registry, "", &[]).ended_with(1);
     assert!(reason(&run).contains("[symbol-missing]"), "{}", reason(&run));
 }
 
 /// Asks for one Module of the example, with an object besides.
-fn asked_for(file: &str, name: &str, registry: &Registry, besides: &str) -> Run {
+fn asked_for(file: &str, name: &str, registry: &Registry, besides: &str, options: &[&str]) -> Run {
     let folder = tempfile::tempdir().expect("a folder");
     let module = without_tls(&document(file, name), &registry.place);
     fs::write(folder.path().join("module.yaml"), format!("{module}---\n{besides}")).expect("a file");
-    asked(folder.path(), &[])
+    asked(folder.path(), options)
+}
+
+/// What `skopeo login` writes, with this password.
+fn logins(registry: &Registry, password: &str) -> String {
+    let auth = BASE64_STANDARD.encode(format!("{USER}:{password}"));
+    json!({"auths": {&registry.place: {"auth": auth}}}).to_string()
 }
 
 /// The pull secret that `storage/fastblk` names, with this password.
 fn pull_secret(registry: &Registry, password: &str) -> String {
-    let auths = json!({"auths": {&registry.place: {"username": USER, "password": password}}});
-    let data = BASE64_STANDARD.encode(auths.to_string());
+    let data = BASE64_STANDARD.encode(logins(registry, password));
     format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: registry-pull, namespace: storage}}\n\
          type: kubernetes.io/dockerconfigjson\ndata: {{.dockerconfigjson: {data}}}\n"
@@ -118,7 +123,7 @@ fn a_registry_with_a_password_opens_to_the_right_pull_secret_only() {
     }
     let registry = Registry::with_password();
     registry.push(&[FASTBLK], &["--all"]);
-    let ask = |secret: &str| asked_for("storage.yaml", "fastblk", &registry, secret);
+    let ask = |secret: &str| asked_for("storage.yaml", "fastblk", &registry, secret, &[]);
     let opened = ask(&pull_secret(&registry, PASSWORD)).ended_with(0);
     assert!(reason(&opened).contains("loads fastblk"), "{}", reason(&opened));
     for (case, secret) in [
@@ -133,4 +138,19 @@ fn a_registry_with_a_password_opens_to_the_right_pull_secret_only() {
             "{case}: a password is nobody's to print: {reason}"
         );
     }
+}
+
+#[test]
+fn a_registry_with_a_password_opens_to_the_logins_of_an_authfile() {
+    if !tools::present(&["docker-registry", "skopeo"]) {
+        return;
+    }
+    let registry = Registry::with_password();
+    registry.push(&[FASTBLK], &["--all"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("auth.json");
+    fs::write(&file, logins(&registry, PASSWORD)).expect("a file");
+    let options = ["--authfile", file.to_str().expect("a path")];
+    let opened = asked_for("storage.yaml", "fastblk", &registry, "", &options).ended_with(0);
+    assert!(reason(&opened).contains("loads fastblk"), "{}", reason(&opened));
 }
