@@ -3,7 +3,9 @@
 mod cli {
     mod check;
     mod definition;
+    mod example;
     mod explain;
+    mod impatience;
     mod program;
     mod support;
 }

@@ -4,8 +4,8 @@ storage folder of a docker-registry, and the Modules that use them.
 
 usage: make.py LAYOUT REFERENCE MODULE COUNT STORAGE HOST > modules.yaml
 
-The image REFERENCE of the OCI layout LAYOUT, which loads MODULE, supplies the content; every image of the fleet gets the last layer of it
-with one more file, so that no two are the same. HOST is what the Modules call the registry, for instance
+The image REFERENCE of the OCI layout LAYOUT, which loads MODULE, supplies the content; every image of the fleet gets the layers above
+its lowest as one, with one more file, so that no two are the same. HOST is what the Modules call the registry, for instance
 127.0.0.1:5000. The files are written where the registry keeps them, which takes a second instead of a minute."""
 
 import gzip
@@ -26,7 +26,7 @@ def main(layout, reference, module_name, count, storage, host):
     manifest = image_manifest(layout, reference)
     layers = [blob(layout, layer["digest"]) for layer in manifest["layers"]]
     config = blob(layout, manifest["config"]["digest"])
-    own = gzip.decompress(layers[-1])
+    own = joined(layers[1:])
     shared = [layers[0], packed({"usr/share/doc/fleet": b"the second layer that all images share\n"})]
     for number in range(int(count)):
         name = f"fleet/module-{number:05}"
@@ -55,6 +55,19 @@ def packed(files):
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     return gzip.compress(out.getvalue(), mtime=0)
+
+
+def joined(layers):
+    """The files of several layers as one tar; of two of one name the later counts."""
+    files = {}
+    for layer in layers:
+        with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
+            files.update({member.name: (member, tar.extractfile(member).read()) for member in tar if member.isfile()})
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for member, content in files.values():
+            tar.addfile(member, io.BytesIO(content))
+    return out.getvalue()
 
 
 def with_file(tar_bytes, name, content):

@@ -22,7 +22,7 @@ use crate::kmod::toolkit::ToolkitEvidence;
 use crate::plan::{self, Look, Subject, Supplies, Target, Verdict, World};
 
 /// Images looked at at the same time, whatever their registries. Each registry has a bound of its own besides.
-const IMAGES_AT_ONCE: usize = 64;
+const IMAGES_AT_ONCE: usize = 32;
 
 /// What questions are answered with.
 pub struct Engine {

@@ -18,6 +18,10 @@ const MAX_PROBLEMS_SHOWN: usize = 20;
 /// Narrower terminals get the table of this width: a reason in a column of five letters helps nobody.
 const MIN_WIDTH: u16 = 60;
 
+/// Threads for what blocks: a scan of a layer each ([`crate::inspect::SCANS`]), and some for files and names besides. Each keeps
+/// buffers of its own, so more of them is memory.
+const BLOCKING_THREADS: usize = crate::inspect::SCANS + 8;
+
 /// Answers the questions that the files ask.
 pub(super) fn run(args: CheckArgs) -> anyhow::Result<Ending> {
     let mut settings = CheckSettings::new(args, environment::variable)?;
@@ -60,7 +64,10 @@ fn questions(documents: Documents, settings: &mut CheckSettings) -> anyhow::Resu
 fn answers(questions: &[Question], settings: &CheckSettings) -> anyhow::Result<Option<Vec<PreflightValidationOCP>>> {
     let bar = (environment::is_watched() && !settings.quiet).then(Bar::new);
     let progress = bar.as_ref().map_or_else(Progress::silent, Bar::progress);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()?;
     let answers = runtime.block_on(async {
         tokio::select! {
             answers = answer::all(questions, settings, progress, environment::now()) => answers.map(Some),

@@ -43,7 +43,7 @@ pub const FRESH: Duration = Duration::from_secs(30);
 
 /// How many layers are read at once. Most of them wait for their registry, so this is more than there are cores;
 /// each may need some 10 MB.
-pub const SCANS: usize = 32;
+pub const SCANS: usize = 16;
 
 /// What looking at images may cost.
 #[derive(Clone, Copy, Debug)]

@@ -21,9 +21,9 @@ const VALUES: u32 = 0x4000_0000;
 const CHILDS: u32 = 0x2000_0000;
 const OFFSET: u32 = 0x0FFF_FFFF;
 
-/// Nodes that one search may look at. The largest real index has some 150,000 nodes, and an alias search may pass
-/// through many of them.
-const MAX_STEPS: usize = 1_000_000;
+/// Bytes that one search may compare. The largest real index has some 150,000 nodes with aliases of some 50 bytes, and a
+/// search may have to look at many of them.
+const MAX_WORK: usize = 100_000_000;
 /// Values that one search may return. An alias that matches this many modules is no alias.
 const MAX_VALUES: usize = 10_000;
 /// The longest pattern, in bytes. Real aliases have at most some 200.
@@ -101,27 +101,32 @@ impl<'a> Index<'a> {
     /// as modprobe looks names up in `modules.alias.bin`.
     pub fn search_wild(&self, name: &str) -> Result<Vec<Value>, IndexError> {
         let mut found = Vec::new();
-        let mut steps = 0;
-        let mut todo = vec![(self.root, Vec::new())];
-        while let Some((offset, mut pattern)) = todo.pop() {
+        let mut work = 0;
+        // The keys of the trie down to where the search is: each node cuts it back to its parent's.
+        let mut pattern = Vec::new();
+        let mut todo = vec![(self.root, 0, None)];
+        while let Some((offset, depth, label)) = todo.pop() {
+            pattern.truncate(depth);
+            pattern.extend(label);
             let Some(node) = self.node(offset)? else {
                 continue;
             };
-            steps += 1;
             pattern.extend_from_slice(node.prefix);
-            if steps > MAX_STEPS || pattern.len() > MAX_PATTERN || found.len() > MAX_VALUES {
+            work += 1 + node.prefix.len();
+            if work > MAX_WORK || pattern.len() > MAX_PATTERN || found.len() > MAX_VALUES {
                 return Err(IndexError::Damaged("its nodes lead in circles"));
             }
             if !could_match(&pattern, name.as_bytes()) {
                 continue;
             }
-            if node.values.is_some() && matches(&pattern, name.as_bytes()) {
-                found.extend(values(&node)?);
+            if node.values.is_some() {
+                work += pattern.len() * name.len().max(1);
+                if matches(&pattern, name.as_bytes()) {
+                    found.extend(values(&node)?);
+                }
             }
-            todo.extend(
-                node.labelled()
-                    .map(|(label, child)| (child, [&pattern[..], &[label]].concat())),
-            );
+            let depth = pattern.len();
+            todo.extend(node.labelled().map(|(label, child)| (child, depth, Some(label))));
         }
         found.sort();
         Ok(found)

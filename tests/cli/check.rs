@@ -122,3 +122,13 @@ fn a_malformed_preflight_is_refused_as_admission_would() {
         .ends_with(2);
     insta::assert_snapshot!(said.err);
 }
+
+#[test]
+fn a_module_with_nothing_to_load_ends_well() {
+    let plugin =
+        "{apiVersion: kmm.sigs.x-k8s.io/v1beta1, kind: Module, metadata: {name: plugin, namespace: edge}, spec: {}}";
+    let said = check("-f - --kernel-version 6.1.0-18-amd64 --no-cache")
+        .with_input(plugin)
+        .ends_with(0);
+    assert!(said.out.contains("1 of 1 Module verified"), "{}", said.out);
+}

@@ -58,6 +58,12 @@ impl Run {
         self
     }
 
+    /// Runs in the repository's own folder, where the examples are.
+    pub(crate) fn in_repository(mut self) -> Self {
+        self.command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        self
+    }
+
     /// Gives the program this to read.
     pub(crate) fn with_input(mut self, text: &str) -> Self {
         self.command.write_stdin(text);

@@ -27,10 +27,10 @@ pub(super) const RATIO_FREE: u64 = 64 << 20;
 const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 
 /// Compressed bytes are taken from the source in pieces of this size.
-const SOURCE_BUFFER: usize = 128 * 1024;
+const SOURCE_BUFFER: usize = 64 * 1024;
 
 /// Decompressed bytes are handed on in pieces of this size.
-const UNPACKED_BUFFER: usize = 128 * 1024;
+const UNPACKED_BUFFER: usize = 64 * 1024;
 
 /// What reading one layer may cost.
 #[derive(Clone, Copy, Debug)]
