@@ -53,6 +53,12 @@ impl Credentials {
         Access::new(Arc::clone(keyring), target.registry_tls)
     }
 
+    /// The pull secret that a target names and nobody gave, as `namespace/name`.
+    pub fn absent_secret(&self, target: &Target) -> Option<String> {
+        let name = (target.namespace.clone(), target.pull_secret.clone()?);
+        (!self.of_secrets.contains_key(&name)).then(|| format!("{}/{}", name.0, name.1))
+    }
+
     /// How to ask for an image that belongs to no Module: the driver toolkit.
     pub fn own(&self) -> Access {
         Access::new(Arc::clone(&self.own), RegistryTls::default())

@@ -130,11 +130,11 @@ impl Asking<'_> {
         let image = match image.unwrap_or_else(|_| Err(self.too_late(&group.request))) {
             Ok(image) => image,
             Err(failure) => {
-                let look = Look::Failed {
-                    failure,
+                let look = |target| Look::Failed {
+                    failure: self.explained(&failure, target),
                     since: self.now,
                 };
-                return group.targets.into_iter().map(|(at, _)| (at, look.clone())).collect();
+                return group.targets.iter().map(|(at, target)| (*at, look(target))).collect();
             }
         };
         let toolkit = toolkit.await;
@@ -143,6 +143,22 @@ impl Asking<'_> {
             .into_iter()
             .map(|(at, target)| (at, self.judged(&image, target, &toolkit)))
             .collect()
+    }
+
+    /// A registry cannot know that the credentials it misses stand in a Secret that nobody gave.
+    fn explained(&self, failure: &LookFailure, target: &Target) -> LookFailure {
+        let secret = match failure.kind {
+            LookFailureKind::Denied => self.engine.credentials.absent_secret(target),
+            _ => None,
+        };
+        secret.map_or_else(
+            || failure.clone(),
+            |secret| {
+                let said = &failure.message;
+                let lack = format!("the pull secret {secret} of the Module was not given, or holds no credentials");
+                LookFailure::new(failure.kind, format!("{said}; {lack}"))
+            },
+        )
     }
 
     /// An image as one target's loader would meet it. A toolkit that could not be reached leaves the question open.

@@ -146,7 +146,7 @@ impl BlobReader {
         }
         match self.hashing.take().map(Hashing::finish) {
             Some(digest) if digest != descriptor.digest => Err(Trouble::damaged(format!(
-                "the blob {} has the digest {digest}{}",
+                "the blob {} was altered: its bytes have the digest {digest}{}",
                 descriptor.digest,
                 self.blob.place()
             ))),

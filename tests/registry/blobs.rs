@@ -96,7 +96,12 @@ async fn a_blob_that_is_not_what_the_manifest_says_is_damaged() {
     registry.lie(Kind::Blob, Trick::AlterBody);
     let failure = read(&registry, &descriptor).await.unwrap_err();
     assert_eq!(failure.kind, Damaged);
-    assert!(failure.message.contains("has the digest sha256:"), "{failure}");
+    assert!(
+        failure
+            .message
+            .contains("was altered: its bytes have the digest sha256:"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]

@@ -102,7 +102,7 @@ async fn a_layers_file_is_streamed_and_checked() {
     let mut altered = layer.clone();
     altered[1_000] ^= 1;
     for (content, words) in [
-        (Some(altered), "has the digest sha256:"),
+        (Some(altered), "was altered: its bytes have the digest sha256:"),
         (
             Some(layer[..1_000].to_vec()),
             "it has 1000 bytes, and the manifest says 300000",
