@@ -71,8 +71,10 @@ fn answers(questions: &[Question], settings: &CheckSettings) -> anyhow::Result<O
         .build()?;
     let answers = runtime.block_on(async {
         tokio::select! {
-            answers = answer::all(questions, settings, progress, environment::now()) => answers.map(Some),
+            // First, so that Ctrl-C is heard before the first request goes out.
+            biased;
             _ = tokio::signal::ctrl_c() => Ok(None),
+            answers = answer::all(questions, settings, progress, environment::now()) => answers.map(Some),
         }
     });
     runtime.shutdown_background();

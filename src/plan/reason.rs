@@ -45,7 +45,12 @@ fn warning(findings: &[Finding]) -> Option<String> {
 }
 
 fn not_checked(findings: &[Finding]) -> Option<String> {
-    let says_so = |finding: &&Finding| matches!(finding.rule, Rule::ToolkitMissing | Rule::NotChecked);
+    let says_so = |finding: &&Finding| {
+        matches!(
+            finding.rule,
+            Rule::ToolkitMissing | Rule::NotChecked | Rule::SignaturePresent
+        )
+    };
     findings.iter().find(says_so).map(|finding| finding.message.clone())
 }
 
@@ -71,8 +76,7 @@ pub(super) fn mend_by_pushing(rule: Rule) -> String {
 
 pub(super) fn does_not_exist(target: &Target, said: &str) -> String {
     format!(
-        "verified image does not exist: {said}. Build {} for {} and push it, or give the Module a build section",
-        target.image_text,
+        "verified image does not exist: {said}. Build it for {} and push it, or give the Module a build section",
         target.kernel.raw()
     )
 }
@@ -82,7 +86,7 @@ pub(super) fn denied(said: &str) -> String {
 }
 
 pub(super) fn damaged(said: &str) -> String {
-    format!("the image is damaged, no node could pull it: {said}. Push it again")
+    format!("the image is damaged, no node could pull it: {said}. Copy or push it again")
 }
 
 pub(super) fn no_platform(said: &str) -> String {
@@ -179,10 +183,10 @@ fn rebuild_mends(rule: Rule) -> bool {
 }
 
 fn and_more(others: usize) -> String {
-    if others == 0 {
-        String::new()
-    } else {
-        format!(" (and {others} more)")
+    match others {
+        0 => String::new(),
+        1 => " (and 1 more finding)".to_owned(),
+        _ => format!(" (and {others} more findings)"),
     }
 }
 

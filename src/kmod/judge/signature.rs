@@ -47,7 +47,7 @@ const ENFORCING: [&str; 3] = [
 fn why_enforced(policy: &SignaturePolicy, kernel: &Kernel<'_>) -> Option<String> {
     match policy.enforced {
         Some(Enforcement::SignSection) => Some("the Module has a sign section".to_owned()),
-        Some(Enforcement::Asked) => Some("it was asked to judge signatures as enforced".to_owned()),
+        Some(Enforcement::Asked) => Some("as was asked".to_owned()),
         None => {
             let option = ENFORCING.iter().find(|option| kernel.option(option) == Some(true))?;
             Some(format!("{} has CONFIG_{option}", kernel.release))
@@ -59,7 +59,9 @@ fn why_enforced(policy: &SignaturePolicy, kernel: &Kernel<'_>) -> Option<String>
 fn missing(what: &str, why: &str) -> Finding {
     Finding::decides(
         Rule::SignatureMissing,
-        format!("{what}, and signatures are enforced ({why}); sign it, naming it in filesToSign"),
+        format!(
+            "{what}, and signatures are enforced ({why}); sign it (a sign section signs what its filesToSign name)"
+        ),
     )
 }
 

@@ -129,7 +129,7 @@ fn dep_index_missing(file: &str) -> Finding {
     Finding::decides(
         Rule::DepIndexMissing,
         "modules.dep.bin is missing or empty, and modprobe finds modules through it alone (the text modules.dep is \
-         not read); run `depmod -b <dirName> <kernel>` in the Dockerfile after the modules are in place",
+         not read); run depmod in the Dockerfile after the modules are in place (`depmod -b /opt ${KERNEL_FULL_VERSION}`)",
     )
     .in_file(file)
 }

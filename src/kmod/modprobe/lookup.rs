@@ -319,7 +319,8 @@ impl<'a> Lookup<'a, '_> {
         let why = where_to(reached);
         let kernel = &self.load.kernel;
         let message = format!(
-            "{name} needs {path}, {why}; modprobe then loads none of what {name} needs, and {name} lacks their symbols; \
+            "{name} needs {path}, {why}; modprobe then loads none of the modules that {name} needs, and their symbols are \
+             missing; \
              add the file to the image, or for an in-tree module `ln -s /lib/modules/{kernel} {}/host` before depmod",
             self.load.image_folder(),
         );

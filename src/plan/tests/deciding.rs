@@ -174,7 +174,7 @@ fn every_state_of_a_target_has_its_verdict() {
             InProgress,
             "verification is not finished yet: the registry said so",
         ),
-        ("damaged", PLAIN, failed(Damaged), false, Failure, "Push it again"),
+        ("damaged", PLAIN, failed(Damaged), false, Failure, "push it again"),
         (
             "damaged, would be built",
             BUILT,
@@ -301,7 +301,7 @@ fn findings_that_decide_come_first_and_the_rest_keep_their_order() {
             Rule::ToolkitMissing
         ]
     );
-    assert!(verdict.reason.contains("(and 1 more)"), "{}", verdict.reason);
+    assert!(verdict.reason.contains("(and 1 more finding)"), "{}", verdict.reason);
 }
 
 #[test]
