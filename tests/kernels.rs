@@ -50,14 +50,18 @@ impl Module {
     }
 }
 
+/// A cache without in-tree modules (made without `--images`) does not tell the size of `struct module`.
 #[test]
 fn a_module_is_judged_as_its_own_kernel_judges_it() {
     let Some(cache) = cache() else { return };
     let mut ledger = Ledger::default();
     for module in &cache.modules {
-        let (truth, question) = (module.record.truth(), module.on(cache.home(module)));
+        let home = cache.home(module);
+        let (truth, question) = (module.record.truth(), module.on(home));
         ledger.no_false_alarm(&module.record.subject(), truth, question.clone());
-        ledger.compare(&module.record.subject(), truth, question);
+        if home.toolkit.this_module_size.is_some() || !matches!(truth, Truth::RefusesBy("module-struct-size", _)) {
+            ledger.compare(&module.record.subject(), truth, question);
+        }
     }
     ledger.close();
 }
