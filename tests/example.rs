@@ -33,6 +33,7 @@ const VERDICTS: [(&str, &str, &str); 17] = [
     ("storage/fastblk-tuned", "Failure", "[parameter-malformed]"),
 ];
 
+// Row "st-14": of every namespace.
 #[test]
 fn every_module_of_the_example_has_the_verdict_of_the_readme() {
     let table = check(["-f", "examples/upgrade"]).ended_with(1).out;

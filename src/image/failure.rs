@@ -38,6 +38,19 @@ impl LookFailure {
             message: message.into(),
         }
     }
+
+    /// A failure of that kind, with the image that it is about in front, and what the kind means for it.
+    pub fn about(image: &str, kind: LookFailureKind, why: &str) -> Self {
+        let message = match kind {
+            LookFailureKind::NotFound => format!("{image} does not exist: {why}"),
+            LookFailureKind::Denied => format!("{image} is missing, or not accessible: {why}"),
+            LookFailureKind::Unreachable => format!("{image} could not be looked at: {why}"),
+            LookFailureKind::Damaged => format!("{image} is damaged: {why}"),
+            LookFailureKind::TooLarge => format!("{image} is too large to look at: {why}"),
+            LookFailureKind::NoPlatform | LookFailureKind::UnknownPlatform => format!("{image}: {why}"),
+        };
+        Self { kind, message }
+    }
 }
 
 impl fmt::Display for LookFailure {

@@ -5,16 +5,7 @@ use crate::image::{Digest, LookFailure, LookFailureKind, Reference};
 
 /// Says which image a failure is about.
 pub(super) fn about(image: &Reference, failure: LookFailure) -> LookFailure {
-    let LookFailure { kind, message } = failure;
-    let message = match kind {
-        LookFailureKind::NotFound => format!("{image} does not exist: {message}"),
-        LookFailureKind::Denied => format!("{image} is missing, or not accessible: {message}"),
-        LookFailureKind::Unreachable => format!("{image} could not be looked at: {message}"),
-        LookFailureKind::Damaged => format!("{image} is damaged: {message}"),
-        LookFailureKind::TooLarge => format!("{image} is too large to look at: {message}"),
-        LookFailureKind::NoPlatform | LookFailureKind::UnknownPlatform => format!("{image}: {message}"),
-    };
-    LookFailure::new(kind, message)
+    LookFailure::about(&image.to_string(), failure.kind, &failure.message)
 }
 
 /// A failure to read one layer of an image.

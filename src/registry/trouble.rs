@@ -169,18 +169,7 @@ impl Trouble {
 
     /// The failure to report about an image.
     pub(super) fn about(self, image: &str) -> LookFailure {
-        let Self { kind, message, .. } = self;
-        let message = match kind {
-            LookFailureKind::NotFound => format!("{image} does not exist: {message}"),
-            LookFailureKind::Denied => format!("{image} is missing, or not accessible: {message}"),
-            LookFailureKind::Unreachable => format!("{image} could not be looked at: {message}"),
-            LookFailureKind::Damaged => format!("{image} is damaged: {message}"),
-            LookFailureKind::TooLarge => format!("{image} is too large to look at: {message}"),
-            LookFailureKind::NoPlatform | LookFailureKind::UnknownPlatform => {
-                format!("{image}: {message}")
-            }
-        };
-        LookFailure::new(kind, message)
+        LookFailure::about(image, self.kind, &self.message)
     }
 }
 

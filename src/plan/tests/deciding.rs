@@ -47,6 +47,7 @@ fn gone() -> Finding {
     Finding::decides(Rule::SymbolMissing, "needs `foo`")
 }
 
+// Rows "st-1", "st-11", "st-12", "st-20", "st-21", "st-22", "st-24", "D01" and "D11".
 #[expect(clippy::too_many_lines, reason = "one table")]
 #[test]
 fn every_state_of_a_target_has_its_verdict() {
@@ -233,7 +234,7 @@ fn a_registry_out_of_reach_fails_after_a_bounded_time() {
 
 #[test]
 fn what_a_build_lacks_is_said_at_once() {
-    // D20, br-1 … br-4, ba-5
+    // Rows "D20", "st-23", and those of the table.
     let name = |name: &str| ("ns1".to_owned(), name.to_owned());
     let complete = Supplies {
         complete: true,

@@ -6,6 +6,7 @@ use crate::kmod::staged::{StagedFolder, Tool};
 
 const PRESENT: fn(u16) -> Tool = |machine| Tool::Present(Some(machine));
 
+// Row "D03": an image without a shell.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn what_the_copy_step_needs() {
@@ -110,6 +111,7 @@ fn what_the_copy_step_needs() {
     ]);
 }
 
+// Row "D10".
 #[test]
 fn a_missing_folder_names_the_kernels_that_are_there() {
     let kernels = |n: usize| (0..n).map(|n| format!("k{n}")).collect::<Vec<_>>();
