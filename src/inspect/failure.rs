@@ -5,7 +5,8 @@ use crate::image::{Digest, LookFailure, LookFailureKind, Reference};
 
 /// Says which image a failure is about.
 pub(super) fn about(image: &Reference, failure: LookFailure) -> LookFailure {
-    LookFailure::about(&image.to_string(), failure.kind, &failure.message)
+    let LookFailure { kind, message } = failure;
+    LookFailure::about(&image.to_string(), kind, &message)
 }
 
 /// A failure to read one layer of an image.
