@@ -47,8 +47,9 @@ impl Load {
     }
 }
 
-/// An absolute path without empty parts, `.` and `..`, as `cd` would take it where no part is a link.
-pub(super) fn clean(path: &str) -> String {
+/// An absolute path without empty parts, `.` and `..`, as Go's `filepath.Join` leaves it: KMM's copy step runs in the
+/// image's root.
+pub fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

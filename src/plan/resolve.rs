@@ -14,7 +14,7 @@ use crate::api::FieldError;
 use crate::api::module::{Build, Container, KernelMapping, Modprobe, Module, RegistryTls, Sign};
 use crate::image::Reference;
 use crate::kernel::{Architecture, GoRegexp, KernelVersion, Template, Variables};
-use crate::kmod::load::{Load, LoadCommand, SignaturePolicy};
+use crate::kmod::load::{Load, LoadCommand, SignaturePolicy, clean};
 
 /// The label by which nodes tell their architecture.
 const ARCHITECTURE_LABEL: &str = "kubernetes.io/arch";
@@ -168,7 +168,7 @@ fn target(
         build,
         sign,
         modprobe: Modprobe {
-            dir_name: clean_path(&container.modprobe.dir_name),
+            dir_name: clean(&container.modprobe.dir_name),
             ..container.modprobe.clone()
         },
         in_tree_to_remove: merge::in_tree_to_remove(container, mapping),
@@ -235,21 +235,6 @@ fn tolerations(module: &Module) -> Vec<Toleration> {
         ..Toleration::default()
     });
     module.spec.tolerations.iter().cloned().chain(internal).collect()
-}
-
-/// A folder's path as Go's `filepath.Join` would leave it, absolute: KMM's copy step runs in the image's root.
-fn clean_path(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            name => parts.push(name),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 impl Target {
