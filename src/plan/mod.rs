@@ -10,11 +10,13 @@ mod reason;
 mod resolve;
 mod soundness;
 mod supplies;
+mod surroundings;
 
 pub use build_args::build_args;
 pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, Verdict, World, decide, decides, verdict};
 pub use resolve::{Resolution, Target, resolve};
 pub use supplies::{CERTIFICATE_KEY, DTK_AUTO, Supplies};
+pub use surroundings::{Node, Surroundings, Unreadable};
 
 #[cfg(test)]
 mod tests;

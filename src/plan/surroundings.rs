@@ -1,0 +1,58 @@
+//! What the watches know of the cluster around a preflight, as plain data: admission and the reconciler decide by it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::supplies::Supplies;
+use crate::api::Module;
+use crate::kernel::Architecture;
+
+/// The cluster as far as it is known at a moment. What is `None` has not been read yet, and nobody is refused for it.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Every Module, sorted by namespace and name; those that are being deleted are left out.
+    pub modules: Option<Vec<Arc<Module>>>,
+    /// Modules that are no Modules this program could read, sorted likewise.
+    pub unreadable: Vec<Unreadable>,
+    /// The Dockerfiles that Modules name, once all that exist have been read (`complete`).
+    pub supplies: Supplies,
+    /// The nodes.
+    pub nodes: Option<Vec<Node>>,
+    /// Driver toolkits that the administrator named: kernel version → image.
+    pub toolkits: BTreeMap<String, String>,
+    /// Every preflight: its name and its kernel version as written.
+    pub preflights: Option<Vec<(String, String)>>,
+}
+
+/// What matters of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// The kernel that it runs (`status.nodeInfo.kernelVersion`).
+    pub kernel: String,
+    /// Its architecture, where it is one that modules are built for.
+    pub architecture: Option<Architecture>,
+    /// Its labels, which a Module's selector looks at.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A Module that cannot be read, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it, for a person.
+    pub why: String,
+}
+
+impl Node {
+    /// Whether a Module with this selector runs here; an empty selector selects every node.
+    pub fn is_selected_by(&self, selector: &BTreeMap<String, String>) -> bool {
+        selector
+            .iter()
+            .all(|(key, value)| self.labels.get(key) == Some(value))
+    }
+}

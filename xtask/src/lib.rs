@@ -1,0 +1,1 @@
+//! The tasks of this project that are not the product.
