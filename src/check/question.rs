@@ -6,10 +6,11 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 
 use super::Documents;
-use crate::api::{FieldError, Module, PreflightValidationOCP, PreflightValidationOCPSpec};
+use crate::api::{Module, PreflightValidationOCP, PreflightValidationOCPSpec};
 use crate::kernel::{Architecture, KernelVersion};
 use crate::kmod::signature::Certificate;
-use crate::validate::preflight::{apply_defaults, validate};
+use crate::plan::Surroundings;
+use crate::validate::preflight::{apply_defaults, refusal, validate};
 
 /// The name of the preflight of somebody who gives a kernel and no object.
 const UNNAMED: &str = "preflight";
@@ -107,25 +108,16 @@ fn admitted(
 ) -> Result<Vec<(PreflightValidationOCP, KernelVersion)>, WrongQuestion> {
     let (mut good, mut refusals) = (Vec::new(), Vec::new());
     for mut preflight in preflights {
-        apply_defaults(&mut preflight);
+        apply_defaults(&mut preflight, &Surroundings::default());
         match validate(&preflight) {
             Ok(kernel) => good.push((preflight, kernel)),
-            Err(errors) => refusals.push(refusal(&preflight, &errors)),
+            Err(errors) => refusals.push(refusal(&preflight.name_any(), &errors)),
         }
     }
     if refusals.is_empty() {
         Ok(good)
     } else {
         Err(WrongQuestion::Invalid(refusals))
-    }
-}
-
-/// A refusal in the words in which kubectl passes on what admission says.
-fn refusal(preflight: &PreflightValidationOCP, errors: &[FieldError]) -> String {
-    let head = format!("The PreflightValidationOCP \"{}\" is invalid:", preflight.name_any());
-    match errors {
-        [error] => format!("{head} {error}"),
-        errors => errors.iter().fold(head, |text, error| format!("{text}\n* {error}")),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::supplies::Supplies;
 use crate::api::Module;
-use crate::kernel::Architecture;
+use crate::kernel::{Architecture, KernelVersion, normalize};
 
 /// The cluster as far as it is known at a moment. What is `None` has not been read yet, and nobody is refused for it.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +46,24 @@ pub struct Unreadable {
     pub name: String,
     /// What is wrong with it, for a person.
     pub why: String,
+}
+
+impl Surroundings {
+    /// The driver toolkit that the administrator named for a kernel: under its very name, else under one that image
+    /// tags could not tell from it.
+    pub fn toolkit(&self, kernel: &KernelVersion) -> Option<&str> {
+        let exact = self.toolkits.get(kernel.raw()).map(String::as_str);
+        exact.or_else(|| self.toolkits_for(kernel).next())
+    }
+
+    /// Every toolkit that the administrator named for a kernel. A trailing `+` does not count, as on KMM's nodes, nor
+    /// does what [`normalize`] levels: a key of a ConfigMap cannot hold a `+`, and has a `_` in its place.
+    pub fn toolkits_for(&self, kernel: &KernelVersion) -> impl Iterator<Item = &str> {
+        let wanted = normalize(kernel.without_plus());
+        let is_wanted = move |key: &str| normalize(key.strip_suffix(['+', '_']).unwrap_or(key)) == wanted;
+        let named = self.toolkits.iter().filter(move |(key, _)| is_wanted(key));
+        named.map(|(_, image)| image.as_str())
+    }
 }
 
 impl Node {

@@ -1,6 +1,7 @@
 //! `webhook_preflight`: which preflights are admitted.
 
 use kmm_preflight::api::{PreflightValidationOCP, PreflightValidationOCPSpec};
+use kmm_preflight::plan::Surroundings;
 use kmm_preflight::validate::preflight::{apply_defaults, validate};
 
 use crate::rows::{row, text};
@@ -42,7 +43,7 @@ fn a_release_with_commas_is_refused() {
 fn errors_come_all_at_once_and_defaults_change_nothing_that_is_written() {
     let mut preflight = preflight(" 5.14.0 ");
     preflight.spec.dtk_image = Some("UPPER/Case:tag:tag".to_owned());
-    apply_defaults(&mut preflight);
+    apply_defaults(&mut preflight, &Surroundings::default());
     assert_eq!(preflight.spec.push_built_image, Some(false));
     assert_eq!(preflight.spec.kernel_version, " 5.14.0 ");
     let paths: Vec<String> = validate(&preflight)
