@@ -7,6 +7,7 @@
 pub mod api;
 pub mod check;
 pub mod cli;
+pub mod controller;
 pub mod examine;
 pub mod image;
 pub mod inspect;
@@ -14,4 +15,5 @@ pub mod kernel;
 pub mod kmod;
 pub mod plan;
 pub mod registry;
+pub mod telemetry;
 pub mod validate;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use super::operator::OperatorArgs;
+
 /// Answers before a kernel upgrade: will every KMM Module load on the target kernel?
 ///
 /// Reads Modules and a PreflightValidationOCP from files, looks into the Modules' images, and predicts what KMM's
@@ -26,6 +28,7 @@ pub(super) struct Cli {
 pub(super) enum Task {
     Check(Box<CheckArgs>),
     Explain(ExplainArgs),
+    Operator(Box<OperatorArgs>),
 
     /// Print the CustomResourceDefinition of PreflightValidationOCP
     ///

@@ -7,6 +7,7 @@ mod check;
 mod crd;
 mod environment;
 mod explain;
+mod operator;
 mod output;
 mod progress;
 mod settings;
@@ -63,6 +64,7 @@ fn perform(task: Task, command: Command) -> anyhow::Result<Ending> {
     match task {
         Task::Check(args) => check::run(*args),
         Task::Explain(args) => explain::run(&args),
+        Task::Operator(args) => operator::run(*args),
         Task::Crd => output::print(&crd::yaml()),
         Task::Completions { shell } => completions(shell, command),
         Task::Man { command: name } => man(command, name.as_deref()),

@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::pace::SHORTEST;
 use super::schedule;
 use crate::api::{ModuleStatus, PreflightStatus, VerificationStatus};
 use crate::examine::Seen;
-use crate::plan::Look;
+use crate::plan::{Look, ObjectName};
 
-/// Namespace and name of a Module.
-pub(super) type ObjectName = (String, String);
+
+
 
 /// What is known of the targets.
 #[derive(Debug, Default)]
@@ -94,7 +95,7 @@ impl Memory {
     pub(super) fn ended<'a>(&mut self, names: impl IntoIterator<Item = &'a ObjectName>, now: Timestamp) {
         for name in names {
             if let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.due == Due::Underway) {
-                entry.due = Due::At(now + super::pace::SHORTEST);
+                entry.due = Due::At(now + SHORTEST);
             }
         }
     }
@@ -124,6 +125,21 @@ impl Memory {
             Due::At(now + schedule::pause(&look, entry.attempts, &format!("{}/{}", name.0, name.1)))
         };
         entry.known = Known::Look(look);
+    }
+
+    /// Whether a look is on its way.
+    pub(super) fn is_underway(&self) -> bool {
+        self.entries.values().any(|entry| entry.due == Due::Underway)
+    }
+
+    /// How many targets wait for a look, or are looked at.
+    pub(super) fn waiting(&self, now: Timestamp) -> usize {
+        let waits = |entry: &&Entry| match entry.due {
+            Due::At(time) => time <= now,
+            Due::Underway => true,
+            Due::Never => false,
+        };
+        self.entries.values().filter(waits).count()
     }
 
     /// When the next target is due, if any is.

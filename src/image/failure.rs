@@ -28,6 +28,8 @@ pub enum LookFailureKind {
     Damaged,
     /// The image is there, but beyond the limits of what this program reads.
     TooLarge,
+    /// The administrator does not let this program ask its registry.
+    OffLimits,
 }
 
 impl LookFailure {
@@ -47,9 +49,25 @@ impl LookFailure {
             LookFailureKind::Unreachable => format!("{image} could not be looked at: {why}"),
             LookFailureKind::Damaged => format!("{image} is damaged: {why}"),
             LookFailureKind::TooLarge => format!("{image} is too large to look at: {why}"),
-            LookFailureKind::NoPlatform | LookFailureKind::UnknownPlatform => format!("{image}: {why}"),
+            LookFailureKind::NoPlatform | LookFailureKind::UnknownPlatform | LookFailureKind::OffLimits => format!("{image}: {why}"),
         };
         Self { kind, message }
+    }
+}
+
+impl LookFailureKind {
+    /// One word for metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Denied => "denied",
+            Self::Unreachable => "unreachable",
+            Self::NoPlatform => "no_platform",
+            Self::UnknownPlatform => "unknown_platform",
+            Self::Damaged => "damaged",
+            Self::TooLarge => "too_large",
+            Self::OffLimits => "off_limits",
+        }
     }
 }
 

@@ -18,8 +18,8 @@ pub use build_args::build_args;
 pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, Verdict, World, decide, decides, verdict};
 pub use inputs::inputs;
 pub use resolve::{Resolution, Target, resolve};
-pub use status::{Answer, COMPLETE, STATUS_LIMIT, Tally, VERIFIED, fit, status};
-pub use supplies::{CERTIFICATE_KEY, DTK_AUTO, Supplies};
+pub use status::{Answer, COMPLETE, STATUS_LIMIT, Tally, VERIFIED, fit, refused, status};
+pub use supplies::{CERTIFICATE_KEY, DTK_AUTO, KnownSecret, ObjectName, Supplies};
 pub use surroundings::{Node, Surroundings, Unreadable};
 
 #[cfg(test)]

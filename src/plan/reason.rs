@@ -23,6 +23,10 @@ pub(super) fn invalid(problems: &[FieldError]) -> String {
     format!("the Module is invalid: {}", problems.join("; "))
 }
 
+pub(super) fn unreadable(why: &str) -> String {
+    format!("the Module cannot be read: {why}. Correct it; KMM cannot use it either")
+}
+
 pub(super) fn loads(target: &Target, digest: &Digest, findings: &[Finding]) -> String {
     let (image, digest, what, kernel) = (
         &target.image_text,
@@ -93,7 +97,7 @@ pub(super) fn no_platform(said: &str) -> String {
     format!("the image does not fit the kernel's architecture: {said}")
 }
 
-pub(super) fn too_large(said: &str) -> String {
+pub(super) fn not_judged(said: &str) -> String {
     format!("the image could not be judged: {said}")
 }
 
@@ -105,10 +109,11 @@ pub(super) fn unreachable(said: &str) -> String {
     format!("verification is not finished yet: {said}")
 }
 
-pub(super) fn unreachable_for_long(said: &str, lasted: SignedDuration) -> String {
+/// The time is not told by the minute: the reason would change with every look, and nothing else.
+pub(super) fn unreachable_for_long(said: &str, patience: SignedDuration) -> String {
     format!(
-        "the image could not be looked at for {} minutes: {said}. It will be tried again",
-        lasted.as_mins()
+        "the image could not be looked at for more than {} minutes: {said}. It will be tried again",
+        patience.as_mins()
     )
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::decide::Verdict;
-use crate::api::{ModuleStatus, PreflightStatus, Severity, VerificationStatus};
+use crate::api::{FieldError, ModuleStatus, PreflightStatus, Severity, VerificationStatus};
 
 /// Every Module has a final answer.
 pub const COMPLETE: &str = "Complete";
@@ -47,6 +47,34 @@ pub fn status(
         modules,
     }
 }
+
+/// The status of a preflight that admission would have refused: no row, and conditions that say why.
+pub fn refused(
+    previous: Option<&PreflightStatus>,
+    generation: Option<i64>,
+    errors: &[FieldError],
+    now: Timestamp,
+) -> PreflightStatus {
+    let before = Before::of(previous);
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let condition = |type_: &str| Condition {
+        type_: type_.to_owned(),
+        status: "False".to_owned(),
+        reason: INVALID.to_owned(),
+        message: errors.join("; "),
+        last_transition_time: Time(now),
+        observed_generation: generation,
+    };
+    PreflightStatus {
+        phase: Some(INVALID.to_owned()),
+        observed_generation: generation,
+        conditions: [COMPLETE, VERIFIED].map(|type_| before.condition(condition(type_))).into(),
+        ..PreflightStatus::default()
+    }
+}
+
+/// The phase of a preflight that cannot be answered.
+const INVALID: &str = "Invalid";
 
 /// What a status said before, to be found by name.
 struct Before<'a> {

@@ -19,7 +19,7 @@ pub(super) const PRIVATE_KEY_KEY: &str = "key";
 pub const DTK_AUTO: &str = "DTK_AUTO";
 
 /// Namespace and name.
-pub(super) type ObjectName = (String, String);
+pub type ObjectName = (String, String);
 
 /// The ConfigMaps and Secrets that are known. Of Secrets only the keys are kept, never what stands under them.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +28,28 @@ pub struct Supplies {
     pub complete: bool,
     /// The Dockerfile of each ConfigMap, or `None` where the ConfigMap has no such key.
     pub dockerfiles: BTreeMap<ObjectName, Option<String>>,
-    /// The keys of each Secret.
-    pub secrets: BTreeMap<ObjectName, BTreeSet<String>>,
+    /// What is known of each Secret.
+    pub secrets: BTreeMap<ObjectName, KnownSecret>,
+}
+
+/// What is known of a Secret: never what stands in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnownSecret {
+    /// There is none of that name.
+    Absent,
+    /// It exists; its keys were not asked for.
+    Exists,
+    /// It exists and has these keys.
+    Keys(BTreeSet<String>),
+}
+
+impl KnownSecret {
+    /// The keys of a Secret.
+    pub fn keys_of(secret: &Secret) -> Self {
+        let binary = secret.data.iter().flat_map(BTreeMap::keys);
+        let text = secret.string_data.iter().flat_map(BTreeMap::keys);
+        Self::Keys(binary.chain(text).cloned().collect())
+    }
 }
 
 impl Supplies {
@@ -42,13 +62,6 @@ impl Supplies {
             )
         };
         let dockerfile = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get(DOCKERFILE_KEY)).cloned();
-        let keys = |secret: &Secret| {
-            let binary = secret.data.iter().flat_map(BTreeMap::keys);
-            binary
-                .chain(secret.string_data.iter().flat_map(BTreeMap::keys))
-                .cloned()
-                .collect()
-        };
         Self {
             complete: false,
             dockerfiles: config_maps
@@ -57,7 +70,7 @@ impl Supplies {
                 .collect(),
             secrets: secrets
                 .iter()
-                .map(|secret| (name(&secret.metadata), keys(secret)))
+                .map(|secret| (name(&secret.metadata), KnownSecret::keys_of(secret)))
                 .collect(),
         }
     }
@@ -125,8 +138,9 @@ impl Supplies {
     fn secret_lack(&self, target: &Target, name: &str, key: Option<&str>) -> Option<String> {
         let namespace = &target.namespace;
         match (self.secrets.get(&(namespace.clone(), name.to_owned())), key) {
+            (Some(KnownSecret::Absent), _) => Some(format!("the Secret {namespace}/{name} does not exist")),
             (None, _) if self.complete => Some(format!("the Secret {namespace}/{name} does not exist")),
-            (Some(keys), Some(key)) if !keys.contains(key) => {
+            (Some(KnownSecret::Keys(keys)), Some(key)) if !keys.contains(key) => {
                 Some(format!("the Secret {namespace}/{name} has no key `{key}`"))
             }
             _ => None,
