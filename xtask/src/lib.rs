@@ -7,5 +7,7 @@ mod pki;
 mod port;
 mod process;
 pub mod programs;
+pub mod registry;
 
 pub use control_plane::ControlPlane;
+pub use registry::Registry;

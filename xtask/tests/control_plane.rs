@@ -7,8 +7,8 @@ use xtask::ControlPlane;
 
 /// Whether any process was started with something of this folder in its arguments.
 fn is_used(folder: &Path) -> bool {
-    let text = folder.to_str().unwrap();
-    std::fs::read_dir("/proc").unwrap().flatten().any(|process| {
+    let text = folder.to_str().expect("a path");
+    std::fs::read_dir("/proc").expect("processes").flatten().any(|process| {
         std::fs::read(process.path().join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(text))
     })
 }
@@ -183,7 +183,7 @@ fn the_servers_die_with_a_test_that_is_killed() {
         .unwrap();
     let lines = BufReader::new(test.stdout.take().unwrap()).lines();
     let folder = lines
-        .flatten()
+        .map_while(Result::ok)
         .find_map(|line| Some(line.split_once("folder ")?.1.to_owned()))
         .unwrap();
     let folder = Path::new(&folder);
