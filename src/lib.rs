@@ -7,6 +7,7 @@
 pub mod api;
 pub mod check;
 pub mod cli;
+pub mod cluster;
 pub mod controller;
 pub mod examine;
 pub mod image;

@@ -24,10 +24,12 @@ pub type ObjectName = (String, String);
 /// The ConfigMaps and Secrets that are known. Of Secrets only the keys are kept, never what stands under them.
 #[derive(Clone, Debug, Default)]
 pub struct Supplies {
-    /// Whether what is not listed here does not exist. Over files it may well exist in the cluster.
-    pub complete: bool,
+    /// Whether a ConfigMap that is listed nowhere here does not exist. Over files it may well exist in the cluster.
+    pub dockerfiles_complete: bool,
     /// The Dockerfile of each ConfigMap, or `None` where the ConfigMap has no such key.
     pub dockerfiles: BTreeMap<ObjectName, Option<String>>,
+    /// The ConfigMaps that could not be read. They may well exist.
+    pub unread: BTreeSet<ObjectName>,
     /// What is known of each Secret.
     pub secrets: BTreeMap<ObjectName, KnownSecret>,
 }
@@ -63,7 +65,6 @@ impl Supplies {
         };
         let dockerfile = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get(DOCKERFILE_KEY)).cloned();
         Self {
-            complete: false,
             dockerfiles: config_maps
                 .iter()
                 .map(|map| (name(&map.metadata), dockerfile(map)))
@@ -72,6 +73,7 @@ impl Supplies {
                 .iter()
                 .map(|secret| (name(&secret.metadata), KnownSecret::keys_of(secret)))
                 .collect(),
+            ..Self::default()
         }
     }
 
@@ -108,8 +110,11 @@ impl Supplies {
     fn dockerfile_lack(&self, target: &Target, build: &Build, toolkit_image: Option<&str>) -> Option<String> {
         let name = &build.dockerfile_config_map.name;
         let map = format!("ConfigMap {}/{name}", target.namespace);
-        match self.dockerfiles.get(&(target.namespace.clone(), name.clone())) {
-            None if self.complete => Some(format!("the {map} does not exist")),
+        let key = (target.namespace.clone(), name.clone());
+        match self.dockerfiles.get(&key) {
+            None if self.dockerfiles_complete && !self.unread.contains(&key) => {
+                Some(format!("the {map} does not exist"))
+            }
             Some(None) => Some(format!("the {map} has no key `{DOCKERFILE_KEY}`")),
             Some(Some(text)) if text.contains(DTK_AUTO) && toolkit_image.is_none() => Some(format!(
                 "the Dockerfile of {map} uses {DTK_AUTO}, and no driver toolkit is known for {}: set spec.dtkImage",
@@ -139,7 +144,6 @@ impl Supplies {
         let namespace = &target.namespace;
         match (self.secrets.get(&(namespace.clone(), name.to_owned())), key) {
             (Some(KnownSecret::Absent), _) => Some(format!("the Secret {namespace}/{name} does not exist")),
-            (None, _) if self.complete => Some(format!("the Secret {namespace}/{name} does not exist")),
             (Some(KnownSecret::Keys(keys)), Some(key)) if !keys.contains(key) => {
                 Some(format!("the Secret {namespace}/{name} has no key `{key}`"))
             }

@@ -237,7 +237,8 @@ fn what_a_build_lacks_is_said_at_once() {
     // Rows "D20", "st-23", and those of the table.
     let name = |name: &str| ("ns1".to_owned(), name.to_owned());
     let complete = Supplies {
-        complete: true,
+        dockerfiles_complete: true,
+        secrets_complete: true,
         ..Supplies::default()
     };
     let dockerfile = |text: Option<&str>| Supplies {
