@@ -9,26 +9,26 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The authorities to trust, the one that signs first. This text is what `caBundle` gets.
-pub const CA_CRT: &str = "ca.crt";
+pub(crate) const CA_CRT: &str = "ca.crt";
 /// Private key of the authority that signs.
-pub const CA_KEY: &str = "ca.key";
+pub(crate) const CA_KEY: &str = "ca.key";
 /// The next authority while a rotation is under way: published, not yet signing.
-pub const NEXT_CA_CRT: &str = "next-ca.crt";
+pub(crate) const NEXT_CA_CRT: &str = "next-ca.crt";
 /// Private key of the next authority.
-pub const NEXT_CA_KEY: &str = "next-ca.key";
+pub(crate) const NEXT_CA_KEY: &str = "next-ca.key";
 /// The serving certificate.
-pub const TLS_CRT: &str = "tls.crt";
+pub(crate) const TLS_CRT: &str = "tls.crt";
 /// Private key of the serving certificate.
-pub const TLS_KEY: &str = "tls.key";
+pub(crate) const TLS_KEY: &str = "tls.key";
 /// Serving certificates that were replaced and have not expired: somebody may still serve them.
-pub const FORMER_TLS_CRT: &str = "former-tls.crt";
+pub(crate) const FORMER_TLS_CRT: &str = "former-tls.crt";
 
 /// All keys of the Secret that belong to this crate; others are left as they are.
 pub(crate) const KEYS: [&str; 7] = [CA_CRT, CA_KEY, NEXT_CA_CRT, NEXT_CA_KEY, TLS_CRT, TLS_KEY, FORMER_TLS_CRT];
 
 /// The bytes under the keys above. `Debug` shows the keys only.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Content(BTreeMap<String, Vec<u8>>);
+pub(crate) struct Content(BTreeMap<String, Vec<u8>>);
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,13 +38,13 @@ impl fmt::Debug for Content {
 
 impl Content {
     /// Takes what belongs to this crate from the data of a Secret.
-    pub fn from_data<'a>(data: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+    pub(crate) fn from_data<'a>(data: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
         let ours = data.into_iter().filter(|(key, _)| KEYS.contains(key));
         Self(ours.map(|(key, bytes)| (key.to_owned(), bytes.to_vec())).collect())
     }
 
     /// What stands under a key.
-    pub fn get(&self, key: &str) -> Option<&[u8]> {
+    pub(crate) fn get(&self, key: &str) -> Option<&[u8]> {
         self.0.get(key).map(Vec::as_slice)
     }
 
@@ -57,7 +57,7 @@ impl Content {
     }
 
     /// The authorities to trust, as `caBundle` takes them.
-    pub fn bundle(&self) -> &[u8] {
+    pub(crate) fn bundle(&self) -> &[u8] {
         self.get(CA_CRT).unwrap_or_default()
     }
 }
