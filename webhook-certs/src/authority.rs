@@ -34,11 +34,20 @@ impl Issued {
     /// A new authority.
     pub(crate) fn authority(now: Timestamp, policy: &Policy) -> Result<Self, IssueError> {
         let key = new_key()?;
-        let life = Life { from: now - BACKDATE, to: now + policy.ca_lifetime };
+        let life = Life {
+            from: now - BACKDATE,
+            to: now + policy.ca_lifetime,
+        };
         let mut params = params(&format!("webhook-ca@{}", now.as_second()), life);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
-        let certificate = params.self_signed(&key).map_err(failed("signing the CA with its own key"))?;
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::CrlSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
+        let certificate = params
+            .self_signed(&key)
+            .map_err(failed("signing the CA with its own key"))?;
         Self::of(&certificate, &key)
     }
 
@@ -50,7 +59,10 @@ impl Issued {
         for candidate in candidates {
             match certify(vec![candidate.der.clone()], &key) {
                 Ok(_pair) if candidate.is_authority() => {
-                    return Ok(Self { certificate: candidate.clone(), key: KeyPem(pem.to_vec()) });
+                    return Ok(Self {
+                        certificate: candidate.clone(),
+                        key: KeyPem(pem.to_vec()),
+                    });
                 }
                 Ok(_pair) => flaw = Flaw::NotAnAuthority,
                 Err(other) => flaw = other,
@@ -63,16 +75,20 @@ impl Issued {
     pub(crate) fn sign(&self, names: &Names, now: Timestamp, policy: &Policy) -> Result<Self, IssueError> {
         let authority = self.issuer()?;
         let key = new_key()?;
-        let common_name = names.iter().find(|name| name.len() <= MAX_COMMON_NAME).unwrap_or("webhook");
+        let common_name = names
+            .iter()
+            .find(|name| name.len() <= MAX_COMMON_NAME)
+            .unwrap_or("webhook");
         let mut params = params(common_name, self.life_of_leaf(now, policy));
-        params.subject_alt_names =
-            CertificateParams::new(names.iter().map(str::to_owned).collect::<Vec<_>>())
-                .map_err(failed("its DNS names"))?
-                .subject_alt_names;
+        params.subject_alt_names = CertificateParams::new(names.iter().map(str::to_owned).collect::<Vec<_>>())
+            .map_err(failed("its DNS names"))?
+            .subject_alt_names;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &authority).map_err(failed("signing it with the CA's key"))?;
+        let certificate = params
+            .signed_by(&key, &authority)
+            .map_err(failed("signing it with the CA's key"))?;
         Self::of(&certificate, &key)
     }
 
@@ -91,7 +107,10 @@ impl Issued {
     }
 
     fn of(certificate: &rcgen::Certificate, key: &KeyPair) -> Result<Self, IssueError> {
-        let unreadable = |_flaw| IssueError { what: "reading it back", source: rcgen::Error::CouldNotParseCertificate };
+        let unreadable = |_flaw| IssueError {
+            what: "reading it back",
+            source: rcgen::Error::CouldNotParseCertificate,
+        };
         Ok(Self {
             certificate: Certificate::read(certificate.der().clone()).map_err(unreadable)?,
             key: KeyPem(key.serialize_pem().into_bytes()),
@@ -150,8 +169,10 @@ mod tests {
     #[test]
     fn a_serving_certificate_is_for_its_names_and_signed_by_its_authority_alone() {
         let policy = Policy::default();
-        let (authority, other) =
-            (Issued::authority(now(), &policy).unwrap(), Issued::authority(now(), &policy).unwrap());
+        let (authority, other) = (
+            Issued::authority(now(), &policy).unwrap(),
+            Issued::authority(now(), &policy).unwrap(),
+        );
         let leaf = authority.sign(&names(), now(), &policy).unwrap().certificate;
         assert!(leaf.is_signed_by(&authority.certificate, &[]));
         assert!(!leaf.is_signed_by(&other.certificate, &[]));
@@ -180,20 +201,29 @@ mod tests {
     #[test]
     fn an_authority_is_found_again_by_its_key() {
         let policy = Policy::default();
-        let (one, two) = (Issued::authority(now(), &policy).unwrap(), Issued::authority(now(), &policy).unwrap());
+        let (one, two) = (
+            Issued::authority(now(), &policy).unwrap(),
+            Issued::authority(now(), &policy).unwrap(),
+        );
         let leaf = one.sign(&names(), now(), &policy).unwrap();
         let candidates = [two.certificate.clone(), one.certificate.clone()];
         assert_eq!(Issued::read(&candidates, Some(&one.key.0)), Ok(one.clone()));
         assert_eq!(Issued::read(&candidates[..1], Some(&one.key.0)), Err(Flaw::KeyMismatch));
         assert_eq!(Issued::read(&candidates, Some(b" \n")), Err(Flaw::Missing));
         assert_eq!(Issued::read(&candidates, Some(b"nonsense")), Err(Flaw::Damaged));
-        assert_eq!(Issued::read(std::slice::from_ref(&leaf.certificate), Some(&leaf.key.0)), Err(Flaw::NotAnAuthority));
+        assert_eq!(
+            Issued::read(std::slice::from_ref(&leaf.certificate), Some(&leaf.key.0)),
+            Err(Flaw::NotAnAuthority)
+        );
     }
 
     #[test]
     fn debug_shows_no_private_key() {
         let authority = Issued::authority(now(), &Policy::default()).unwrap();
         let shown = format!("{authority:?}");
-        assert!(shown.contains("KeyPem(redacted)") && !shown.contains("PRIVATE KEY"), "{shown}");
+        assert!(
+            shown.contains("KeyPem(redacted)") && !shown.contains("PRIVATE KEY"),
+            "{shown}"
+        );
     }
 }

@@ -24,12 +24,18 @@ impl Call {
     ) -> Result<T, PassError> {
         match timeout(DEADLINE, answer).await {
             Ok(answer) => answer.map_err(|error| self.failed(error)),
-            Err(_elapsed) => Err(PassError::Deadline { act: self.act.clone(), deadline: DEADLINE }),
+            Err(_elapsed) => Err(PassError::Deadline {
+                act: self.act.clone(),
+                deadline: DEADLINE,
+            }),
         }
     }
 
     pub(crate) fn failed(&self, source: kube::Error) -> PassError {
-        PassError::Api { act: self.act.clone(), source: Box::new(source) }
+        PassError::Api {
+            act: self.act.clone(),
+            source: Box::new(source),
+        }
     }
 
     pub(crate) fn unreadable(&self) -> PassError {

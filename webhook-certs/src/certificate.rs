@@ -44,7 +44,11 @@ impl Certificate {
     pub(crate) fn read_all(text: &[u8]) -> (Vec<Self>, bool) {
         let parts: Vec<_> = CertificateDer::pem_slice_iter(text).take(MAX_CERTIFICATES).collect();
         let found = parts.len();
-        let read: Vec<_> = parts.into_iter().flatten().filter_map(|der| Self::read(der).ok()).collect();
+        let read: Vec<_> = parts
+            .into_iter()
+            .flatten()
+            .filter_map(|der| Self::read(der).ok())
+            .collect();
         let whole = read.len() == found;
         (read, whole)
     }
@@ -59,10 +63,14 @@ impl Certificate {
 
     pub(crate) fn within_life(&self, now: Timestamp) -> Result<(), Flaw> {
         if now < self.not_before {
-            return Err(Flaw::NotYetValid { not_before: self.not_before });
+            return Err(Flaw::NotYetValid {
+                not_before: self.not_before,
+            });
         }
         if self.is_over(now) {
-            return Err(Flaw::Expired { not_after: self.not_after });
+            return Err(Flaw::Expired {
+                not_after: self.not_after,
+            });
         }
         Ok(())
     }
@@ -88,7 +96,9 @@ impl Certificate {
     /// Whether `authority` signed this serving certificate, by the check that a TLS client makes.
     pub(crate) fn is_signed_by(&self, authority: &Self, chain: &[CertificateDer<'_>]) -> bool {
         let mut roots = RootCertStore::empty();
-        let Ok(end_entity) = ParsedCertificate::try_from(&self.der) else { return false };
+        let Ok(end_entity) = ParsedCertificate::try_from(&self.der) else {
+            return false;
+        };
         roots.add(authority.der.clone()).is_ok()
             && verify_server_cert_signed_by_trust_anchor(
                 &end_entity,
@@ -108,7 +118,9 @@ fn moment_of_life(certificate: &Certificate) -> UnixTime {
 }
 
 fn dns_names(parsed: &X509Certificate<'_>) -> Vec<String> {
-    let Ok(Some(names)) = parsed.subject_alternative_name() else { return Vec::new() };
+    let Ok(Some(names)) = parsed.subject_alternative_name() else {
+        return Vec::new();
+    };
     let dns = names.value.general_names.iter().filter_map(|name| match name {
         GeneralName::DNSName(dns) => Some((*dns).to_owned()),
         _ => None,
@@ -132,7 +144,10 @@ impl Pair {
             .map_err(|_unreadable| Flaw::Damaged)?;
         let certificate = Certificate::read(chain.first().ok_or(Flaw::Damaged)?.clone())?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_unreadable| Flaw::Damaged)?;
-        Ok(Self { certificate, certified: Arc::new(certify(chain, &key)?) })
+        Ok(Self {
+            certificate,
+            certified: Arc::new(certify(chain, &key)?),
+        })
     }
 
     /// What is sent beside the certificate itself.
@@ -142,7 +157,9 @@ impl Pair {
 }
 
 pub(crate) fn present(bytes: Option<&[u8]>) -> Result<&[u8], Flaw> {
-    bytes.filter(|bytes| !bytes.trim_ascii().is_empty()).ok_or(Flaw::Missing)
+    bytes
+        .filter(|bytes| !bytes.trim_ascii().is_empty())
+        .ok_or(Flaw::Missing)
 }
 
 /// Puts a chain and a key together, if the key is that of the chain's first certificate.

@@ -24,7 +24,15 @@ pub(crate) const TLS_KEY: &str = "tls.key";
 pub(crate) const FORMER_TLS_CRT: &str = "former-tls.crt";
 
 /// All keys of the Secret that belong to this crate; others are left as they are.
-pub(crate) const KEYS: [&str; 7] = [CA_CRT, CA_KEY, NEXT_CA_CRT, NEXT_CA_KEY, TLS_CRT, TLS_KEY, FORMER_TLS_CRT];
+pub(crate) const KEYS: [&str; 7] = [
+    CA_CRT,
+    CA_KEY,
+    NEXT_CA_CRT,
+    NEXT_CA_KEY,
+    TLS_CRT,
+    TLS_KEY,
+    FORMER_TLS_CRT,
+];
 
 /// The bytes under the keys above. `Debug` shows the keys only.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -84,7 +92,10 @@ impl Held {
             signer: Issued::read(&bundle, content.get(CA_KEY)),
             next: read_next(&content),
             leaf: Pair::read(content.get(TLS_CRT), content.get(TLS_KEY)),
-            former: content.get(FORMER_TLS_CRT).map(|text| Certificate::read_all(text).0).unwrap_or_default(),
+            former: content
+                .get(FORMER_TLS_CRT)
+                .map(|text| Certificate::read_all(text).0)
+                .unwrap_or_default(),
             bundle,
             content,
         }
@@ -111,7 +122,10 @@ impl Held {
     pub(crate) fn servable_at(&self, now: Timestamp) -> Result<&Pair, Flaw> {
         let leaf = self.leaf.as_ref().map_err(Clone::clone)?;
         leaf.certificate.within_life(now)?;
-        let trusted = self.bundle.iter().filter(|authority| authority.within_life(now).is_ok());
+        let trusted = self
+            .bundle
+            .iter()
+            .filter(|authority| authority.within_life(now).is_ok());
         match trusted.into_iter().any(|authority| signed(leaf, authority)) {
             true => Ok(leaf),
             false => Err(Flaw::UnknownAuthority),

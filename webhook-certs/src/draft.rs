@@ -2,9 +2,7 @@
 
 use crate::authority::Issued;
 use crate::certificate::Certificate;
-use crate::content::{
-    CA_CRT, CA_KEY, Content, FORMER_TLS_CRT, Held, NEXT_CA_CRT, NEXT_CA_KEY, TLS_CRT, TLS_KEY,
-};
+use crate::content::{CA_CRT, CA_KEY, Content, FORMER_TLS_CRT, Held, NEXT_CA_CRT, NEXT_CA_KEY, TLS_CRT, TLS_KEY};
 use crate::policy::BACKDATE;
 use jiff::Timestamp;
 
@@ -42,7 +40,14 @@ impl<'a> Draft<'a> {
 
     /// A Secret of nothing but a new authority and its certificate.
     pub(crate) fn anew(signer: &'a Issued, leaf: &'a Issued, now: Timestamp) -> Self {
-        Self { signer: Some(signer), next: None, leaf: Leaf::New(leaf), former: Vec::new(), bundle: &[], now }
+        Self {
+            signer: Some(signer),
+            next: None,
+            leaf: Leaf::New(leaf),
+            former: Vec::new(),
+            bundle: &[],
+            now,
+        }
     }
 
     /// Puts another serving pair in place of the one there is, which becomes a former one.
@@ -81,7 +86,10 @@ impl<'a> Draft<'a> {
 
     /// The authorities to trust: the one that signs, the next, then the others that may be in service, newest first.
     fn bundle(&self) -> Vec<&Certificate> {
-        let ours = [self.signer, self.next].into_iter().flatten().map(|issued| &issued.certificate);
+        let ours = [self.signer, self.next]
+            .into_iter()
+            .flatten()
+            .map(|issued| &issued.certificate);
         let mut bundle: Vec<_> = ours.collect();
         let mut others: Vec<_> = self.bundle.iter().filter(|authority| self.keeps(authority)).collect();
         others.sort_by_key(|authority| (!self.leaf_is_by(authority), std::cmp::Reverse(authority.not_before)));
@@ -98,7 +106,10 @@ impl<'a> Draft<'a> {
         if authority.is_over(self.now) {
             return false;
         }
-        let in_use = [self.signer, self.next].into_iter().flatten().any(|issued| issued.certificate == *authority);
+        let in_use = [self.signer, self.next]
+            .into_iter()
+            .flatten()
+            .any(|issued| issued.certificate == *authority);
         in_use || self.leaf_is_by(authority) || !self.is_retired(authority)
     }
 
@@ -109,7 +120,10 @@ impl<'a> Draft<'a> {
     }
 
     fn former_of(&self, authority: &Certificate) -> impl Iterator<Item = &'a Certificate> {
-        self.former.iter().copied().filter(move |leaf| leaf.is_signed_by(authority, &[]))
+        self.former
+            .iter()
+            .copied()
+            .filter(move |leaf| leaf.is_signed_by(authority, &[]))
     }
 
     /// Of each authority that stays, the former certificate that expires last.
@@ -136,5 +150,9 @@ impl<'a> Draft<'a> {
 }
 
 fn text(certificates: &[&Certificate]) -> Vec<u8> {
-    certificates.iter().map(|certificate| certificate.pem()).collect::<String>().into_bytes()
+    certificates
+        .iter()
+        .map(|certificate| certificate.pem())
+        .collect::<String>()
+        .into_bytes()
 }

@@ -126,7 +126,9 @@ pub enum PassError {
         attempts: usize,
     },
     /// Repairs come so often that something must be fighting over the Secret.
-    #[error("{secret} was repaired {writes} times in a short while: is a replica's clock wrong, or does another program write it?")]
+    #[error(
+        "{secret} was repaired {writes} times in a short while: is a replica's clock wrong, or does another program write it?"
+    )]
     TooManyRepairs {
         /// Namespace and name.
         secret: String,

@@ -47,7 +47,12 @@ struct Texts {
 impl MountedFiles {
     /// Nothing is read yet.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), serving: Serving::new(), seen: None, told: None }
+        Self {
+            folder: folder.into(),
+            serving: Serving::new(),
+            seen: None,
+            told: None,
+        }
     }
 
     /// What a TLS server asks for certificates.
@@ -97,19 +102,28 @@ impl MountedFiles {
     /// Reads until the certificate is the same after the key has been read as it was before.
     async fn read_at_one_moment(&self) -> Result<Texts, FilesError> {
         let (certificate, key) = (self.folder.join(TLS_CRT), self.folder.join(TLS_KEY));
-        let mut texts = Texts { chain: read(&certificate).await?, key: read(&key).await? };
+        let mut texts = Texts {
+            chain: read(&certificate).await?,
+            key: read(&key).await?,
+        };
         for _ in 1..MAX_READS {
             let again = read(&certificate).await?;
             if again == texts.chain {
                 break;
             }
-            texts = Texts { chain: again, key: read(&key).await? };
+            texts = Texts {
+                chain: again,
+                key: read(&key).await?,
+            };
         }
         Ok(texts)
     }
 
     fn flawed(&self, flaw: Flaw) -> FilesError {
-        FilesError::Flawed { folder: self.folder.clone(), flaw }
+        FilesError::Flawed {
+            folder: self.folder.clone(),
+            flaw,
+        }
     }
 }
 
@@ -124,12 +138,18 @@ impl Texts {
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, FilesError> {
-    let unreadable = |source| FilesError::Read { path: path.to_owned(), source };
+    let unreadable = |source| FilesError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let mut bytes = Vec::new();
     let mut file: Take<File> = File::open(path).await.map_err(unreadable)?.take(MAX_FILE + 1);
     file.read_to_end(&mut bytes).await.map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(FilesError::TooLarge { path: path.to_owned(), most: MAX_FILE });
+        return Err(FilesError::TooLarge {
+            path: path.to_owned(),
+            most: MAX_FILE,
+        });
     }
     Ok(bytes)
 }

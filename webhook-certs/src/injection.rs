@@ -58,16 +58,26 @@ impl WebhookConfiguration {
             let Some(live) = reading.within_deadline(api.get_opt(self.name())).await? else {
                 return Ok(Injection::Standing);
             };
-            let Some(patch) = self.patch(&live, &bundle) else { return Ok(Injection::Standing) };
+            let Some(patch) = self.patch(&live, &bundle) else {
+                return Ok(Injection::Standing);
+            };
             let applying = Call::new(format!("apply caBundle to {self}"));
             let params = PatchParams::apply(field_manager).force();
-            match applying.within_deadline(api.patch(self.name(), &params, &Patch::Apply(&patch))).await {
+            match applying
+                .within_deadline(api.patch(self.name(), &params, &Patch::Apply(&patch)))
+                .await
+            {
                 Ok(_) => return Ok(Injection::Applied),
-                Err(error) if is_code(&error, 409) => tracing::debug!(configuration = %self, "lost a race; reading again"),
+                Err(error) if is_code(&error, 409) => {
+                    tracing::debug!(configuration = %self, "lost a race; reading again")
+                }
                 Err(error) => return Err(error),
             }
         }
-        Err(PassError::LostRaces { object: self.to_string(), attempts: MAX_RACES })
+        Err(PassError::LostRaces {
+            object: self.to_string(),
+            attempts: MAX_RACES,
+        })
     }
 
     /// What to apply, if anything differs. It names every webhook that exists, for server-side apply takes back what
@@ -81,7 +91,9 @@ impl WebhookConfiguration {
         }
         let resource = self.resource();
         let names = webhooks.iter().filter_map(|webhook| webhook.get("name"));
-        let applied: Vec<_> = names.map(|name| json!({"name": name, "clientConfig": {"caBundle": bundle}})).collect();
+        let applied: Vec<_> = names
+            .map(|name| json!({"name": name, "clientConfig": {"caBundle": bundle}}))
+            .collect();
         Some(json!({
             "apiVersion": resource.api_version,
             "kind": resource.kind,
@@ -120,7 +132,10 @@ mod tests {
 
     #[test]
     fn a_configuration_whose_webhooks_all_have_the_bundle_is_left_alone() {
-        assert_eq!(patch(&json!([{"name": "a", "clientConfig": {"caBundle": "Q0E="}}])), None);
+        assert_eq!(
+            patch(&json!([{"name": "a", "clientConfig": {"caBundle": "Q0E="}}])),
+            None
+        );
         assert_eq!(patch(&json!([])), None);
         assert_eq!(patch(&Value::Null), None);
     }

@@ -103,9 +103,23 @@ impl Keeper {
     /// A keeper that has not looked at anything yet.
     pub fn new(client: Client, settings: Settings, clock: Clock) -> Self {
         let place = (settings.namespace.clone(), settings.secret.clone());
-        let store = Store::new(client.clone(), place, settings.field_manager.clone(), settings.labels.clone());
+        let store = Store::new(
+            client.clone(),
+            place,
+            settings.field_manager.clone(),
+            settings.labels.clone(),
+        );
         let (serving, budget) = (Serving::new(), WriteBudget::full(Instant::now()));
-        Self { client, settings, clock, store, serving, remembered: None, budget, out: None }
+        Self {
+            client,
+            settings,
+            clock,
+            store,
+            serving,
+            remembered: None,
+            budget,
+            out: None,
+        }
     }
 
     /// What a TLS server asks for certificates.
@@ -187,7 +201,10 @@ impl Keeper {
                 }
             }
         }
-        Err(PassError::LostRaces { object: format!("Secret {}", self.store), attempts: MAX_STEPS })
+        Err(PassError::LostRaces {
+            object: format!("Secret {}", self.store),
+            attempts: MAX_STEPS,
+        })
     }
 
     fn situation(&self, stored: Option<&Stored>) -> Situation<'_> {
@@ -207,7 +224,9 @@ impl Keeper {
     }
 
     fn serve(&self, stored: Option<&Stored>, now: Timestamp) {
-        let Some(Ok(pair)) = stored.map(|stored| stored.held.servable_at(now)) else { return };
+        let Some(Ok(pair)) = stored.map(|stored| stored.held.servable_at(now)) else {
+            return;
+        };
         if self.serving.serve(pair) {
             tracing::info!(secret = %self.store, expiry = %pair.certificate.not_after, "serving a new webhook certificate");
         }
@@ -218,7 +237,10 @@ impl Keeper {
             return Ok(());
         }
         tracing::debug!(secret = %self.store, %plan, "put off");
-        Err(PassError::TooManyRepairs { secret: self.store.to_string(), writes: BURST_OF_WRITES })
+        Err(PassError::TooManyRepairs {
+            secret: self.store.to_string(),
+            writes: BURST_OF_WRITES,
+        })
     }
 
     fn tell(&self, plan: &Plan, written: bool) {
@@ -230,8 +252,14 @@ impl Keeper {
 
     /// Puts the bundle, read a moment ago, into every configuration, and notes since when it stands in all of them.
     async fn inject(&mut self, bundle: Vec<u8>) -> Result<(), PassError> {
-        let Settings { configurations, field_manager, .. } = &self.settings;
-        let injections = configurations.iter().map(|one| one.inject(&self.client, &bundle, field_manager));
+        let Settings {
+            configurations,
+            field_manager,
+            ..
+        } = &self.settings;
+        let injections = configurations
+            .iter()
+            .map(|one| one.inject(&self.client, &bundle, field_manager));
         let injections: Result<Vec<_>, _> = join_all(injections).await.into_iter().collect();
         let applied = match injections {
             Ok(injections) => injections.contains(&Injection::Applied),
@@ -254,13 +282,17 @@ impl Keeper {
         let rest = jitter(self.settings.look_every);
         let rotating = self.remembered.as_ref().filter(|held| held.next.is_some());
         let waiting = rotating.and_then(|held| self.time_until_out(held.content.bundle()));
-        waiting.filter(|waiting| !waiting.is_zero()).map_or(rest, |waiting| rest.min(waiting))
+        waiting
+            .filter(|waiting| !waiting.is_zero())
+            .map_or(rest, |waiting| rest.min(waiting))
     }
 }
 
 /// The error and its cause, without the parts that the client's own words add for debugging.
 fn in_words(error: &PassError) -> String {
-    let PassError::Api { source, .. } = error else { return error.to_string() };
+    let PassError::Api { source, .. } = error else {
+        return error.to_string();
+    };
     match &**source {
         kube::Error::Api(status) => format!("{error}: {}", status.message),
         other => format!("{error}: {other}"),

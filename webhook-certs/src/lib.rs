@@ -8,6 +8,8 @@ mod content;
 mod draft;
 mod error;
 mod files;
+#[cfg(test)]
+mod fixture;
 mod injection;
 mod keeper;
 mod pace;

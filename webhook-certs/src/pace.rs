@@ -53,7 +53,10 @@ pub(crate) struct WriteBudget {
 
 impl WriteBudget {
     pub(crate) fn full(now: Instant) -> Self {
-        Self { left: BURST_OF_WRITES, refilled: now }
+        Self {
+            left: BURST_OF_WRITES,
+            refilled: now,
+        }
     }
 
     /// Takes one write, if there is one left at `now`.

@@ -31,7 +31,10 @@ pub struct Fraction {
 
 impl Fraction {
     /// Two thirds: what most controllers renew at.
-    pub const TWO_THIRDS: Self = Self { numerator: 2, denominator: 3 };
+    pub const TWO_THIRDS: Self = Self {
+        numerator: 2,
+        denominator: 3,
+    };
 
     /// `None` unless it lies strictly between nothing and the whole.
     pub const fn new(numerator: u32, denominator: u32) -> Option<Self> {
@@ -72,9 +75,16 @@ impl Policy {
             return Err(SettingsError::LifeTooShort { life: leaf_lifetime });
         }
         if ca_lifetime < leaf_lifetime {
-            return Err(SettingsError::LeafOutlivesCa { ca: ca_lifetime, leaf: leaf_lifetime });
+            return Err(SettingsError::LeafOutlivesCa {
+                ca: ca_lifetime,
+                leaf: leaf_lifetime,
+            });
         }
-        Ok(Self { ca_lifetime, leaf_lifetime, renew_at })
+        Ok(Self {
+            ca_lifetime,
+            leaf_lifetime,
+            renew_at,
+        })
     }
 
     /// When something that lives from `not_before` to `not_after` is to be replaced.
@@ -95,7 +105,10 @@ impl Names {
     /// # Errors
     /// If the two do not make a DNS name.
     pub fn of_service(service: &str, namespace: &str) -> Result<Self, SettingsError> {
-        Self::new([format!("{service}.{namespace}.svc"), format!("{service}.{namespace}.svc.cluster.local")])
+        Self::new([
+            format!("{service}.{namespace}.svc"),
+            format!("{service}.{namespace}.svc.cluster.local"),
+        ])
     }
 
     /// # Errors
@@ -105,7 +118,10 @@ impl Names {
         names.sort();
         names.dedup();
         if names.is_empty() || names.len() > MAX_NAMES {
-            return Err(SettingsError::NumberOfNames { count: names.len(), most: MAX_NAMES });
+            return Err(SettingsError::NumberOfNames {
+                count: names.len(),
+                most: MAX_NAMES,
+            });
         }
         match names.iter().find(|name| !is_dns_name(name)) {
             Some(bad) => Err(SettingsError::NotADnsName { name: bad.clone() }),
@@ -164,15 +180,24 @@ mod tests {
     fn only_dns_names_are_names_of_a_webhook() {
         assert!(Names::of_service("hook", "default").is_ok());
         for bad in ["", "a b", "10.0.0.1", "hook..svc"] {
-            assert!(matches!(Names::new([bad]), Err(SettingsError::NotADnsName { .. })), "{bad}");
+            assert!(
+                matches!(Names::new([bad]), Err(SettingsError::NotADnsName { .. })),
+                "{bad}"
+            );
         }
-        assert!(matches!(Names::new(Vec::<String>::new()), Err(SettingsError::NumberOfNames { .. })));
+        assert!(matches!(
+            Names::new(Vec::<String>::new()),
+            Err(SettingsError::NumberOfNames { .. })
+        ));
     }
 
     #[test]
     fn names_of_others_are_added_once_and_only_while_there_is_room() {
         let names = Names::new(["a.ns.svc"]).unwrap();
-        let others: Vec<String> = (0..200).map(|n| format!("n{n}.ns.svc")).chain(["a.ns.svc".to_owned()]).collect();
+        let others: Vec<String> = (0..200)
+            .map(|n| format!("n{n}.ns.svc"))
+            .chain(["a.ns.svc".to_owned()])
+            .collect();
         assert_eq!(names.with(&others).iter().count(), MAX_NAMES);
         assert_eq!(names.with(&["a.ns.svc".to_owned(), "not a name".to_owned()]), names);
     }

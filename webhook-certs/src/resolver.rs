@@ -39,11 +39,17 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn new() -> Self {
-        Self { serving: Arc::new(ArcSwapOption::empty()), state: watch::channel(CertificateState::default()).0 }
+        Self {
+            serving: Arc::new(ArcSwapOption::empty()),
+            state: watch::channel(CertificateState::default()).0,
+        }
     }
 
     pub(crate) fn resolver(&self) -> CertificateResolver {
-        CertificateResolver { serving: Arc::clone(&self.serving), state: self.state.subscribe() }
+        CertificateResolver {
+            serving: Arc::clone(&self.serving),
+            state: self.state.subscribe(),
+        }
     }
 
     /// Puts a pair in service; says whether it is another than before.
@@ -89,6 +95,8 @@ impl ResolvesServerCert for CertificateResolver {
 
 impl fmt::Debug for CertificateResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertificateResolver").field("state", &*self.state.borrow()).finish_non_exhaustive()
+        f.debug_struct("CertificateResolver")
+            .field("state", &*self.state.borrow())
+            .finish_non_exhaustive()
     }
 }

@@ -36,7 +36,13 @@ impl Store {
         field_manager: String,
         labels: BTreeMap<String, String>,
     ) -> Self {
-        Self { client, namespace, name, field_manager, labels }
+        Self {
+            client,
+            namespace,
+            name,
+            field_manager,
+            labels,
+        }
     }
 
     /// `None` if there is no such Secret.
@@ -106,7 +112,10 @@ impl Store {
     }
 
     fn post(&self) -> PostParams {
-        PostParams { field_manager: Some(self.field_manager.clone()), ..PostParams::default() }
+        PostParams {
+            field_manager: Some(self.field_manager.clone()),
+            ..PostParams::default()
+        }
     }
 
     fn call(&self, verb: &str) -> Call {
@@ -128,6 +137,10 @@ fn content_of(secret: &Secret) -> Content {
 /// Our keys as in `content`, all others as they were.
 fn with_content(mut data: BTreeMap<String, ByteString>, content: &Content) -> BTreeMap<String, ByteString> {
     data.retain(|key, _| !KEYS.contains(&key.as_str()));
-    data.extend(content.iter().map(|(key, bytes)| (key.to_owned(), ByteString(bytes.to_vec()))));
+    data.extend(
+        content
+            .iter()
+            .map(|(key, bytes)| (key.to_owned(), ByteString(bytes.to_vec()))),
+    );
     data
 }

@@ -6,11 +6,11 @@ use futures::future::ready;
 use futures::stream::{BoxStream, SelectAll, select_all};
 use futures::{FutureExt, Stream, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
 use kube::api::{Api, DynamicObject};
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Config, Error, Event, watcher};
-use kube::Client;
 
 /// Changes of anything that is kept.
 pub(crate) struct Changes(SelectAll<BoxStream<'static, ()>>);
@@ -44,8 +44,13 @@ fn only(name: &str) -> Config {
     Config::default().fields(&format!("metadata.name={name}"))
 }
 
-fn changes<K: Send + 'static>(events: impl Stream<Item = Result<Event<K>, Error>> + Send + 'static) -> BoxStream<'static, ()> {
-    events.default_backoff().filter_map(|event| ready(is_change(event))).boxed()
+fn changes<K: Send + 'static>(
+    events: impl Stream<Item = Result<Event<K>, Error>> + Send + 'static,
+) -> BoxStream<'static, ()> {
+    events
+        .default_backoff()
+        .filter_map(|event| ready(is_change(event)))
+        .boxed()
 }
 
 fn is_change<K>(event: Result<Event<K>, Error>) -> Option<()> {
