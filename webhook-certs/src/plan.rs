@@ -56,7 +56,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keep => f.write_str("nothing to do"),
-            Self::IssueAnew(flaw) => write!(f, "issuing a new CA and serving certificate: what there is {flaw}"),
+            Self::IssueAnew(flaw) => write!(f, "issuing a new CA and serving certificate: the present one {flaw}"),
             Self::Restore(flaw) => write!(f, "writing back the certificates in memory: what is stored {flaw}"),
             Self::RestoreAndRotate => f.write_str("the Secret was deleted: writing it back and rotating the CA"),
             Self::RenewLeaf(reason) => write!(f, "renewing the serving certificate: it {reason}"),
@@ -163,7 +163,7 @@ mod tests {
 
     const RENEW: &str = "renewing the serving certificate: it ";
     const PUBLISH: &str = "publishing the next CA: the present one ";
-    const ANEW: &str = "issuing a new CA and serving certificate: what there is ";
+    const ANEW: &str = "issuing a new CA and serving certificate: the present one ";
     const SERVE_NEXT: &str = "serving with the next CA: its bundle has been out long enough";
     const TIDY: &str = "removing what is no longer needed from the CA bundle";
     const KEEP: &str = "nothing to do";
@@ -188,9 +188,9 @@ mod tests {
     #[case::expired(31, "renewing the serving certificate: it expired at 2026-12-22T12:00:00Z")]
     #[case::ca_expired(
         366,
-        "issuing a new CA and serving certificate: what there is expired at 2026-12-22T12:00:00Z"
+        "issuing a new CA and serving certificate: the present one expired at 2026-12-22T12:00:00Z"
     )]
-    #[case::clock_jumped_back(-2, "issuing a new CA and serving certificate: what there is is not valid before 2026-11-22T11:50:00Z")]
+    #[case::clock_jumped_back(-2, "issuing a new CA and serving certificate: the present one is not valid before 2026-11-22T11:50:00Z")]
     fn time_decides_over_a_secret_that_is_whole(#[case] days: i64, #[case] expected: &str) {
         assert_eq!(planned(&fresh(), after_days(days)), expected);
     }

@@ -109,7 +109,7 @@ mod tests {
         let old = fresh();
         let (steps, published) = replica.settle(old, after_days(300), false);
         assert_eq!(steps.len(), 2, "{steps:?}");
-        let (steps, served) = replica.settle(with(&published, "unrelated", b""), after_days(300), true);
+        let (steps, served) = replica.settle(Held::read(published.content.clone()), after_days(300), true);
         assert_eq!(steps, ["serving with the next CA: its bundle has been out long enough"]);
         for bundle in [&published, &served] {
             for serving in [&published, &served] {
