@@ -1,0 +1,7 @@
+//! The crate from outside: real TLS handshakes, a stand-in for the API server, and the real one.
+
+mod fake_api;
+mod files;
+mod handshake;
+mod keeper;
+mod tls;
