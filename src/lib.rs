@@ -14,3 +14,4 @@ pub mod kmod;
 pub mod plan;
 pub mod registry;
 pub mod validate;
+pub mod webhook;
