@@ -18,3 +18,4 @@ pub mod plan;
 pub mod registry;
 pub mod telemetry;
 pub mod validate;
+pub mod webhook;

@@ -19,6 +19,24 @@ impl FieldError {
             message: message.into(),
         }
     }
+
+    /// A value that does not fit the type of its field, in serde's words and with advice where there is any.
+    pub fn mismatch(path: impl Into<String>, message: &str) -> Self {
+        match quoting_advice(message) {
+            Some(advice) => Self::new(path, format!("{message}; {advice}")),
+            None => Self::new(path, message),
+        }
+    }
+}
+
+/// What to do where a text was expected and serde found another scalar: `kernelVersion: 5.14` is a number in YAML, and
+/// `on` a boolean.
+pub fn quoting_advice(message: &str) -> Option<&'static str> {
+    let scalar = ["integer", "floating point", "boolean"];
+    let is_scalar = scalar
+        .iter()
+        .any(|kind| message.starts_with(&format!("invalid type: {kind}")));
+    (is_scalar && message.ends_with("expected a string")).then_some("put the value in quotes")
 }
 
 impl fmt::Display for FieldError {

@@ -10,6 +10,7 @@ use super::text::Origin;
 use super::unknown;
 use super::{Documents, Reading};
 use crate::api::GROUP;
+use crate::api::field_error::quoting_advice;
 
 /// How deep lists of lists may nest; kubectl writes one.
 const MAX_LIST_DEPTH: usize = 4;
@@ -261,7 +262,7 @@ impl Object<'_> {
             format!("{path}: ")
         };
         Flaw {
-            advice: advice(message),
+            advice: quoting_advice(message).map(str::to_owned),
             ..self.problem(&steps, &format!("{field}{message}"))
         }
     }
@@ -286,13 +287,4 @@ fn step(segment: &Segment) -> Option<Step> {
         Segment::Map { key } => Some(Step::Key(key.clone())),
         Segment::Enum { .. } | Segment::Unknown => None,
     }
-}
-
-/// `kernelVersion: 5.14` is a number in YAML, and `on` a boolean.
-fn advice(message: &str) -> Option<String> {
-    let scalar = ["integer", "floating point", "boolean"];
-    let is_scalar = scalar
-        .iter()
-        .any(|kind| message.starts_with(&format!("invalid type: {kind}")));
-    (is_scalar && message.ends_with("expected a string")).then(|| "put the value in quotes".to_owned())
 }
