@@ -6,7 +6,7 @@ use super::{KERNEL, module};
 use crate::api::{Finding, Rule, VerificationStage, VerificationStatus};
 use crate::image::{Digest, LookFailure, LookFailureKind};
 use crate::kernel::KernelVersion;
-use crate::plan::{Look, Subject, Supplies, UNREACHABLE_PATIENCE, Verdict, World, decide};
+use crate::plan::{KnownSecret, Look, Subject, Supplies, UNREACHABLE_PATIENCE, Verdict, World, decide};
 
 const PLAIN: &str = "{kernelMappings: [{regexp: .}]}";
 const BUILT: &str = "{kernelMappings: [{regexp: ., build: {dockerfileConfigMap: {name: df}}}]}";
@@ -238,7 +238,7 @@ fn what_a_build_lacks_is_said_at_once() {
     let name = |name: &str| ("ns1".to_owned(), name.to_owned());
     let complete = Supplies {
         dockerfiles_complete: true,
-        secrets_complete: true,
+        secrets: ["k", "c"].map(|secret| (name(secret), KnownSecret::Absent)).into(),
         ..Supplies::default()
     };
     let dockerfile = |text: Option<&str>| Supplies {
@@ -246,7 +246,7 @@ fn what_a_build_lacks_is_said_at_once() {
         ..complete.clone()
     };
     let keyless = Supplies {
-        secrets: [(name("k"), ["wrong".to_owned()].into())].into(),
+        secrets: [(name("k"), KnownSecret::Keys(["wrong".to_owned()].into()))].into(),
         ..Supplies::default()
     };
     for (row, container, supplies, reason) in [
