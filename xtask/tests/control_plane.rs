@@ -187,12 +187,10 @@ fn ctrl_c_ends_the_task_and_leaves_nothing() {
 fn cluster_task() -> (Child, PathBuf) {
     let mut task = Command::new(env!("CARGO_BIN_EXE_xtask"));
     let mut task = task.arg("cluster").stdout(Stdio::piped()).spawn().expect("the task");
-    let lines = BufReader::new(task.stdout.take().expect("what it says"))
+    let mut lines = BufReader::new(task.stdout.take().expect("what it says"))
         .lines()
         .map_while(Result::ok);
-    let kubeconfig = lines
-        .filter_map(|line| Some(PathBuf::from(line.strip_prefix("export KUBECONFIG=")?)))
-        .next();
+    let kubeconfig = lines.find_map(|line| Some(PathBuf::from(line.strip_prefix("export KUBECONFIG=")?)));
     let folder = kubeconfig
         .as_deref()
         .and_then(Path::parent)

@@ -44,6 +44,9 @@ pub struct Node {
 impl Node {
     /// Whether there is what it takes.
     pub fn available() -> Result<(), Missing> {
+        if !host::is_ours() {
+            return Err(Missing::Root);
+        }
         Programs::find(Size::Node).map(drop)
     }
 
@@ -57,6 +60,7 @@ impl Node {
 
     /// Starts one and returns when the node is Ready, which takes about fifteen seconds. Waits for another to end.
     pub fn start() -> anyhow::Result<Self> {
+        Self::available()?;
         let programs = Programs::find(Size::Node)?;
         let mut claim = Claim::take()?;
         let network = Network::create()?;
