@@ -51,22 +51,23 @@ impl Process {
         })
     }
 
-    /// Waits until `ready`, and fails with the end of the log where the server ends before or the time is over.
-    pub(crate) fn wait_until(&mut self, within: Duration, mut ready: impl FnMut() -> bool) -> anyhow::Result<()> {
+    /// Waits until `ready`, which is told the log. Fails with the end of the log where the server ends before, or the
+    /// time is over.
+    pub(crate) fn wait_until(&mut self, within: Duration, mut ready: impl FnMut(&str) -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + within;
-        while !ready() {
+        while !ready(&self.log()) {
             if let Some(status) = self.guard.try_wait()? {
                 anyhow::bail!(
-                    "{} ended while it was waited for ({status}); its log ends:\n{}",
+                    "{} ended early ({status}); its log ends:\n{}",
                     self.name,
-                    self.last_lines()
+                    last_lines(&self.log())
                 );
             }
             if Instant::now() > deadline {
+                let name = &self.name;
                 anyhow::bail!(
-                    "{} is not ready after {within:?}; its log ends:\n{}",
-                    self.name,
-                    self.last_lines()
+                    "{name} is not ready after {within:?}; its log ends:\n{}",
+                    last_lines(&self.log())
                 );
             }
             std::thread::sleep(POLL);
@@ -74,15 +75,32 @@ impl Process {
         Ok(())
     }
 
-    fn last_lines(&self) -> String {
+    fn log(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<_> = log.lines().collect();
-        lines
-            .get(lines.len().saturating_sub(LAST_LINES)..)
-            .unwrap_or_default()
-            .join("\n")
+        String::from_utf8_lossy(&log).into_owned()
     }
+}
+
+fn last_lines(log: &str) -> String {
+    let lines: Vec<_> = log.lines().collect();
+    lines
+        .get(lines.len().saturating_sub(LAST_LINES)..)
+        .unwrap_or_default()
+        .join("\n")
+}
+
+/// Runs a program to its end and returns what it prints; an error has what it complains of.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("{program} does not start"))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(
+        output.status.success(),
+        "{command:?} failed ({}): {}",
+        output.status,
+        complaint.trim()
+    );
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The same command under the guard, in a process group of its own: Ctrl-C is for us, and we stop the server.

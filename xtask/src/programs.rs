@@ -72,7 +72,12 @@ impl Programs {
 
     /// A call of the program.
     pub(crate) fn command(&self, name: &str) -> Command {
-        Command::new(self.place(name).unwrap_or_else(|| self.built.join(name)))
+        Command::new(self.place_of(name))
+    }
+
+    /// Where the program is.
+    pub(crate) fn place_of(&self, name: &str) -> PathBuf {
+        self.place(name).unwrap_or_else(|| self.built.join(name))
     }
 
     fn place(&self, name: &str) -> Option<PathBuf> {
@@ -118,6 +123,11 @@ impl fmt::Display for Missing {
 }
 
 impl std::error::Error for Missing {}
+
+/// Builds the programs for a Kubernetes of this size, unless all of them are there.
+pub fn build_missing(size: Size) -> anyhow::Result<()> {
+    if Programs::find(size).is_ok() { Ok(()) } else { build(size) }
+}
 
 /// Builds the programs for a Kubernetes of this size, as far as they are missing: `xtask/kube/build`.
 pub fn build(size: Size) -> anyhow::Result<()> {
