@@ -10,6 +10,8 @@ use tokio::time::timeout;
 /// The deadline of an ordinary call. The API server itself gives up after 60 s; who waits longer than this has
 /// better things to do with the time, and tries again.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// What the API server (1.36) says, as an internal error, of a server-side apply with a field that it does not know.
+const UNDECLARED: &str = "field not declared in schema";
 /// The most bytes kept of what the API server said: it repeats what it refuses, which can be large.
 const LONGEST_MESSAGE: usize = 1024;
 
@@ -113,6 +115,7 @@ impl CallError {
                     .map(|seconds| Duration::from_secs(seconds.into())),
             },
             400..=499 => Self::Invalid(message()),
+            500 if status.message.contains(UNDECLARED) => Self::Invalid(message()),
             _ => Self::Unreachable(message()),
         }
     }
@@ -192,4 +195,77 @@ fn chain(error: &dyn Error) -> String {
 /// At most [`LONGEST_MESSAGE`] bytes, cut between two characters.
 fn cut(text: &str) -> String {
     super::events::cut(text, LONGEST_MESSAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMESPACED: &str = "secrets \"x\" is forbidden: User \"system:serviceaccount:a:b\" cannot get resource \
+        \"secrets\" in API group \"\" in the namespace \"ns\"";
+    const CLUSTER_WIDE: &str = "nodes is forbidden: User \"u\" cannot list resource \"nodes\" in API group \"\" at \
+        the cluster scope";
+    const SUBRESOURCE: &str = "preflightvalidationsocp.kmm.sigs.x-k8s.io \"p\" is forbidden: User \"u\" cannot patch \
+        resource \"preflightvalidationsocp/status\" in API group \"kmm.sigs.x-k8s.io\" at the cluster scope";
+    const BY_POLICY: &str = "modules \"m\" is forbidden: ValidatingAdmissionPolicy 'p' denied request: no";
+
+    fn said(code: u16, reason: &str, message: &str) -> CallError {
+        let status = Status::failure(message, reason).with_code(code);
+        CallError::from(kube::Error::Api(Box::new(status)))
+    }
+
+    #[test]
+    fn a_missing_permission_is_taken_from_the_servers_words() {
+        for (message, permission) in [
+            (NAMESPACED, "lacks the permission to get secrets in namespace ns"),
+            (CLUSTER_WIDE, "lacks the permission to list nodes in the whole cluster"),
+            (
+                SUBRESOURCE,
+                "lacks the permission to patch preflightvalidationsocp/status.kmm.sigs.x-k8s.io in the whole cluster",
+            ),
+            (BY_POLICY, BY_POLICY),
+        ] {
+            let error = said(403, "Forbidden", message);
+            assert!(error.to_string().ends_with(permission), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_refusal_has_its_kind_and_says_whether_waiting_helps() {
+        let text = || "m".to_owned();
+        for (code, reason, expected, waiting_helps) in [
+            (404, "NotFound", CallError::NotFound(text()), false),
+            (409, "AlreadyExists", CallError::AlreadyExists(text()), false),
+            (409, "Conflict", CallError::Conflict(text()), false),
+            (401, "Unauthorized", CallError::Unauthorized(text()), true),
+            (422, "Invalid", CallError::Invalid(text()), false),
+            (400, "BadRequest", CallError::Invalid(text()), false),
+            (429, "TooManyRequests", CallError::Throttled { after: None }, true),
+            (500, "InternalError", CallError::Unreachable(text()), true),
+            (503, "ServiceUnavailable", CallError::Unreachable(text()), true),
+        ] {
+            let error = said(code, reason, "m");
+            assert_eq!(error, expected);
+            assert_eq!(error.is_transient(), waiting_helps, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_is_kept_in_bounds() {
+        let error = said(422, "Invalid", &"x".repeat(100_000));
+        assert!(error.to_string().len() <= LONGEST_MESSAGE);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_repeated() {
+        let why = serde_json::from_str::<u8>(r#""pass-word""#).expect_err("no number");
+        let error = CallError::from(kube::Error::SerdeError(why));
+        assert!(!format!("{error} {error:?}").contains("pass-word"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_without_an_answer_ends() {
+        let error = within(CALL_DEADLINE, std::future::pending::<Result<(), _>>()).await;
+        assert_eq!(error, Err(CallError::Timeout(CALL_DEADLINE)));
+    }
 }

@@ -214,3 +214,88 @@ impl fmt::Debug for Schemas {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const KMM: &str = include_str!("../../tests/compat/crds/preflightvalidationsocp.yaml");
+
+    fn kmm() -> CustomResourceDefinition {
+        serde_saphyr::from_str(KMM).expect("a definition")
+    }
+
+    fn status() -> PreflightStatus {
+        serde_json::from_value(json!({
+            "phase": "Failed", "summary": "0/1", "observedGeneration": 3,
+            "conditions": [{"type": "Complete", "status": "True", "reason": "r", "message": "",
+                            "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+            "modules": [{"name": "m", "namespace": "ns", "verificationStage": "Done", "verificationStatus": "Failure",
+                         "statusReason": "why", "lastTransitionTime": "2026-01-01T00:00:00Z", "digest": "sha256:0",
+                         "findings": [{"rule": "crc-mismatch", "severity": "Decides", "message": "x"}]}],
+        }))
+        .expect("a status")
+    }
+
+    #[test]
+    fn everything_fits_our_own_schema() {
+        let ours = InstalledSchema::of(&PreflightValidationOCP::crd()).expect("a schema");
+        assert_eq!(fit(&status(), &ours), serde_json::to_value(status()).expect("JSON"));
+        assert!(ours.rows_are_atomic() && ours.has_conditions() && ours.row_has("findings"));
+        assert_eq!(fit(&PreflightStatus::default(), &ours), json!({"modules": []}));
+    }
+
+    #[test]
+    fn of_kmms_schema_only_the_rows_fit_and_of_them_what_kmm_knows() {
+        let kmms = InstalledSchema::of(&kmm()).expect("a schema");
+        assert!(!kmms.rows_are_atomic() && !kmms.has_conditions() && !kmms.has("phase"));
+        assert!(kmms.row_has("statusReason") && !kmms.row_has("image"));
+        assert_eq!(
+            fit(&status(), &kmms),
+            json!({"modules": [{
+                "name": "m", "namespace": "ns", "verificationStage": "Done", "verificationStatus": "Failure",
+                "statusReason": "why", "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]})
+        );
+    }
+
+    #[test]
+    fn our_definition_with_a_field_less_has_room_for_the_rest() {
+        let mut definition = serde_json::to_value(PreflightValidationOCP::crd()).expect("JSON");
+        let rows = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/modules/items/properties";
+        let fields = definition
+            .pointer_mut(rows)
+            .and_then(Value::as_object_mut)
+            .expect("rows");
+        fields.remove("findings");
+        let older = InstalledSchema::of(&serde_json::from_value(definition).expect("a definition")).expect("a schema");
+        let fitting = fit(&status(), &older);
+        assert_eq!(fitting.pointer("/modules/0/findings"), None);
+        assert_eq!(fitting.pointer("/modules/0/digest"), Some(&json!("sha256:0")));
+        assert!(older.rows_are_atomic());
+    }
+
+    #[test]
+    fn a_definition_that_keeps_unknown_fields_has_room_for_everything() {
+        let mut definition = serde_json::to_value(PreflightValidationOCP::crd()).expect("JSON");
+        let status_at = "/spec/versions/0/schema/openAPIV3Schema/properties/status";
+        *definition.pointer_mut(status_at).expect("a status") =
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let open = InstalledSchema::of(&serde_json::from_value(definition).expect("a definition")).expect("a schema");
+        assert_eq!(fit(&status(), &open), serde_json::to_value(status()).expect("JSON"));
+    }
+
+    #[test]
+    fn a_definition_without_our_version_is_none() {
+        let mut definition = kmm();
+        definition.spec.versions.retain(|version| version.name == "v1beta1");
+        assert_eq!(InstalledSchema::of(&definition), None);
+        let mut definition = kmm();
+        for version in &mut definition.spec.versions {
+            version.served = false;
+        }
+        assert_eq!(InstalledSchema::of(&definition), None);
+    }
+}

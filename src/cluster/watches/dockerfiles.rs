@@ -157,3 +157,110 @@ fn named_by(module: &Module) -> BTreeSet<ObjectName> {
         .filter(|(namespace, name)| name::is_possible(namespace) && name::is_possible(name))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(name: &str, maps: &[&str]) -> Module {
+        let mapping = |map: &&str| serde_json::json!({"literal": "x", "build": {"dockerfileConfigMap": {"name": map}}});
+        let mappings: Vec<_> = maps.iter().map(mapping).collect();
+        serde_json::from_value(serde_json::json!({
+            "metadata": {"name": name, "namespace": "ns"},
+            "spec": {"moduleLoader": {"container": {"modprobe": {"moduleName": "m"}, "kernelMappings": mappings}}},
+        }))
+        .expect("a Module")
+    }
+
+    fn map(name: &str) -> ObjectName {
+        ("ns".to_owned(), name.to_owned())
+    }
+
+    fn listed() -> Dockerfiles {
+        let mut dockerfiles = Dockerfiles::default();
+        dockerfiles.all_listed(&BTreeMap::new(), Instant::now());
+        dockerfiles
+    }
+
+    #[test]
+    fn a_config_map_is_read_once_however_many_name_it_and_forgotten_with_the_last() {
+        let now = Instant::now();
+        let mut dockerfiles = listed();
+        let (one, other) = (module("one", &["a", "a"]), module("other", &["a"]));
+        dockerfiles.name(&one, now);
+        dockerfiles.name(&other, now);
+        assert!(!dockerfiles.all_tried());
+        assert_eq!(dockerfiles.next_due(now), Some(map("a")));
+        assert_eq!(dockerfiles.next_due(now), None);
+        assert!(dockerfiles.was_read(&map("a"), Some("1".to_owned())));
+        assert!(dockerfiles.all_tried());
+        assert_eq!(dockerfiles.unname(&one), []);
+        assert_eq!(dockerfiles.unname(&other), [map("a")]);
+        assert!(!dockerfiles.was_read(&map("a"), None), "nobody names it");
+    }
+
+    #[test]
+    fn only_what_differs_is_read_again() {
+        let now = Instant::now();
+        let mut dockerfiles = listed();
+        dockerfiles.name(&module("m", &["a"]), now);
+        dockerfiles.next_due(now);
+        dockerfiles.was_read(&map("a"), Some("1".to_owned()));
+        for (case, version, is_due) in [
+            ("the version that was read", Some("1"), false),
+            ("a newer one", Some("2"), true),
+            ("deleted", None, true),
+        ] {
+            dockerfiles.changed(&map("a"), version, now);
+            let due = dockerfiles.next_due(now);
+            assert_eq!(due.is_some(), is_due, "{case}");
+            if due.is_some() {
+                dockerfiles.was_read(&map("a"), version.map(str::to_owned));
+            }
+        }
+        dockerfiles.changed(&map("unnamed"), Some("7"), now);
+        assert_eq!(dockerfiles.next_due(now), None, "nobody names it");
+        dockerfiles.all_listed(&[(map("a"), Some("9".to_owned()))].into(), now);
+        assert_eq!(
+            dockerfiles.next_due(now),
+            Some(map("a")),
+            "made anew while nobody watched"
+        );
+    }
+
+    #[test]
+    fn a_change_during_a_reading_is_read_afterwards() {
+        let now = Instant::now();
+        let mut dockerfiles = listed();
+        dockerfiles.name(&module("m", &["a"]), now);
+        assert_eq!(dockerfiles.next_due(now), Some(map("a")));
+        dockerfiles.changed(&map("a"), Some("2"), now);
+        assert_eq!(dockerfiles.next_due(now), None, "in somebody's hands");
+        dockerfiles.was_read(&map("a"), Some("1".to_owned()));
+        assert_eq!(dockerfiles.next_due(now), Some(map("a")));
+    }
+
+    #[test]
+    fn a_failed_reading_is_tried_again_ever_more_slowly() {
+        let mut now = Instant::now();
+        let mut dockerfiles = listed();
+        dockerfiles.name(&module("m", &["a"]), now);
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(dockerfiles.next_due(now), Some(map("a")), "{seconds}");
+            dockerfiles.failed(&map("a"), now);
+            assert!(dockerfiles.all_tried());
+            assert_eq!(dockerfiles.due(), Some(now + Duration::from_secs(seconds)));
+            assert_eq!(dockerfiles.next_due(now), None);
+            now += Duration::from_secs(seconds);
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_config_map_can_have_is_never_asked_for() {
+        let now = Instant::now();
+        let mut dockerfiles = listed();
+        dockerfiles.name(&module("m", &["../../kube-system/configmaps/x", ""]), now);
+        assert_eq!(dockerfiles.next_due(now), None);
+        assert!(dockerfiles.all_tried());
+    }
+}

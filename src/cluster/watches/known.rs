@@ -379,3 +379,7 @@ fn set<T: Keyed>(list: &mut Vec<T>, key: (&str, &str), item: Option<T>) {
         (Err(_), None) => {}
     }
 }
+
+#[cfg(test)]
+#[path = "known_tests.rs"]
+mod tests;
