@@ -1,7 +1,9 @@
 //! The crate from outside: real TLS handshakes, a stand-in for the API server, and the real one.
 
+mod api_server;
 mod fake_api;
 mod files;
 mod handshake;
+mod hook;
 mod keeper;
 mod tls;

@@ -25,7 +25,10 @@ pub(crate) struct MovedClock(Arc<AtomicI64>);
 
 impl MovedClock {
     pub(crate) fn start() -> Self {
-        let start: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        Self::at("2026-11-22T12:00:00Z".parse().unwrap())
+    }
+
+    pub(crate) fn at(start: Timestamp) -> Self {
         Self(Arc::new(AtomicI64::new(start.as_second())))
     }
 
