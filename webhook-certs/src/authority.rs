@@ -112,7 +112,7 @@ impl Issued {
             source: rcgen::Error::CouldNotParseCertificate,
         };
         Ok(Self {
-            certificate: Certificate::read(certificate.der().clone()).map_err(unreadable)?,
+            certificate: Certificate::read(certificate.der()).map_err(unreadable)?,
             key: KeyPem(key.serialize_pem().into_bytes()),
         })
     }

@@ -1,10 +1,8 @@
 //! The smallest webhook there can be: over TLS it admits everything, with one handshake for every review.
 
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs::default_provider;
+use crate::tls::acceptor;
 use serde_json::{Value, json};
 use std::io;
-use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -15,12 +13,7 @@ const MAX_REVIEW: usize = 1 << 20;
 
 /// Serves on a free port until the test ends; returns the URL.
 pub(crate) async fn admit_everything(resolver: CertificateResolver) -> String {
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(resolver));
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = acceptor(resolver);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
     tokio::spawn(async move {
