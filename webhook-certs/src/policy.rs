@@ -14,6 +14,16 @@ const MAX_NAMES: usize = 64;
 /// The shortest life: next to what certificates are dated back, a third of it must leave room for a renewal.
 const SHORTEST_LIFE: SignedDuration = SignedDuration::from_hours(1);
 
+/// `moment` and `span` later, or the end of time: no clock, however wrong, may panic.
+pub(crate) fn later(moment: Timestamp, span: SignedDuration) -> Timestamp {
+    moment.checked_add(span).unwrap_or(Timestamp::MAX)
+}
+
+/// `moment` less what certificates are dated back.
+pub(crate) fn backdated(moment: Timestamp) -> Timestamp {
+    moment.checked_sub(BACKDATE).unwrap_or(Timestamp::MIN)
+}
+
 /// How long certificates live, and after which part of their life they are replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
