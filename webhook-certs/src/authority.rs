@@ -2,7 +2,7 @@
 
 use crate::certificate::{Certificate, certify, present};
 use crate::error::{Flaw, IssueError};
-use crate::policy::{BACKDATE, Names, Policy};
+use crate::policy::{Names, Policy, backdated, later};
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -35,8 +35,8 @@ impl Issued {
     pub(crate) fn authority(now: Timestamp, policy: &Policy) -> Result<Self, IssueError> {
         let key = new_key()?;
         let life = Life {
-            from: now - BACKDATE,
-            to: now + policy.ca_lifetime,
+            from: backdated(now),
+            to: later(now, policy.ca_lifetime),
         };
         let mut params = params(&format!("webhook-ca@{}", now.as_second()), life);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -95,8 +95,8 @@ impl Issued {
     /// How long a serving certificate issued now would live.
     pub(crate) fn life_of_leaf(&self, now: Timestamp, policy: &Policy) -> Life {
         Life {
-            from: (now - BACKDATE).max(self.certificate.not_before),
-            to: (now + policy.leaf_lifetime).min(self.certificate.not_after),
+            from: (backdated(now)).max(self.certificate.not_before),
+            to: later(now, policy.leaf_lifetime).min(self.certificate.not_after),
         }
     }
 
@@ -112,7 +112,7 @@ impl Issued {
             source: rcgen::Error::CouldNotParseCertificate,
         };
         Ok(Self {
-            certificate: Certificate::read(certificate.der().clone()).map_err(unreadable)?,
+            certificate: Certificate::read(certificate.der()).map_err(unreadable)?,
             key: KeyPem(key.serialize_pem().into_bytes()),
         })
     }
@@ -157,6 +157,7 @@ fn failed(what: &'static str) -> impl Fn(rcgen::Error) -> IssueError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::BACKDATE;
 
     fn now() -> Timestamp {
         "2026-11-22T12:00:00Z".parse().unwrap()
@@ -187,6 +188,14 @@ mod tests {
         let authority = Issued::authority(now(), &policy).unwrap();
         assert_eq!(authority.certificate.not_before, now() - BACKDATE);
         assert_eq!(authority.certificate.not_after, now() + policy.ca_lifetime);
+    }
+
+    #[test]
+    fn no_clock_is_too_wrong_to_issue_by() {
+        for now in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
+            let authority = Issued::authority(now, &Policy::default());
+            let _certificate_or_refusal = authority.and_then(|ca| ca.sign(&names(), now, &Policy::default()));
+        }
     }
 
     #[test]

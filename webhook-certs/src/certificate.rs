@@ -28,8 +28,8 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    pub(crate) fn read(der: CertificateDer<'static>) -> Result<Self, Flaw> {
-        let (_, parsed) = X509Certificate::from_der(&der).map_err(|_unreadable| Flaw::Damaged)?;
+    pub(crate) fn read(der: &CertificateDer<'static>) -> Result<Self, Flaw> {
+        let (_, parsed) = X509Certificate::from_der(der).map_err(|_unreadable| Flaw::Damaged)?;
         let moment = |seconds| Timestamp::from_second(seconds).map_err(|_out_of_range| Flaw::Damaged);
         Ok(Self {
             not_before: moment(parsed.validity().not_before.timestamp())?,
@@ -47,7 +47,7 @@ impl Certificate {
         let read: Vec<_> = parts
             .into_iter()
             .flatten()
-            .filter_map(|der| Self::read(der).ok())
+            .filter_map(|der| Self::read(&der).ok())
             .collect();
         let whole = read.len() == found;
         (read, whole)
@@ -142,7 +142,7 @@ impl Pair {
             .take(MAX_CERTIFICATES)
             .collect::<Result<_, _>>()
             .map_err(|_unreadable| Flaw::Damaged)?;
-        let certificate = Certificate::read(chain.first().ok_or(Flaw::Damaged)?.clone())?;
+        let certificate = Certificate::read(chain.first().ok_or(Flaw::Damaged)?)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_unreadable| Flaw::Damaged)?;
         Ok(Self {
             certificate,

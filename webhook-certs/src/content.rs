@@ -122,13 +122,14 @@ impl Held {
     pub(crate) fn servable_at(&self, now: Timestamp) -> Result<&Pair, Flaw> {
         let leaf = self.leaf.as_ref().map_err(Clone::clone)?;
         leaf.certificate.within_life(now)?;
-        let trusted = self
+        let mut trusted = self
             .bundle
             .iter()
             .filter(|authority| authority.within_life(now).is_ok());
-        match trusted.into_iter().any(|authority| signed(leaf, authority)) {
-            true => Ok(leaf),
-            false => Err(Flaw::UnknownAuthority),
+        if trusted.any(|authority| signed(leaf, authority)) {
+            Ok(leaf)
+        } else {
+            Err(Flaw::UnknownAuthority)
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::authority::Issued;
 use crate::certificate::Certificate;
 use crate::content::{CA_CRT, CA_KEY, Content, FORMER_TLS_CRT, Held, NEXT_CA_CRT, NEXT_CA_KEY, TLS_CRT, TLS_KEY};
-use crate::policy::BACKDATE;
+use crate::policy::backdated;
 use jiff::Timestamp;
 
 /// A bundle of more authorities than this is the work of repairs gone wrong: the oldest leave.
@@ -116,7 +116,7 @@ impl<'a> Draft<'a> {
     /// All that it is known to have signed has expired, on clocks that are behind too.
     fn is_retired(&self, authority: &Certificate) -> bool {
         let mut signed = self.former_of(authority).peekable();
-        signed.peek().is_some() && signed.all(|leaf| leaf.is_over(self.now - BACKDATE))
+        signed.peek().is_some() && signed.all(|leaf| leaf.is_over(backdated(self.now)))
     }
 
     fn former_of(&self, authority: &Certificate) -> impl Iterator<Item = &'a Certificate> {
@@ -130,7 +130,7 @@ impl<'a> Draft<'a> {
     fn former_to_remember(&self) -> Vec<&'a Certificate> {
         let last_of = |authority: &Certificate| self.former_of(authority).max_by_key(|leaf| leaf.not_after);
         let last = self.bundle().into_iter().filter_map(last_of);
-        last.filter(|leaf| !leaf.is_over(self.now - BACKDATE)).collect()
+        last.filter(|leaf| !leaf.is_over(backdated(self.now))).collect()
     }
 
     fn leaf_is_by(&self, authority: &Certificate) -> bool {

@@ -10,7 +10,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum SettingsError {
     /// A life too short for the steps of a renewal.
-    #[error("a certificate that lives {life:#} would expire before it can be replaced: give it a minute or more")]
+    #[error("a certificate that lives {life:#} would expire before it can be replaced: give it an hour or more")]
     LifeTooShort {
         /// The life that was asked for.
         life: SignedDuration,

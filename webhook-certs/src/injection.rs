@@ -69,7 +69,7 @@ impl WebhookConfiguration {
             {
                 Ok(_) => return Ok(Injection::Applied),
                 Err(error) if is_code(&error, 409) => {
-                    tracing::debug!(configuration = %self, "lost a race; reading again")
+                    tracing::debug!(configuration = %self, "lost a race; reading again");
                 }
                 Err(error) => return Err(error),
             }

@@ -70,8 +70,8 @@ impl Settings {
             policy: Policy::default(),
             configurations: Vec::new(),
             labels: BTreeMap::new(),
-            settle: Duration::from_secs(60),
-            look_every: Duration::from_secs(60),
+            settle: Duration::from_mins(1),
+            look_every: Duration::from_mins(1),
         }
     }
 }
@@ -244,9 +244,10 @@ impl Keeper {
     }
 
     fn tell(&self, plan: &Plan, written: bool) {
-        match written {
-            true => tracing::info!(secret = %self.store, "{plan}"),
-            false => tracing::debug!(secret = %self.store, %plan, "another replica was faster; reading again"),
+        if written {
+            tracing::info!(secret = %self.store, "{plan}");
+        } else {
+            tracing::debug!(secret = %self.store, %plan, "another replica was faster; reading again");
         }
     }
 

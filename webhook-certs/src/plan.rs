@@ -133,8 +133,9 @@ fn start_over(held: &Held, flaw: Flaw, remembered: Option<&Held>, situation: &Si
     }
 }
 
+/// What is remembered is worth writing back while its certificate can be served: the rest follows step by step.
 fn is_good(held: &Held, situation: &Situation<'_>) -> bool {
-    held.leaf_at(situation.now, situation.names).is_ok() && held.signer_at(situation.now).is_ok()
+    held.leaf_at(situation.now, situation.names).is_ok()
 }
 
 fn next_is_published(held: &Held, now: Timestamp) -> bool {
@@ -332,6 +333,15 @@ mod tests {
             Plan::IssueAnew(Flaw::Missing)
         );
         assert_eq!(deleted(None, start()), Plan::IssueAnew(Flaw::Missing));
+    }
+
+    #[test]
+    fn what_is_remembered_is_written_back_even_if_its_ca_cannot_sign_any_more() {
+        let (replica, remembered) = (Replica::default(), with(&fresh(), CA_KEY, b""));
+        assert_eq!(
+            plan(None, Some(&remembered), &replica.at(start(), false)),
+            Plan::RestoreAndRotate
+        );
     }
 
     #[test]

@@ -11,8 +11,18 @@ pub(crate) const BACKDATE: SignedDuration = SignedDuration::from_mins(10);
 /// More names than any webhook has: a cap on what gets into a certificate.
 const MAX_NAMES: usize = 64;
 
-/// The shortest life that leaves room for the steps of a rotation.
-const SHORTEST_LIFE: SignedDuration = SignedDuration::from_mins(1);
+/// The shortest life: next to what certificates are dated back, a third of it must leave room for a renewal.
+const SHORTEST_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// `moment` and `span` later, or the end of time: no clock, however wrong, may panic.
+pub(crate) fn later(moment: Timestamp, span: SignedDuration) -> Timestamp {
+    moment.checked_add(span).unwrap_or(Timestamp::MAX)
+}
+
+/// `moment` less what certificates are dated back.
+pub(crate) fn backdated(moment: Timestamp) -> Timestamp {
+    moment.checked_sub(BACKDATE).unwrap_or(Timestamp::MIN)
+}
 
 /// How long certificates live, and after which part of their life they are replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +75,7 @@ impl Default for Policy {
 
 impl Policy {
     /// # Errors
-    /// If a life is shorter than a minute, or a serving certificate would outlive its CA.
+    /// If a life is shorter than an hour, or a serving certificate would outlive its CA.
     pub fn new(
         ca_lifetime: SignedDuration,
         leaf_lifetime: SignedDuration,
@@ -172,7 +182,7 @@ mod tests {
         assert!(Policy::new(day, hour, Fraction::TWO_THIRDS).is_ok());
         let refused = Policy::new(hour, day, Fraction::TWO_THIRDS);
         assert!(matches!(refused, Err(SettingsError::LeafOutlivesCa { .. })));
-        let refused = Policy::new(day, SignedDuration::from_secs(3), Fraction::TWO_THIRDS);
+        let refused = Policy::new(day, SignedDuration::from_mins(59), Fraction::TWO_THIRDS);
         assert!(matches!(refused, Err(SettingsError::LifeTooShort { .. })));
     }
 

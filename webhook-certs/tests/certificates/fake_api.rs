@@ -170,10 +170,10 @@ impl World {
     }
 
     fn create(&mut self, path: &str, body: &Value) -> (u16, Value) {
-        match self.objects.contains_key(path) {
-            true => status(409, "AlreadyExists"),
-            false => (201, self.put(path, body.clone())),
+        if self.objects.contains_key(path) {
+            return status(409, "AlreadyExists");
         }
+        (201, self.put(path, body.clone()))
     }
 
     fn replace(&mut self, path: &str, body: &Value) -> (u16, Value) {

@@ -69,7 +69,7 @@ async fn a_new_ca_serves_only_after_its_bundle_has_been_out_for_the_settling_tim
     tokio::time::pause();
     let (api, clock) = (FakeApi::default().with_configurations(), MovedClock::start());
     let mut settings = settings();
-    settings.settle = Duration::from_secs(60);
+    settings.settle = Duration::from_mins(1);
     let mut keeper = Keeper::new(api.client(), settings, clock.reading());
     keeper.pass().await.unwrap();
     clock.advance_days(250);

@@ -25,7 +25,10 @@ pub(crate) struct MovedClock(Arc<AtomicI64>);
 
 impl MovedClock {
     pub(crate) fn start() -> Self {
-        let start: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        Self::at("2026-11-22T12:00:00Z".parse().unwrap())
+    }
+
+    pub(crate) fn at(start: Timestamp) -> Self {
         Self(Arc::new(AtomicI64::new(start.as_second())))
     }
 
@@ -51,14 +54,19 @@ impl TimeProvider for MovedClock {
     }
 }
 
-/// Serves an echo over TLS until the test ends.
-pub(crate) async fn serve(resolver: CertificateResolver) -> SocketAddr {
+/// A TLS server that takes its certificates from the resolver.
+pub(crate) fn acceptor(resolver: CertificateResolver) -> TlsAcceptor {
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(resolver));
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// Serves an echo over TLS until the test ends.
+pub(crate) async fn serve(resolver: CertificateResolver) -> SocketAddr {
+    let acceptor = acceptor(resolver);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
