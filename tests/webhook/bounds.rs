@@ -125,11 +125,11 @@ async fn a_request_that_takes_long_keeps_its_connection() {
 #[tokio::test]
 async fn two_hundred_idle_connections_hinder_nobody() {
     let server = Running::webhook(limits(), &Bounds::default()).await;
-    let idle = join_all((0..200).map(|count| {
-        let alpn: &[u8] = if count % 2 == 0 { b"h2" } else { b"http/1.1" };
-        server.tls(vec![alpn].leak())
-    }))
-    .await;
+    let connect = async |count: usize| {
+        let alpn: &[u8] = if count.is_multiple_of(2) { b"h2" } else { b"http/1.1" };
+        server.tls(&[alpn]).await
+    };
+    let idle = join_all((0..200).map(connect)).await;
     for protocol in BOTH {
         let client = server.client(protocol);
         let codes = join_all((0..50).map(|_| review(&server, &client, CREATE))).await;

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 
 /// The requests of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     begun: AtomicUsize,
+    first: Notify,
     under_way: AtomicUsize,
 }
 
@@ -20,9 +22,17 @@ pub(super) struct UnderWay(Arc<Activity>);
 impl Activity {
     /// A request begins; it ends with what comes back.
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
-        self.begun.fetch_add(1, Relaxed);
+        if self.begun.fetch_add(1, Relaxed) == 0 {
+            self.first.notify_one();
+        }
         self.under_way.fetch_add(1, Relaxed);
         UnderWay(Arc::clone(self))
+    }
+
+    /// Returns when a request has come, or none has within that time.
+    pub(super) async fn begun(&self, within: Duration) {
+        // Either way the wait is over.
+        let _in_time = timeout(within, self.first.notified()).await;
     }
 
     /// Returns when no request has come at all within `first`, or none within `idle` after that.

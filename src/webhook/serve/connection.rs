@@ -124,16 +124,21 @@ impl Connections {
     }
 
     /// Lets the connection run until it ends, is no longer used, or the server's end begins; then lets it finish.
-    /// What has arrived is read before the end is looked at, so that it counts as begun.
+    /// What has arrived is read before the end is looked at, so that it counts as begun; and who has connected just
+    /// before the end has come to ask something.
     async fn follow<C: GracefulConnection>(&self, connection: C, activity: &Activity) {
         let mut connection = pin!(connection);
         let Limits {
             first_request, idle, ..
         } = self.limits;
+        let ending = async {
+            self.end.begun.cancelled().await;
+            activity.begun(first_request).await;
+        };
         tokio::select! {
             biased;
             _ended = connection.as_mut() => return,
-            () = self.end.begun.cancelled() => {}
+            () = ending => {}
             () = activity.ceased(first_request, idle) => {}
         }
         connection.as_mut().graceful_shutdown();

@@ -37,8 +37,8 @@ pub struct Limits {
     pub connections: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
-    /// From the end of the handshake until the first request's headers are there; also what an idle connection gets
-    /// to say goodbye.
+    /// From the end of the handshake until the first request's headers are there; also for who connected just before
+    /// the shutdown, and what an idle connection gets to say goodbye.
     pub first_request: Duration,
     /// Without a request. Longer than the 90 s after which Go's clients, and so the API server, close an idle
     /// connection: whoever closes from this side risks a request that is already under way.
