@@ -9,5 +9,5 @@ pub use architecture::Architecture;
 pub use regexp::{GoRegexp, RegexpError};
 pub use template::{Template, TemplateError, Variables};
 pub use version::{
-    Components, ComponentsError, KernelVersion, KernelVersionError, MAX_LENGTH, components, dns_safe, normalize,
+    Components, ComponentsError, KernelVersion, KernelVersionError, MAX_LENGTH, Place, components, dns_safe, normalize,
 };
