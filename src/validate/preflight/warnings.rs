@@ -37,10 +37,7 @@ pub(super) fn of(preflight: &PreflightValidationOCP, cluster: &Resolved<'_>, aro
 }
 
 fn matches_no_module(cluster: &Resolved<'_>, around: &Surroundings) -> Option<String> {
-    let modules = around.modules.as_ref()?;
-    if !cluster.targets.is_empty() || cluster.has_unclear {
-        return None;
-    }
+    let modules = around.modules.as_ref().filter(|_| cluster.has_image == Some(false))?;
     Some(match modules.len() {
         0 => "the cluster has no Module yet, so there is nothing to answer".to_owned(),
         1 => "spec.kernelVersion: the cluster's only Module has no image for this kernel".to_owned(),
@@ -112,10 +109,9 @@ fn is_not_pushed(spec: &PreflightValidationOCPSpec, cluster: &Resolved<'_>) -> O
     if spec.push_built_image == Some(true) {
         return None;
     }
-    let made = cluster.targets.iter().filter(|target| target.can_be_made());
-    let names: Vec<String> = made.map(words::name).collect();
+    let names: Vec<String> = cluster.made.iter().map(words::name).collect();
     naming(&names, "Modules", |who| {
-        format!("spec.pushBuiltImage: a missing image is built but not pushed, as false asks: {who}")
+        format!("spec.pushBuiltImage: it is false, so missing images are built but not pushed: {who}")
     })
 }
 

@@ -47,7 +47,17 @@ fn a_kernel_that_no_module_has_an_image_for_is_doubted() {
         Vec::<String>::new(),
         "the invalid one may have it"
     );
-    assert_eq!(warned(&modules(vec![other("a"), loaded("b")])), Vec::<String>::new());
+    let built_for_others = module(
+        "d",
+        "{literal: 6.12.0-55.el10.x86_64, build: {dockerfileConfigMap: {name: plain}}}",
+    );
+    assert_eq!(
+        warned(&modules(vec![built_for_others.clone()])),
+        ["spec.kernelVersion: the cluster's only Module has no image for this kernel"]
+    );
+    for modules in [vec![other("a"), loaded("b")], vec![built_for_others, loaded("b")]] {
+        assert_eq!(warned(&cluster(modules)), Vec::<String>::new());
+    }
 }
 
 #[test]
@@ -121,11 +131,19 @@ fn a_toolkit_that_can_move_or_is_anothers_is_doubted() {
 
 #[test]
 fn what_is_built_in_vain_is_named() {
-    let around = cluster([built("a", "plain"), loaded("b"), built("c", "plain")]);
+    let signed = module(
+        "signed",
+        "{regexp: .*, sign: {keySecret: {name: k}, certSecret: {name: c}, unsignedImage: 'r.example.com/u:1', filesToSign: [/opt/lib/modules/driver.ko]}}",
+    );
+    let elsewhere = module(
+        "elsewhere",
+        "{literal: 6.1.0-18-amd64, build: {dockerfileConfigMap: {name: plain}}}",
+    );
+    let around = cluster([built("a", "plain"), loaded("b"), elsewhere, signed]);
     let mut preflight = preflight(KERNEL);
     assert_eq!(
         warnings(&preflight, &around),
-        ["spec.pushBuiltImage: a missing image is built but not pushed, as false asks: drivers/a and drivers/c"]
+        ["spec.pushBuiltImage: it is false, so missing images are built but not pushed: drivers/a and drivers/signed"]
     );
     preflight.spec.push_built_image = Some(true);
     assert_eq!(warnings(&preflight, &around), Vec::<String>::new());
@@ -175,7 +193,7 @@ fn warnings_are_short_and_few_and_in_order() {
             "spec.kernelVersion: 1000 preflights have the same kernel",
             "spec.dtkImage: names a tag, which can move to another image; a digest cannot",
             "spec.dtkImage: the operator's settings name this image for another kernel, and not for this one",
-            "spec.pushBuiltImage: a missing image is built but not pushed, as false asks: 100 Modules",
+            "spec.pushBuiltImage: it is false, so missing images are built but not pushed: 100 Modules",
         ]
     );
     for warning in &warnings {
