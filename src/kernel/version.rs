@@ -6,7 +6,7 @@ use super::Architecture;
 
 mod parsing;
 
-pub use parsing::{KernelVersionError, MAX_LENGTH, Place};
+pub use parsing::{KernelVersionError, MAX_LENGTH};
 
 /// The release of a kernel, as `uname -r` prints it.
 ///

@@ -1,6 +1,6 @@
 //! Which texts can be the release of a kernel, and what is said of the others.
 
-use std::fmt;
+use crate::kernel::white_space::{Place, WhiteSpace};
 
 /// The longest release that a kernel can report: `__NEW_UTS_LEN` (`include/uapi/linux/utsname.h`). The kernel's
 /// Makefile refuses to build a longer one.
@@ -16,13 +16,8 @@ pub enum KernelVersionError {
     #[error("it is empty; give the release that `uname -r` prints on the upgraded nodes")]
     Empty,
     /// White space, which no kernel reports; it comes from copying.
-    #[error("{place}: {}; remove it", kind_of_space(*.character))]
-    WhiteSpace {
-        /// Where.
-        place: Place,
-        /// Which.
-        character: char,
-    },
+    #[error("{0}; remove it")]
+    WhiteSpace(WhiteSpace),
     /// A release, and something else that was copied with it.
     #[error("it holds more than a release; give `{release}` alone")]
     NotAlone {
@@ -68,42 +63,12 @@ pub enum KernelVersionError {
     },
 }
 
-/// Where something stands in a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Before everything else.
-    Beginning,
-    /// After everything else.
-    End,
-    /// At this character, counted from 1.
-    At(usize),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Beginning => f.write_str("white space at its beginning"),
-            Self::End => f.write_str("white space at its end"),
-            Self::At(position) => write!(f, "white space at character {position}"),
-        }
-    }
-}
-
-fn kind_of_space(character: char) -> String {
-    match character {
-        ' ' => "a space".to_owned(),
-        '\t' => "a tab".to_owned(),
-        '\n' | '\r' => "a line break".to_owned(),
-        other => format!("the character U+{:04X}", u32::from(other)),
-    }
-}
-
 /// The version, patch level and sublevel of a text that is a release.
 pub(super) fn numbers(text: &str) -> Result<(u32, u32, u32), KernelVersionError> {
-    strictly(text).map_err(|why| match why {
-        KernelVersionError::WhiteSpace {
-            place: Place::At(_), ..
-        } => release_within(text).unwrap_or(why),
+    strictly(text).map_err(|why| match &why {
+        KernelVersionError::WhiteSpace(space) if matches!(space.place, Place::At(_)) => {
+            release_within(text).unwrap_or(why)
+        }
         KernelVersionError::NotNumeric => without_prefix(text).unwrap_or(why),
         _ => why,
     })
@@ -127,31 +92,20 @@ fn check_characters(text: &str) -> Result<(), KernelVersionError> {
     if text.is_empty() {
         return Err(KernelVersionError::Empty);
     }
-    for (index, character) in text.chars().enumerate() {
+    let is_foreign = |(_, c): &(usize, char)| !c.is_ascii_alphanumeric() && !PUNCTUATION.contains(c);
+    if let Some((index, character)) = text.chars().enumerate().find(is_foreign) {
+        let space = WhiteSpace::first(text).filter(|_| character.is_whitespace());
         let position = index + 1;
-        if character.is_whitespace() {
-            let place = place_of_space(text, position);
-            return Err(KernelVersionError::WhiteSpace { place, character });
-        }
-        if !character.is_ascii_alphanumeric() && !PUNCTUATION.contains(&character) {
-            return Err(KernelVersionError::Character { character, position });
-        }
+        return Err(space.map_or(
+            KernelVersionError::Character { character, position },
+            KernelVersionError::WhiteSpace,
+        ));
     }
     // Every character is ASCII by now: bytes are characters.
     if text.len() > MAX_LENGTH {
         return Err(KernelVersionError::TooLong { length: text.len() });
     }
     Ok(())
-}
-
-fn place_of_space(text: &str, position: usize) -> Place {
-    if position == 1 {
-        Place::Beginning
-    } else if text.trim_end().chars().count() < position {
-        Place::End
-    } else {
-        Place::At(position)
-    }
 }
 
 /// `X.Y.Z`, closed by the end or by punctuation. The kernel packs X and Y into a byte each

@@ -80,7 +80,7 @@ fn is_asked_elsewhere(preflight: &PreflightValidationOCP, around: &Surroundings)
     let mut others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
     others.sort_unstable();
     let verb = if others.len() == 1 { "has" } else { "have" };
-    naming(&others, "preflights", |who| {
+    naming(&others, "preflight", |who| {
         format!("spec.kernelVersion: {who} {verb} the same kernel")
     })
 }
@@ -110,7 +110,7 @@ fn is_not_pushed(spec: &PreflightValidationOCPSpec, cluster: &Resolved<'_>) -> O
         return None;
     }
     let names: Vec<String> = cluster.made.iter().map(words::name).collect();
-    naming(&names, "Modules", |who| {
+    naming(&names, "Module", |who| {
         format!("spec.pushBuiltImage: it is false, so missing images are built but not pushed: {who}")
     })
 }
@@ -120,6 +120,7 @@ fn naming(names: &[String], noun: &str, sentence: impl Fn(&str) -> String) -> Op
     let most = names.len().min(super::NAMED_MODULES);
     let named = (1..=most).rev().map(|shown| sentence(&words::listed(names, shown)));
     let fitting = named.into_iter().find(|text| text.len() <= MAX_WARNING);
-    let counted = || sentence(&format!("{} {noun}", names.len()));
+    let plural = if names.len() == 1 { "" } else { "s" };
+    let counted = || sentence(&format!("{} {noun}{plural}", names.len()));
     (!names.is_empty()).then(|| fitting.unwrap_or_else(counted))
 }

@@ -37,8 +37,15 @@ fn an_image_that_is_none_is_refused_with_what_is_wrong_with_it() {
         said(""),
         "spec.dtkImage: is empty; name an image, or leave the field out"
     );
-    assert!(said(" r.example.com/dtk:1").starts_with("spec.dtkImage: ` r.example.com` is not the name of a registry"));
-    assert!(said("r.example.com/dtk:1 ").starts_with("spec.dtkImage: `1 ` is not a tag"));
+    assert_eq!(
+        said(" r.example.com/dtk:1"),
+        "spec.dtkImage: white space at its beginning: a space; remove it"
+    );
+    assert_eq!(
+        said("r.example.com/dtk:1\n"),
+        "spec.dtkImage: white space at its end: a line break; remove it"
+    );
+    assert!(said("r.example.com/dtk:-1").starts_with("spec.dtkImage: `-1` is not a tag"));
     assert!(said("r.example.com/dtk@sha256:12").starts_with("spec.dtkImage: "));
 }
 

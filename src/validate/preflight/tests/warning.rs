@@ -173,6 +173,10 @@ fn another_preflight_for_the_same_kernel_is_named() {
         warned(&[("b", KERNEL), ("a", KERNEL)]),
         ["spec.kernelVersion: a and b have the same kernel"]
     );
+    assert_eq!(
+        warned(&[(&"x".repeat(253), KERNEL)]),
+        ["spec.kernelVersion: 1 preflight has the same kernel"]
+    );
 }
 
 /// Everything that can be doubted at once, with the longest names that Kubernetes allows.
