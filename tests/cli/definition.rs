@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::cli::support::kmm_preflight;
 
-const COMMITTED: &str = include_str!("../../charts/kmm-preflight/crds/preflightvalidationsocp.yaml");
+const COMMITTED: &str = include_str!("../../charts/kmm-preflight/files/preflightvalidationsocp.yaml");
 const UPSTREAM: &str = include_str!("../compat/crds/preflightvalidationsocp.yaml");
 
 fn ours() -> Value {
