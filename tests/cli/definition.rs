@@ -30,7 +30,16 @@ fn the_committed_definition_is_the_printed_one() {
     assert_eq!(
         COMMITTED,
         kmm_preflight("crd").ends_with(0).out,
-        "run: kmm-preflight crd > charts/…"
+        "run: kmm-preflight crd > charts/kmm-preflight/files/preflightvalidationsocp.yaml"
+    );
+}
+
+#[test]
+fn the_reference_in_docs_is_what_is_printed() {
+    assert_eq!(
+        include_str!("../../docs/api.md"),
+        kmm_preflight("crd -o markdown").ends_with(0).out,
+        "run: kmm-preflight crd -o markdown > docs/api.md"
     );
 }
 
