@@ -1,0 +1,203 @@
+//! The throw-away control plane that other tests rely on: it is a real one, and it leaves nothing behind.
+
+use std::path::Path;
+use std::process::Command;
+
+use xtask::ControlPlane;
+
+/// Whether any process was started with something of this folder in its arguments.
+fn is_used(folder: &Path) -> bool {
+    let text = folder.to_str().expect("a path");
+    std::fs::read_dir("/proc").expect("processes").flatten().any(|process| {
+        std::fs::read(process.path().join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(text))
+    })
+}
+
+#[test]
+fn it_is_ready_for_objects_when_it_is_started() {
+    let Some(cluster) = ControlPlane::for_test() else {
+        return;
+    };
+    cluster
+        .run_kubectl(["create", "configmap", "settings", "--from-literal=a=b"])
+        .unwrap();
+    let value = cluster
+        .run_kubectl(["get", "configmap", "settings", "-o", "jsonpath={.data.a}"])
+        .unwrap();
+    assert_eq!(value, "b");
+    assert!(
+        cluster
+            .run_kubectl(["version"])
+            .unwrap()
+            .contains("Server Version: v1.36.3")
+    );
+}
+
+#[test]
+fn two_at_once_know_nothing_of_one_another() {
+    let (Some(one), Some(other)) = (ControlPlane::for_test(), ControlPlane::for_test()) else {
+        return;
+    };
+    one.run_kubectl(["create", "namespace", "only-here"]).unwrap();
+    let refusal = other
+        .run_kubectl(["get", "namespace", "only-here"])
+        .unwrap_err()
+        .to_string();
+    assert!(refusal.ends_with(r#"namespaces "only-here" not found"#), "{refusal}");
+    assert_ne!(one.url(), other.url());
+}
+
+#[test]
+fn objects_outlive_a_restart_at_the_same_address() {
+    let Some(mut cluster) = ControlPlane::for_test() else {
+        return;
+    };
+    let url = cluster.url();
+    cluster.run_kubectl(["create", "namespace", "stays"]).unwrap();
+    cluster.stop_api_server();
+    let refusal = cluster.run_kubectl(["get", "namespaces"]).unwrap_err().to_string();
+    assert!(refusal.contains("refused"), "{refusal}");
+    cluster.stop_etcd();
+    cluster.start_etcd().unwrap();
+    cluster.start_api_server().unwrap();
+    assert_eq!(cluster.url(), url);
+    cluster.run_kubectl(["get", "namespace", "stays"]).unwrap();
+}
+
+#[test]
+fn an_api_server_that_lost_etcd_finds_it_again() {
+    let Some(mut cluster) = ControlPlane::for_test() else {
+        return;
+    };
+    cluster.stop_etcd();
+    cluster
+        .run_kubectl(["create", "namespace", "too-early", "--request-timeout=2s"])
+        .unwrap_err();
+    cluster.start_etcd().unwrap();
+    cluster.run_kubectl(["create", "namespace", "in-time"]).unwrap();
+}
+
+#[test]
+fn a_service_account_may_do_what_its_roles_allow_and_no_more() {
+    let Some(cluster) = ControlPlane::for_test() else {
+        return;
+    };
+    cluster.run_kubectl(["create", "serviceaccount", "reader"]).unwrap();
+    cluster
+        .run_kubectl(["create", "role", "read", "--verb=get,list", "--resource=configmaps"])
+        .unwrap();
+    cluster
+        .run_kubectl([
+            "create",
+            "rolebinding",
+            "read",
+            "--role=read",
+            "--serviceaccount=default:reader",
+        ])
+        .unwrap();
+    let kubeconfig = cluster.kubeconfig_for_service_account("default", "reader").unwrap();
+    let may = |what: &[&str]| {
+        cluster
+            .kubectl_as(&kubeconfig)
+            .args(what)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    };
+    assert!(may(&["get", "configmaps"]));
+    assert!(!may(&["get", "secrets"]));
+    assert!(!may(&["create", "configmap", "mine"]));
+}
+
+#[test]
+fn helm_installs_a_chart() {
+    let Some(cluster) = ControlPlane::for_test() else {
+        return;
+    };
+    let chart = cluster.folder().join("chart");
+    let helm = |arguments: &[&str]| {
+        cluster
+            .helm()
+            .current_dir(cluster.folder())
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    assert!(helm(&["create", chart.to_str().unwrap()]).status.success());
+    let installed = helm(&[
+        "install",
+        "web",
+        chart.to_str().unwrap(),
+        "--namespace",
+        "shop",
+        "--create-namespace",
+    ]);
+    assert!(
+        installed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&installed.stderr)
+    );
+    cluster
+        .run_kubectl(["get", "deployment", "web-chart", "--namespace", "shop"])
+        .unwrap();
+}
+
+#[test]
+fn nothing_is_left_of_one_that_is_dropped() {
+    let Some(cluster) = ControlPlane::for_test() else {
+        return;
+    };
+    let folder = cluster.folder().to_owned();
+    assert!(is_used(&folder));
+    drop(cluster);
+    assert!(!is_used(&folder));
+    assert!(!folder.exists());
+}
+
+/// A process that starts one and is killed: run by the test below, as its child.
+#[test]
+#[ignore = "waits to be killed"]
+fn start_one_and_wait() {
+    let Some(cluster) = ControlPlane::for_test() else {
+        return;
+    };
+    println!("folder {}", cluster.folder().display());
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn the_servers_die_with_a_test_that_is_killed() {
+    use std::io::{BufRead, BufReader};
+    use std::time::{Duration, Instant};
+
+    if ControlPlane::available().is_err() {
+        return;
+    }
+    let mut test = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", "start_one_and_wait"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(test.stdout.take().unwrap()).lines();
+    let folder = lines
+        .map_while(Result::ok)
+        .find_map(|line| Some(line.split_once("folder ")?.1.to_owned()))
+        .unwrap();
+    let folder = Path::new(&folder);
+    assert!(is_used(folder));
+    test.kill().unwrap();
+    test.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while is_used(folder) {
+        assert!(
+            Instant::now() < deadline,
+            "servers in {} outlive the test that started them",
+            folder.display()
+        );
+        std::thread::yield_now();
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
