@@ -2,10 +2,13 @@
 
 mod chart {
     mod helm;
+    mod installed;
+    mod kmm;
     mod monitoring;
     mod network;
     mod objects;
     mod pods;
+    mod release;
     mod rights;
     mod settings;
     mod silence;

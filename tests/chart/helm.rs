@@ -27,12 +27,13 @@ pub(crate) fn helm<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> O
     Some(output.unwrap_or_else(|error| panic!("{} cannot be run: {error}", program.display())))
 }
 
-/// `$KMM_PREFLIGHT_HELM`, else the one that `xtask/kube/build` makes, else the one in the `PATH`.
+/// `$KMM_PREFLIGHT_HELM`, else the one that `cargo xtask kube` makes, else the one in the `PATH`.
 pub(crate) fn program() -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache")));
-    let built = cache.map(|cache| cache.join("kmm-preflight/kube-v1.36.3/helm"));
+    let folder = format!("kmm-preflight/kube-{}", xtask::programs::KUBERNETES);
+    let built = cache.map(|cache| cache.join(folder).join("helm"));
     let paths = variable("PATH").unwrap_or_default();
     let program = variable("KMM_PREFLIGHT_HELM")
         .map(PathBuf::from)
@@ -43,8 +44,8 @@ pub(crate) fn program() -> Option<PathBuf> {
                 .find(|path| path.exists())
         });
     if program.is_none() {
-        assert!(variable("CI").is_none(), "CI has no helm; xtask/kube/build makes it");
-        eprintln!("SKIPPED: there is no helm; xtask/kube/build makes it, or set KMM_PREFLIGHT_HELM");
+        assert!(variable("CI").is_none(), "CI has no helm; `cargo xtask kube` makes it");
+        eprintln!("SKIPPED: there is no helm; `cargo xtask kube` makes it, or set KMM_PREFLIGHT_HELM");
     }
     program
 }

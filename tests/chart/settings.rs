@@ -99,7 +99,10 @@ fn what_is_no_setting_is_refused_and_named() {
 #[test]
 fn what_a_setting_needs_beside_it_is_asked_for_by_name() {
     let cases = [
-        ("certificates: {source: secret, caBundle: PEM}", "certificates.secretName is needed"),
+        (
+            "certificates: {source: secret, caBundle: PEM}",
+            "certificates.secretName is needed",
+        ),
         (
             "certificates: {source: secret, secretName: mine}",
             "certificates.caBundle is needed",
