@@ -1,4 +1,10 @@
 //! The chart: what helm makes of it, and what a real API server makes of that.
+#![allow(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::panic,
+    reason = "tests say what they expect"
+)]
 
 mod chart {
     mod helm;

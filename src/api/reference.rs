@@ -45,16 +45,18 @@ fn version_section(spec: &Value, version: &Value) -> String {
 
 /// The table of the object at `path`, and those of the objects in it.
 fn push_object(page: &mut String, path: &str, schema: &Value) {
-    page.push_str(&format!(
-        "\n### `{path}`\n\n{}\n\n| field | type | | meaning |\n|---|---|---|---|\n",
-        sentence(&schema["description"])
-    ));
+    for text in [
+        "\n### `",
+        path,
+        "`\n\n",
+        &sentence(&schema["description"]),
+        "\n\n| field | type | | meaning |\n|---|---|---|---|\n",
+    ] {
+        page.push_str(text);
+    }
     for (name, field) in fields(schema) {
-        page.push_str(&row(
-            name,
-            field,
-            list(&schema["required"]).contains(&Value::from(name.as_str())),
-        ));
+        let required = list(&schema["required"]).iter().any(|required| text(required) == name);
+        page.push_str(&row(name, field, required));
     }
     for (name, field) in fields(schema) {
         let (path, object) = match field.get("items") {

@@ -28,6 +28,11 @@ pub(crate) fn helm<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> O
 }
 
 /// `$KMM_PREFLIGHT_HELM`, else the one that `cargo xtask kube` makes, else the one in the `PATH`.
+#[expect(clippy::disallowed_methods, reason = "tests have no cli to read it for them")]
+#[expect(
+    clippy::print_stderr,
+    reason = "who runs the tests should know what they did not try"
+)]
 pub(crate) fn program() -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);

@@ -27,9 +27,9 @@ impl Cluster {
         for name in names {
             let file = format!("{}/tests/compat/crds/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
             cluster.kubectl(&["apply", "--server-side", "-f", &file]).unwrap();
-            cluster
-                .kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "-f", &file])
-                .unwrap();
+            cluster.eventually("the definition is established", |cluster| {
+                cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=5s", "-f", &file])
+            });
         }
         Some(cluster)
     }
