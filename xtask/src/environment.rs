@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::programs::Missing;
+
 /// An environment variable; an empty one counts as not set.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn variable(name: &str) -> Option<String> {
@@ -20,8 +22,28 @@ pub(crate) fn kubebuilder_assets() -> Option<PathBuf> {
     variable("KUBEBUILDER_ASSETS").map(PathBuf::from)
 }
 
+/// What a test gets: what `start` starts; or nothing, which is said loudly, where there is no Kubernetes to be had.
+///
+/// # Panics
+/// where it does not start, and where CI or `KMM_PREFLIGHT_REQUIRE_CLUSTER` insist on one and it is not to be had.
+#[expect(
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "this is how a test fails, and how it says that it skips"
+)]
+pub(crate) fn for_test<T>(available: Result<(), Missing>, start: impl Fn() -> anyhow::Result<T>) -> Option<T> {
+    match available {
+        Ok(()) => Some(start().unwrap_or_else(|error| panic!("{error:?}"))),
+        Err(missing) if requires_cluster() => panic!("{missing}"),
+        Err(missing) => {
+            eprintln!("\nSKIPPED, NOTHING IS TESTED HERE: {missing}\n");
+            None
+        }
+    }
+}
+
 /// Whether tests must fail rather than skip where there is no cluster to be had: in CI, or as the variable says.
-pub(crate) fn requires_cluster() -> bool {
+fn requires_cluster() -> bool {
     ["KMM_PREFLIGHT_REQUIRE_CLUSTER", "CI"]
         .into_iter()
         .any(|name| variable(name).is_some_and(|value| value != "false"))

@@ -3,6 +3,9 @@
 
 pub mod control_plane;
 mod environment;
+pub mod image;
+pub mod interrupt;
+pub mod node;
 mod pki;
 mod port;
 mod process;
@@ -10,4 +13,5 @@ pub mod programs;
 pub mod registry;
 
 pub use control_plane::ControlPlane;
+pub use node::Node;
 pub use registry::Registry;

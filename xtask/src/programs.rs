@@ -60,19 +60,23 @@ impl Programs {
         };
         let names: Vec<_> = size.programs().filter(|name| programs.place(name).is_none()).collect();
         if names.is_empty() {
-            Ok(programs)
-        } else {
-            Err(Missing {
-                names,
-                size,
-                looked_in: programs.folders(),
-            })
+            return Ok(programs);
         }
+        Err(Missing::Programs {
+            names,
+            size,
+            folders: programs.folders(),
+        })
     }
 
     /// A call of the program.
     pub(crate) fn command(&self, name: &str) -> Command {
-        Command::new(self.place(name).unwrap_or_else(|| self.built.join(name)))
+        Command::new(self.place_of(name))
+    }
+
+    /// Where the program is.
+    pub(crate) fn place_of(&self, name: &str) -> PathBuf {
+        self.place(name).unwrap_or_else(|| self.built.join(name))
     }
 
     fn place(&self, name: &str) -> Option<PathBuf> {
@@ -92,32 +96,47 @@ fn runs(path: &Path) -> bool {
         .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-/// There is no Kubernetes to be had here, as these programs are missing.
+/// Why there is no Kubernetes to be had here.
 #[derive(Debug)]
-pub struct Missing {
-    names: Vec<&'static str>,
-    size: Size,
-    looked_in: Vec<PathBuf>,
+pub enum Missing {
+    /// Programs that are in none of these folders.
+    Programs {
+        /// What they are called.
+        names: Vec<&'static str>,
+        /// What for.
+        size: Size,
+        /// Where they were looked for.
+        folders: Vec<PathBuf>,
+    },
+    /// The right to make a machine a node.
+    Root,
 }
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let folders: Vec<_> = self
-            .looked_in
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect();
-        let flag = if self.size == Size::Node { " --node" } else { "" };
+        let Self::Programs { names, size, folders } = self else {
+            return f.write_str("a node needs root, for it mounts and makes a network: run this as root");
+        };
+        let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        let (names, folders) = (names.join(", "), folders.join(" and "));
+        let flag = if *size == Size::Node { " --node" } else { "" };
         write!(
             f,
-            "{} not found in {}: run `cargo xtask kube{flag}`, which builds what is missing",
-            self.names.join(", "),
-            folders.join(" and ")
+            "{names} not found in {folders}: run `cargo xtask kube{flag}`, which builds what is missing"
         )
     }
 }
 
 impl std::error::Error for Missing {}
+
+/// Builds the programs for a Kubernetes of this size, unless all of them are there.
+pub fn build_missing(size: Size) -> anyhow::Result<()> {
+    if Programs::find(size).is_ok() {
+        Ok(())
+    } else {
+        build(size)
+    }
+}
 
 /// Builds the programs for a Kubernetes of this size, as far as they are missing: `xtask/kube/build`.
 pub fn build(size: Size) -> anyhow::Result<()> {
@@ -150,10 +169,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_what_to_do() {
-        let missing = Missing {
+        let missing = Missing::Programs {
             names: vec!["kubelet", "ctr"],
             size: Size::Node,
-            looked_in: vec!["/a".into()],
+            folders: vec!["/a".into()],
         };
         assert_eq!(
             missing.to_string(),

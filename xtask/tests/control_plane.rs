@@ -1,7 +1,9 @@
 //! The throw-away control plane that other tests rely on: it is a real one, and it leaves nothing behind.
 
-use std::path::Path;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use xtask::ControlPlane;
 
@@ -155,49 +157,51 @@ fn nothing_is_left_of_one_that_is_dropped() {
     assert!(!folder.exists());
 }
 
-/// A process that starts one and is killed: run by the test below, as its child.
 #[test]
-#[ignore = "waits to be killed"]
-fn start_one_and_wait() {
-    let Some(cluster) = ControlPlane::for_test() else {
+fn the_servers_die_with_a_process_that_is_killed() {
+    if ControlPlane::for_test().is_none() {
         return;
-    };
-    println!("folder {}", cluster.folder().display());
-    loop {
-        std::thread::park();
     }
+    let (mut task, folder) = cluster_task();
+    assert!(is_used(&folder));
+    task.kill().unwrap();
+    task.wait().unwrap();
+    wait_until(|| !is_used(&folder));
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
-fn the_servers_die_with_a_test_that_is_killed() {
-    use std::io::{BufRead, BufReader};
-    use std::time::{Duration, Instant};
-
-    if ControlPlane::available().is_err() {
+fn ctrl_c_ends_the_task_and_leaves_nothing() {
+    if ControlPlane::for_test().is_none() {
         return;
     }
-    let mut test = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", "start_one_and_wait"])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(test.stdout.take().unwrap()).lines();
-    let folder = lines
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.split_once("folder ")?.1.to_owned()))
-        .unwrap();
-    let folder = Path::new(&folder);
-    assert!(is_used(folder));
-    test.kill().unwrap();
-    test.wait().unwrap();
+    let (mut task, folder) = cluster_task();
+    let interrupt = Command::new("kill").args(["-INT", &task.id().to_string()]).status();
+    assert!(interrupt.unwrap().success());
+    assert!(task.wait().unwrap().success());
+    assert!(!is_used(&folder));
+    assert!(!folder.exists());
+}
+
+/// `cargo xtask cluster`, and the folder of what it started.
+fn cluster_task() -> (Child, PathBuf) {
+    let mut task = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut task = task.arg("cluster").stdout(Stdio::piped()).spawn().expect("the task");
+    let mut lines = BufReader::new(task.stdout.take().expect("what it says"))
+        .lines()
+        .map_while(Result::ok);
+    let kubeconfig = lines.find_map(|line| Some(PathBuf::from(line.strip_prefix("export KUBECONFIG=")?)));
+    let folder = kubeconfig
+        .as_deref()
+        .and_then(Path::parent)
+        .expect("a kubeconfig in a folder");
+    (task, folder.to_owned())
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while is_used(folder) {
-        assert!(
-            Instant::now() < deadline,
-            "servers in {} outlive the test that started them",
-            folder.display()
-        );
+    while !condition() {
+        assert!(Instant::now() < deadline, "not after 20 seconds");
         std::thread::yield_now();
     }
-    std::fs::remove_dir_all(folder).unwrap();
 }

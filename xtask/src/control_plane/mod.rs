@@ -79,20 +79,8 @@ impl ControlPlane {
     ///
     /// # Panics
     /// where it does not start, and where CI or `KMM_PREFLIGHT_REQUIRE_CLUSTER` insist on one and there are no programs.
-    #[expect(
-        clippy::panic,
-        clippy::print_stderr,
-        reason = "this is how a test fails, and how it says that it skips"
-    )]
     pub fn for_test() -> Option<Self> {
-        match Self::available() {
-            Ok(()) => Some(Self::start().unwrap_or_else(|error| panic!("{error:?}"))),
-            Err(missing) if environment::requires_cluster() => panic!("{missing}"),
-            Err(missing) => {
-                eprintln!("\nSKIPPED, NOTHING IS TESTED HERE: {missing}\n");
-                None
-            }
-        }
+        environment::for_test(Self::available(), Self::start)
     }
 
     /// Starts one and returns when it is ready, which takes about five seconds.
