@@ -235,11 +235,12 @@ impl<'a> WildSearch<'a, '_> {
             below.sort_by_key(|(label, _)| !is_wildcard(label));
         }
         self.todo.push(Visit::Values { node, depth });
-        self.todo.extend(below.into_iter().rev().map(|(label, offset)| Visit::Node {
-            offset,
-            depth,
-            label: Some(label),
-        }));
+        self.todo
+            .extend(below.into_iter().rev().map(|(label, offset)| Visit::Node {
+                offset,
+                depth,
+                label: Some(label),
+            }));
     }
 
     fn take_values(&mut self, node: &Node<'_>, depth: usize) -> Result<(), IndexError> {
@@ -437,7 +438,11 @@ mod tests {
         for label in first..=last {
             let values = below.iter().find(|(named, _)| *named == label);
             let leaf = values.map(|(_, values)| listed(values)).unwrap_or_default();
-            let offset = if leaf.is_empty() { 0 } else { VALUES | u32::try_from(at).unwrap() };
+            let offset = if leaf.is_empty() {
+                0
+            } else {
+                VALUES | u32::try_from(at).unwrap()
+            };
             offsets.extend(offset.to_be_bytes());
             at += leaf.len();
             leaves.extend(leaf);
@@ -460,7 +465,10 @@ mod tests {
             (b'b', &[(1, "itself"), (0, "urgent")]),
         ];
         let bytes = index_of("a", &[(1, "short")], below);
-        assert_eq!(texts(&bytes, "ab"), ["urgent", "itself", "one letter", "any again", "any"]);
+        assert_eq!(
+            texts(&bytes, "ab"),
+            ["urgent", "itself", "one letter", "any again", "any"]
+        );
         assert_eq!(texts(&bytes, "a"), ["short", "any again", "any"]);
         assert_eq!(texts(&bytes, "b"), Vec::<String>::new());
     }
