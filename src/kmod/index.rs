@@ -231,8 +231,8 @@ impl<'a> WildSearch<'a, '_> {
     fn visit_below(&mut self, node: Node<'a>) {
         let depth = self.pattern.len();
         let mut below: Vec<(u8, u32)> = node.labelled().filter(|(_, child)| *child != 0).collect();
-        if !self.pattern.iter().any(is_wildcard) {
-            below.sort_by_key(|(label, _)| !is_wildcard(label));
+        if !self.pattern.iter().copied().any(is_wildcard) {
+            below.sort_by_key(|(label, _)| !is_wildcard(*label));
         }
         self.todo.push(Visit::Values { node, depth });
         self.todo
@@ -255,7 +255,7 @@ impl<'a> WildSearch<'a, '_> {
     }
 }
 
-const fn is_wildcard(byte: &u8) -> bool {
+const fn is_wildcard(byte: u8) -> bool {
     matches!(byte, b'*' | b'?' | b'[')
 }
 
@@ -293,7 +293,7 @@ fn be32(bytes: &[u8], at: usize) -> Option<u32> {
 fn could_match(beginning: &[u8], name: &[u8]) -> bool {
     let literal = beginning
         .iter()
-        .take_while(|byte| !is_wildcard(byte) && **byte != b'\\')
+        .take_while(|byte| !is_wildcard(**byte) && **byte != b'\\')
         .count();
     let literal = beginning.get(..literal).unwrap_or_default();
     name.starts_with(literal)
