@@ -152,8 +152,8 @@ impl Sources {
             Some(layout) if trouble.kind == LookFailureKind::Unreachable => {
                 let folder = layout.folder().display();
                 let words = format!(
-                    "the layout {folder} has other images of {}, but not this one, and its registry could not be asked ({})",
-                    image.name(),
+                    "the layout {folder} has other images of that repository, but not this one, and the registry could not be \
+                     asked ({})",
                     trouble.message
                 );
                 Trouble::new(LookFailureKind::NotFound, words)

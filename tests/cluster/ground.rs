@@ -16,7 +16,7 @@ pub(crate) const MODULES: &str = include_str!("../compat/crds/modules.yaml");
 /// KMM's own definition of preflights.
 pub(crate) const KMM_PREFLIGHTS: &str = include_str!("../compat/crds/preflightvalidationsocp.yaml");
 /// Our definition of preflights.
-pub(crate) const OUR_PREFLIGHTS: &str = include_str!("../../charts/kmm-preflight/crds/preflightvalidationsocp.yaml");
+pub(crate) const OUR_PREFLIGHTS: &str = include_str!("../../charts/kmm-preflight/files/preflightvalidationsocp.yaml");
 
 /// A control plane with these objects, and a client of somebody who may do everything.
 pub(crate) async fn cluster(objects: &[&str]) -> Option<(ControlPlane, Client)> {
