@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use super::memory::{Known, Memory};
 use crate::api::{PreflightStatus, PreflightValidationOCP};
 use crate::kernel::{Architecture, KernelVersion};
-use crate::plan::{self, Answer, KnownSecret, Look, Node, ObjectName, Subject, Supplies, Surroundings, Target, Unreadable, Verdict, World};
+use crate::plan::{
+    self, Answer, KnownSecret, Look, Node, ObjectName, Subject, Supplies, Surroundings, Target, Unreadable, Verdict,
+    World,
+};
 
 /// Everything that one preflight's decisions rest on, apart from its images.
 pub(super) struct Gathered {
@@ -44,7 +47,10 @@ impl Gathered {
         secrets: &BTreeMap<ObjectName, KnownSecret>,
     ) -> Self {
         let spec = &preflight.spec;
-        let toolkit_image = spec.dtk_image.clone().or_else(|| around.toolkit(&kernel).map(str::to_owned));
+        let toolkit_image = spec
+            .dtk_image
+            .clone()
+            .or_else(|| around.toolkit(&kernel).map(str::to_owned));
         let nodes = around.nodes.as_deref().unwrap_or_default();
         let modules = around.modules.as_deref().unwrap_or_default();
         let mut gathered = Self {

@@ -9,7 +9,10 @@ use tokio::sync::mpsc;
 use super::Operator;
 use super::gathered::Gathered;
 use super::wallet::Wallet;
+use crate::api::module::RegistryTls;
 use crate::examine::{Examination, Seen, Toolkit};
+use crate::image::Reference;
+use crate::kernel::Architecture;
 use crate::plan::{KnownSecret, ObjectName, Target};
 
 /// What a round of looks has to tell.
@@ -55,21 +58,31 @@ impl Round {
         reports: &mpsc::Sender<Report>,
     ) -> Result<(), mpsc::error::SendError<Report>> {
         let targets: Vec<&Target> = self.targets().map(|(_, _, _, target)| target).collect();
-        let wallet = Wallet::fetch(&operator.client, &targets, operator.settings.cluster_pull_secret.as_ref()).await;
+        let wallet = Wallet::fetch(
+            &operator.client,
+            &targets,
+            operator.settings.cluster_pull_secret.as_ref(),
+        )
+        .await;
         reports.send(Report::Secrets(wallet.known())).await?;
         let (examinations, failed) = self.examinations(&wallet);
         reports.send(Report::Seen(failed)).await?;
-        let mut seen = std::pin::pin!(operator.examiner.look(examinations, self.toolkit(&wallet)));
+        let mut seen = std::pin::pin!(operator.examiner.look(examinations, self.toolkit(operator, &wallet)));
         while let Some(group) = seen.next().await {
             let stats = operator.examiner.inspector.stats();
-            operator.telemetry.read_layers(stats.layers_scanned, stats.bytes_scanned);
-            let sights = group.into_iter().filter_map(|(at, seen)| self.sight(at, seen)).collect();
+            operator
+                .telemetry
+                .read_layers(stats.layers_scanned, stats.bytes_scanned);
+            let sights = group
+                .into_iter()
+                .filter_map(|(at, seen)| self.sight(at, seen))
+                .collect();
             reports.send(Report::Seen(sights)).await?;
         }
         Ok(())
     }
 
-    fn targets(&self) -> impl Iterator<Item = (usize, &ObjectName, Option<crate::kernel::Architecture>, &Target)> {
+    fn targets(&self) -> impl Iterator<Item = (usize, &ObjectName, Option<Architecture>, &Target)> {
         self.cases.iter().filter_map(|at| {
             let case = self.gathered.cases.get(*at)?;
             Some((*at, &case.name, case.architecture, case.target()?))
@@ -95,11 +108,18 @@ impl Round {
         (examinations, failed)
     }
 
-    fn toolkit(&self, wallet: &Wallet) -> Option<Toolkit<'_>> {
+    fn toolkit(&self, operator: &Operator, wallet: &Wallet) -> Option<Toolkit<'_>> {
+        let image = self.gathered.toolkit_image.as_deref()?;
+        let plain = &operator.settings.plain_toolkit_registries;
+        let reference = Reference::parse(image).ok();
+        let tls = RegistryTls {
+            insecure: reference.is_some_and(|image| plain.iter().any(|registry| registry.covers(&image))),
+            ..RegistryTls::default()
+        };
         Some(Toolkit {
-            image: self.gathered.toolkit_image.as_deref()?,
+            image,
             kernel: &self.gathered.kernel,
-            access: wallet.own(),
+            access: wallet.own(tls),
             architecture: self.gathered.cases.iter().find_map(|case| case.architecture),
         })
     }

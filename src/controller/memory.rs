@@ -10,9 +10,6 @@ use crate::api::{ModuleStatus, PreflightStatus, VerificationStatus};
 use crate::examine::Seen;
 use crate::plan::{Look, ObjectName};
 
-
-
-
 /// What is known of the targets.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -271,7 +268,13 @@ mod tests {
             assert!(pause > before, "{ids:?}");
             before = pause;
         }
-        memory.record(&nic(), "one", failed(LookFailureKind::Unreachable), second(90_000), is_good);
+        memory.record(
+            &nic(),
+            "one",
+            failed(LookFailureKind::Unreachable),
+            second(90_000),
+            is_good,
+        );
         let pause = memory.next_due().expect("another try").duration_since(second(90_000));
         assert!(pause < before, "another cause begins anew");
     }

@@ -27,6 +27,7 @@ use crate::api::{Module, PreflightValidationOCP};
 use crate::cluster::{Events, Leadership, Notice, Schemas, Watches};
 use crate::examine::Examiner;
 use crate::plan::ObjectName;
+use crate::registry::RegistryPattern;
 use crate::telemetry::Telemetry;
 use worker::Worker;
 
@@ -53,6 +54,8 @@ pub struct Operator {
 pub struct Settings {
     /// The pull secret that counts for every Module, after its own.
     pub cluster_pull_secret: Option<ObjectName>,
+    /// Registries whose driver toolkits may be read over plain HTTP. For a Module's image the Module itself says so.
+    pub plain_toolkit_registries: Vec<RegistryPattern>,
 }
 
 /// The parts that an operator is made of.
@@ -115,7 +118,10 @@ impl Operator {
         let mut of: HashMap<Identity, AbortHandle> = HashMap::new();
         loop {
             let preflights = self.watches.preflights();
-            let present: HashMap<Identity, _> = preflights.iter().map(|preflight| (identity(preflight), preflight)).collect();
+            let present: HashMap<Identity, _> = preflights
+                .iter()
+                .map(|preflight| (identity(preflight), preflight))
+                .collect();
             of.retain(|identity, worker| {
                 let stays = present.contains_key(identity);
                 if !stays {
@@ -156,12 +162,17 @@ impl Operator {
 
 impl fmt::Debug for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operator").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Operator")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
 fn identity(preflight: &PreflightValidationOCP) -> Identity {
-    (preflight.metadata.name.clone().unwrap_or_default(), preflight.metadata.uid.clone())
+    (
+        preflight.metadata.name.clone().unwrap_or_default(),
+        preflight.metadata.uid.clone(),
+    )
 }
 
 /// Whether it is being deleted: nobody waits for its answer any more (st-45, st-50).

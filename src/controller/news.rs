@@ -25,7 +25,12 @@ pub(super) struct News {
 }
 
 /// What is new in a status, compared with the one before.
-pub(super) fn news(preflight: &str, kernel: &str, before: Option<&PreflightStatus>, after: &PreflightStatus) -> Vec<News> {
+pub(super) fn news(
+    preflight: &str,
+    kernel: &str,
+    before: Option<&PreflightStatus>,
+    after: &PreflightStatus,
+) -> Vec<News> {
     let old: HashMap<_, _> = before.map(statuses).unwrap_or_default();
     let turned = |row: &&ModuleStatus| {
         let before = old.get(&(row.namespace.as_str(), row.name.as_str())).copied();
@@ -73,7 +78,14 @@ fn of_preflight(kernel: &str, before: Option<&PreflightStatus>, after: &Prefligh
     let total = after.modules.len();
     let (warns, reason, note) = match tally.failed {
         0 => (false, "Verified", format!("all {total} Modules will load on {kernel}")),
-        failed => (true, "ModulesFailed", format!("{failed} of {total} Modules would not load on {kernel}: {}", named(after))),
+        failed => (
+            true,
+            "ModulesFailed",
+            format!(
+                "{failed} of {total} Modules would not load on {kernel}: {}",
+                named(after)
+            ),
+        ),
     };
     Some(News {
         module: None,
@@ -125,7 +137,10 @@ mod tests {
         }
     }
 
-    fn told(before: Option<&PreflightStatus>, after: &[(&str, VerificationStatus)]) -> Vec<(Option<String>, &'static str)> {
+    fn told(
+        before: Option<&PreflightStatus>,
+        after: &[(&str, VerificationStatus)],
+    ) -> Vec<(Option<String>, &'static str)> {
         let news = news("upgrade", "6.1.0", before, &status(after));
         let name = |news: News| (news.module.map(|(_, name)| name), news.reason);
         news.into_iter().map(name).collect()
@@ -137,7 +152,10 @@ mod tests {
         let after = [("a", Failure), ("b", Failure), ("c", Success), ("d", InProgress)];
         assert_eq!(
             told(Some(&before), &after),
-            [(Some("a".into()), "PreflightFailed"), (Some("c".into()), "PreflightVerified")]
+            [
+                (Some("a".into()), "PreflightFailed"),
+                (Some("c".into()), "PreflightVerified")
+            ]
         );
         assert_eq!(told(Some(&status(&after)), &after), []);
     }
@@ -145,7 +163,10 @@ mod tests {
     #[test]
     fn the_last_answer_is_news_of_the_preflight() {
         let open = status(&[("a", InProgress), ("b", Success)]);
-        assert_eq!(told(Some(&open), &[("a", Success), ("b", Success)]), [(None, "Verified")]);
+        assert_eq!(
+            told(Some(&open), &[("a", Success), ("b", Success)]),
+            [(None, "Verified")]
+        );
         assert_eq!(
             told(Some(&open), &[("a", Failure), ("b", Success)]),
             [(Some("a".into()), "PreflightFailed"), (None, "ModulesFailed")]
@@ -162,7 +183,9 @@ mod tests {
         let last = news.last().map(|news| news.note.as_str());
         assert_eq!(
             last,
-            Some("200 of 200 Modules would not load on 6.1.0: drivers/m0, drivers/m1, drivers/m2, drivers/m3, drivers/m4 and 195 more")
+            Some(
+                "200 of 200 Modules would not load on 6.1.0: drivers/m0, drivers/m1, drivers/m2, drivers/m3, drivers/m4 and 195 more"
+            )
         );
     }
 }

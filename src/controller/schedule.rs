@@ -75,7 +75,10 @@ mod tests {
         for (kind, attempts, seconds) in rows {
             let pause = pause(&failed(kind), attempts, "drivers/nic");
             let least = SignedDuration::from_secs(seconds);
-            assert!(least <= pause && pause <= least + least / 4, "{kind:?} {attempts}: {pause:?}");
+            assert!(
+                least <= pause && pause <= least + least / 4,
+                "{kind:?} {attempts}: {pause:?}"
+            );
         }
     }
 

@@ -80,7 +80,11 @@ impl Scribe {
     ) -> Result<Option<String>, CallError> {
         let schema = operator.schemas.current().await?;
         let value = fit(status, &schema);
-        if self.standing.as_ref().is_some_and(|standing| fit(standing, &schema) == value) {
+        if self
+            .standing
+            .as_ref()
+            .is_some_and(|standing| fit(standing, &schema) == value)
+        {
             return Ok(None);
         }
         match write_status(&operator.client, preflight, &value, &schema).await? {
@@ -128,7 +132,9 @@ fn foreign(managers: Vec<String>) -> News {
 fn failed(operator: &Operator, preflight: &PreflightValidationOCP, why: &CallError) -> Wrote {
     let name = preflight.metadata.name.as_deref().unwrap_or_default();
     warn!("the status of the preflight {name} could not be written, and will be tried again: {why}");
-    operator.telemetry.wrote_status(if why.is_transient() { "failed" } else { "refused" });
+    operator
+        .telemetry
+        .wrote_status(if why.is_transient() { "failed" } else { "refused" });
     if !why.is_transient() {
         operator.schemas.doubt();
     }

@@ -9,6 +9,7 @@ use futures::stream::{self, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 
+use crate::api::module::RegistryTls;
 use crate::cluster::{CallError, secrets};
 use crate::examine::{certificate, keyring};
 use crate::image::{LookFailure, LookFailureKind};
@@ -86,12 +87,9 @@ impl Wallet {
         }
     }
 
-    /// Whom to be at the registry of an image that belongs to no Module.
-    pub(super) fn own(&self) -> Access {
-        Access {
-            keyring: Arc::new(self.cluster.clone()),
-            ..Access::default()
-        }
+    /// Whom to be at the registry of a driver toolkit, which belongs to no Module.
+    pub(super) fn own(&self, tls: RegistryTls) -> Access {
+        Access::new(Arc::new(self.cluster.clone()), tls)
     }
 
     /// What is known of signatures where a target loads: a sign section is judged as enforced, by its certificate.
@@ -103,7 +101,10 @@ impl Wallet {
         let supply = self.supplies.get(&name);
         SignaturePolicy {
             enforced: Some(Enforcement::SignSection),
-            trusted: supply.and_then(|supply| supply.certificate.clone()).into_iter().collect(),
+            trusted: supply
+                .and_then(|supply| supply.certificate.clone())
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -196,7 +197,10 @@ fn wanted(target: &Target) -> Vec<(ObjectName, bool)> {
     if let Some(sign) = &target.sign {
         wanted.push((named(&sign.key_secret.name), false));
         // The same Secret may hold the key: then what is not ours to see stands beside what is.
-        wanted.push((named(&sign.cert_secret.name), sign.cert_secret.name != sign.key_secret.name));
+        wanted.push((
+            named(&sign.cert_secret.name),
+            sign.cert_secret.name != sign.key_secret.name,
+        ));
     }
     if let Some(build) = &target.build {
         wanted.extend(build.secrets.iter().map(|secret| (named(&secret.name), false)));
@@ -209,7 +213,9 @@ fn wanted(target: &Target) -> Vec<(ObjectName, bool)> {
 /// What is known of a Secret; nothing where it could not be asked for.
 async fn supply(client: &Client, name: ObjectName, is_public: bool) -> Option<(ObjectName, Supply)> {
     let found = if is_public {
-        secrets::secret(client, &name.0, &name.1).await.map(|found| found.map(Supply::read))
+        secrets::secret(client, &name.0, &name.1)
+            .await
+            .map(|found| found.map(Supply::read))
     } else {
         let metadata = secrets::secret_metadata(client, &name.0, &name.1).await;
         metadata.map(|found| found.map(|_| Supply::of(KnownSecret::Exists)))

@@ -16,9 +16,7 @@ use super::look::{Report, Round, Sight};
 use super::memory::Memory;
 use super::pace::Pace;
 use super::scribe::{Scribe, Wrote};
-use crate::api::{
-    FieldError, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStatus,
-};
+use crate::api::{FieldError, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStatus};
 use crate::examine::Seen;
 use crate::plan::{self, KnownSecret, ObjectName, Surroundings, Tally};
 use crate::telemetry::STATUSES;
@@ -129,7 +127,8 @@ impl Worker {
             let verdict = gathered.verdict(&sight.name, look, now);
             verdict.is_some_and(|verdict| verdict.status == VerificationStatus::Success)
         };
-        self.memory.record(&sight.name, &sight.inputs, sight.seen, now, is_final);
+        self.memory
+            .record(&sight.name, &sight.inputs, sight.seen, now, is_final);
     }
 
     /// Everything that can be done now.
@@ -200,7 +199,8 @@ impl Worker {
             gathered: Arc::clone(gathered),
             cases: due,
         };
-        self.rounds.spawn(round.run(Arc::clone(&self.operator), self.reports.0.clone()));
+        self.rounds
+            .spawn(round.run(Arc::clone(&self.operator), self.reports.0.clone()));
     }
 
     /// The status that stands to be written, or the moment before which none may be.

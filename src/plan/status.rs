@@ -68,7 +68,9 @@ pub fn refused(
     PreflightStatus {
         phase: Some(INVALID.to_owned()),
         observed_generation: generation,
-        conditions: [COMPLETE, VERIFIED].map(|type_| before.condition(condition(type_))).into(),
+        conditions: [COMPLETE, VERIFIED]
+            .map(|type_| before.condition(condition(type_)))
+            .into(),
         ..PreflightStatus::default()
     }
 }

@@ -4,6 +4,8 @@
 //! (`*.example.com` matches one label more, not two); ports must be equal; the path is a plain prefix.
 //! Facts: kubernetes `pkg/credentialprovider/keyring.go`, `Add`, `URLsMatch`, `Lookup`.
 
+use crate::image::Reference;
+
 /// The key of a credential.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pattern {
@@ -24,9 +26,19 @@ impl RegistryPattern {
         (!host.is_empty() && !pattern.text.contains(char::is_whitespace)).then_some(Self(pattern))
     }
 
+    /// Whether an image's repository is among those.
+    pub fn covers(&self, image: &Reference) -> bool {
+        self.allows(image.registry(), image.repository())
+    }
+
     /// Whether it allows a repository. `example.com/team` allows `team/x`, and not `teams/x`.
-    pub(super) fn allows(&self, registry: &str, repository: &str) -> bool {
-        let path = self.0.text.find('/').and_then(|slash| self.0.text.get(slash..)).unwrap_or_default();
+    fn allows(&self, registry: &str, repository: &str) -> bool {
+        let path = self
+            .0
+            .text
+            .find('/')
+            .and_then(|slash| self.0.text.get(slash..))
+            .unwrap_or_default();
         let path = path.trim_end_matches('/');
         let whole = format!("/{repository}/");
         self.0.matches(registry, repository) && (path.is_empty() || whole.starts_with(&format!("{path}/")))
@@ -236,7 +248,11 @@ mod tests {
         ];
         for (pattern, registry, repository, allowed) in rows {
             let pattern = RegistryPattern::parse(pattern).unwrap();
-            assert_eq!(pattern.allows(registry, repository), allowed, "{pattern} {registry}/{repository}");
+            assert_eq!(
+                pattern.allows(registry, repository),
+                allowed,
+                "{pattern} {registry}/{repository}"
+            );
         }
         assert_eq!(RegistryPattern::parse("/path"), None);
         assert_eq!(RegistryPattern::parse("a b"), None);

@@ -197,11 +197,14 @@ impl Engine {
     /// Whether the administrator lets us ask an image's registry.
     fn allows(&self, image: &Reference) -> Result<(), Trouble> {
         let allowed = &self.transport.settings.allowed;
-        if allowed.is_empty() || allowed.iter().any(|one| one.allows(image.registry(), image.repository())) {
+        if allowed.is_empty() || allowed.iter().any(|one| one.covers(image)) {
             return Ok(());
         }
         let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-        let words = format!("its registry may not be asked: the administrator allows {} only", allowed.join(", "));
+        let words = format!(
+            "its registry may not be asked: the administrator allows {} only",
+            allowed.join(", ")
+        );
         Err(Trouble::new(LookFailureKind::OffLimits, words))
     }
 

@@ -119,8 +119,16 @@ impl Telemetry {
         );
         registry.register("inspections", "Looks at a target's image", self.inspections.clone());
         registry.register("layers_scanned", "Layers that were read", self.layers_scanned.clone());
-        registry.register("layer_bytes", "Compressed bytes of layers that were read", self.layer_bytes.clone());
-        registry.register("targets_pending", "Targets that wait for a look, or are looked at", self.pending.clone());
+        registry.register(
+            "layer_bytes",
+            "Compressed bytes of layers that were read",
+            self.layer_bytes.clone(),
+        );
+        registry.register(
+            "targets_pending",
+            "Targets that wait for a look, or are looked at",
+            self.pending.clone(),
+        );
         registry.register("verdicts", "Modules of a preflight by verdict", self.verdicts.clone());
         registry.register(
             "certificate_expiry_timestamp_seconds",
@@ -128,13 +136,21 @@ impl Telemetry {
             self.certificate_expiry.clone(),
         );
         registry.register("leader", "Whether this replica reconciles", self.leader.clone());
-        registry.register("status_writes", "Writes of a preflight's status", self.status_writes.clone());
+        registry.register(
+            "status_writes",
+            "Writes of a preflight's status",
+            self.status_writes.clone(),
+        );
         registry.register(
             "foreign_status_writes",
             "Times that somebody else was seen to have written a status",
             self.foreign_status_writes.clone(),
         );
-        registry.register("unreadable_objects", "Objects that could not be read", self.unreadable.clone());
+        registry.register(
+            "unreadable_objects",
+            "Objects that could not be read",
+            self.unreadable.clone(),
+        );
     }
 
     /// The text that Prometheus scrapes (OpenMetrics 1.0).
@@ -160,7 +176,8 @@ impl Telemetry {
 
     /// So many layers and bytes were read since the process started.
     pub fn read_layers(&self, layers: u64, bytes: u64) {
-        self.layers_scanned.inc_by(layers.saturating_sub(self.layers_scanned.get()));
+        self.layers_scanned
+            .inc_by(layers.saturating_sub(self.layers_scanned.get()));
         self.layer_bytes.inc_by(bytes.saturating_sub(self.layer_bytes.get()));
     }
 
@@ -174,7 +191,9 @@ impl Telemetry {
             self.verdicts.get_or_create(&labels).set(number(count));
         }
         let preflight = preflight.to_owned();
-        self.pending.get_or_create(&OfPreflight { preflight }).set(number(pending));
+        self.pending
+            .get_or_create(&OfPreflight { preflight })
+            .set(number(pending));
     }
 
     /// A preflight is gone, or another replica has taken it over.

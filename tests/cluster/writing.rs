@@ -25,6 +25,7 @@ fn row(name: &str) -> ModuleStatus {
         image: Some("quay.io/a:1".to_owned()),
         digest: Some("sha256:00".to_owned()),
         findings: vec![Finding::decides(Rule::CrcMismatch, "crc")],
+        inputs: None,
     }
 }
 

@@ -41,9 +41,16 @@ impl Stage {
     pub(crate) fn with_definition(definition: &str) -> Option<Self> {
         let plane = ControlPlane::for_test()?;
         let registry = Registry::start().expect("a registry");
-        registry.push_layout(&project("examples/upgrade/images")).expect("images");
+        registry
+            .push_layout(&project("examples/upgrade/images"))
+            .expect("images");
         let stage = Self { plane, registry };
-        stage.kubectl(["apply", "--server-side", "-f", &text(&project("tests/compat/crds/modules.yaml"))]);
+        stage.kubectl([
+            "apply",
+            "--server-side",
+            "-f",
+            &text(&project("tests/compat/crds/modules.yaml")),
+        ]);
         stage.kubectl(["apply", "--server-side", "-f", &text(&project(definition))]);
         stage.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
         stage.kubectl(["create", "namespace", "kmm-preflight"]);
@@ -59,9 +66,18 @@ impl Stage {
     /// What kubectl says when it applies a text: whether it did, and both its outputs.
     pub(crate) fn try_apply(&self, yaml: &str) -> (bool, String) {
         let mut kubectl = self.plane.kubectl();
-        kubectl.args(["apply", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        kubectl
+            .args(["apply", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = kubectl.spawn().expect("kubectl");
-        child.stdin.take().expect("a pipe").write_all(yaml.as_bytes()).expect("its reader");
+        child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(yaml.as_bytes())
+            .expect("its reader");
         let output = child.wait_with_output().expect("kubectl's end");
         let said = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())
@@ -89,7 +105,10 @@ impl Stage {
     pub(crate) fn with_our_registry(&self, yaml: &str) -> String {
         let host = self.registry.host();
         let modules = yaml.replace("registry.example.com", &host);
-        modules.replace("    container:\n      modprobe:", "    container:\n      registryTLS: {insecure: true}\n      modprobe:")
+        modules.replace(
+            "    container:\n      modprobe:",
+            "    container:\n      registryTLS: {insecure: true}\n      modprobe:",
+        )
     }
 
     /// A preflight for that kernel.
@@ -104,7 +123,15 @@ impl Stage {
 
     /// An object as JSON; null where there is none.
     pub(crate) fn object(&self, kind: &str, name: &str) -> Value {
-        let found = self.plane.run_kubectl(["get", kind, name, "-o", "json", "--ignore-not-found", "--show-managed-fields"]);
+        let found = self.plane.run_kubectl([
+            "get",
+            kind,
+            name,
+            "-o",
+            "json",
+            "--ignore-not-found",
+            "--show-managed-fields",
+        ]);
         serde_json::from_str(&found.unwrap_or_default()).unwrap_or_default()
     }
 
@@ -138,14 +165,23 @@ impl Stage {
         let log = self.plane.folder().join(format!("operator-{number}.log"));
         let child = Command::new(env!("CARGO_BIN_EXE_kmm-preflight"))
             .args(["operator", "--namespace", "kmm-preflight", "--metrics-port", "0"])
-            .args(["--allow-places", "private,machine", "--log-level", "info,kmm_preflight=debug"])
+            .args([
+                "--allow-places",
+                "private,machine",
+                "--log-level",
+                "info,kmm_preflight=debug",
+            ])
             .args(words)
             .env("KUBECONFIG", kubeconfig)
             .stderr(File::create(&log).expect("a log"))
             .spawn()
             .expect("the operator");
         let operator = Operator { child, log };
-        assert!(eventually(|| operator.is_ready()), "the operator is not ready:\n{}", operator.log());
+        assert!(
+            eventually(|| operator.is_ready()),
+            "the operator is not ready:\n{}",
+            operator.log()
+        );
         operator
     }
 }
@@ -164,7 +200,8 @@ impl Operator {
     }
 
     fn is_ready(&self) -> bool {
-        self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+        self.get("/readyz")
+            .is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
     }
 
     /// Its metrics.
@@ -182,7 +219,11 @@ impl Operator {
     fn get(&self, path: &str) -> Option<String> {
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port("health and metrics on")?)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
+        .ok()?;
         std::io::read_to_string(&mut stream).ok()
     }
 
@@ -254,7 +295,9 @@ pub(crate) fn is_complete(status: &Value) -> bool {
 pub(crate) fn condition(status: &Value, kind: &str) -> String {
     let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
     let found = conditions.into_iter().find(|condition| condition["type"] == kind);
-    found.and_then(|condition| condition["status"].as_str().map(str::to_owned)).unwrap_or_default()
+    found
+        .and_then(|condition| condition["status"].as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// Waits until something is so; whether it came to be.

@@ -20,7 +20,12 @@ EXAMPLES
 #[command(after_long_help = OPERATOR_EXAMPLES)]
 pub(in crate::cli) struct OperatorArgs {
     /// The operator's own namespace
-    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE", default_value = "kmm-preflight")]
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        env = "POD_NAMESPACE",
+        default_value = "kmm-preflight"
+    )]
     pub(super) namespace: String,
 
     /// This replica's name, which events and the Lease tell
@@ -104,12 +109,24 @@ pub(super) struct RegistryArgs {
     pub(super) ca_files: Vec<PathBuf>,
 
     /// Where registries may be, besides the public network
-    #[arg(long, value_name = "PLACES", value_enum, value_delimiter = ',', default_value = "private")]
+    #[arg(
+        long,
+        value_name = "PLACES",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "private"
+    )]
     pub(super) allow_places: Vec<Place>,
 
     /// The registries that may be asked, as host[:port][/path], the host perhaps with *; without it, all
     #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
     pub(super) allow_registries: Vec<String>,
+
+    /// A registry whose driver toolkits may be read over plain HTTP, as host[:port][/path]; may be given several times
+    ///
+    /// For a Module's image the Module says so itself (`registryTLS.insecure`).
+    #[arg(long = "plain-toolkit-registry", value_name = "PATTERN")]
+    pub(super) plain_toolkit_registries: Vec<String>,
 
     /// How many requests each registry gets at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]

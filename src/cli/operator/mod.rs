@@ -22,8 +22,8 @@ use webhook_certs::CertificateResolver;
 
 use self::admission::Certificate;
 
-pub(super) use self::args::OperatorArgs;
 use self::args::LogFormat;
+pub(super) use self::args::OperatorArgs;
 use self::settings::OperatorSettings;
 use super::{Ending, environment};
 use crate::cluster::{self, Election, Events, LeaseSettings, WatchSettings, Watches};
@@ -132,7 +132,9 @@ async fn probes(shared: Arc<Shared>, resolver: Option<CertificateResolver>) -> a
     let readiness = admission::readiness(&shared, resolver.clone());
     let measured = Arc::clone(&shared);
     let router = probes::router(readiness, Arc::new(move || measured.metrics(resolver.as_ref())));
-    Server::plain(listener, router, webhook::Limits::default()).run(shared.end()).await;
+    Server::plain(listener, router, webhook::Limits::default())
+        .run(shared.end())
+        .await;
     Ok(())
 }
 
@@ -172,6 +174,7 @@ async fn reconcile(shared: Arc<Shared>) -> anyhow::Result<()> {
         clock: environment::now,
         settings: controller::Settings {
             cluster_pull_secret: shared.settings.cluster_pull_secret.clone(),
+            plain_toolkit_registries: shared.settings.plain_toolkit_registries.clone(),
         },
     });
     tokio::select! {
@@ -195,7 +198,9 @@ fn examiner(shared: &Shared) -> anyhow::Result<Examiner> {
 fn log(args: &OperatorArgs) -> anyhow::Result<()> {
     let level = &args.log_level;
     let filter = EnvFilter::try_new(level).with_context(|| format!("--log-level `{level}` is no filter"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = match args.log_format {
         LogFormat::Text => log.with_ansi(environment::complaints_take_colours()).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),

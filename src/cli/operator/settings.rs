@@ -12,6 +12,8 @@ pub(super) struct OperatorSettings {
     pub(super) names: Option<Names>,
     /// The pull secret that counts for every Module.
     pub(super) cluster_pull_secret: Option<ObjectName>,
+    /// Registries whose driver toolkits may be read over plain HTTP.
+    pub(super) plain_toolkit_registries: Vec<RegistryPattern>,
     /// How registries are asked.
     pub(super) registries: Settings,
 }
@@ -28,6 +30,11 @@ impl OperatorSettings {
         let settings = Self {
             names: names(&args.admission, &args.namespace, &mut wrong),
             cluster_pull_secret: pull_secret(&args.registries, &mut wrong),
+            plain_toolkit_registries: patterns(
+                "--plain-toolkit-registry",
+                &args.registries.plain_toolkit_registries,
+                &mut wrong,
+            ),
             registries: registries(&args.registries, variable, &mut wrong),
         };
         if wrong.is_empty() {
@@ -48,12 +55,16 @@ fn names(args: &AdmissionArgs, namespace: &str, wrong: &mut Vec<String>) -> Opti
         format!("{service}.{namespace}.svc.cluster.local"),
     ];
     let names = Names::new(own.into_iter().chain(args.certificate_names.iter().cloned()));
-    names.map_err(|why| wrong.push(format!("the webhook's certificate: {why}"))).ok()
+    names
+        .map_err(|why| wrong.push(format!("the webhook's certificate: {why}")))
+        .ok()
 }
 
 fn pull_secret(args: &RegistryArgs, wrong: &mut Vec<String>) -> Option<ObjectName> {
     let text = args.cluster_pull_secret.as_deref()?;
-    let name = text.split_once('/').filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty());
+    let name = text
+        .split_once('/')
+        .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty());
     if name.is_none() {
         wrong.push(format!("--cluster-pull-secret `{text}`: write it as NAMESPACE/NAME"));
     }
@@ -61,13 +72,7 @@ fn pull_secret(args: &RegistryArgs, wrong: &mut Vec<String>) -> Option<ObjectNam
 }
 
 fn registries(args: &RegistryArgs, variable: impl Fn(&str) -> Option<String>, wrong: &mut Vec<String>) -> Settings {
-    let mut allowed = Vec::new();
-    for text in &args.allow_registries {
-        match RegistryPattern::parse(text) {
-            Some(pattern) => allowed.push(pattern),
-            None => wrong.push(format!("--allow-registries `{text}`: write it as host[:port][/path]")),
-        }
-    }
+    let allowed = patterns("--allow-registries", &args.allow_registries, wrong);
     for file in args.ca_files.iter().filter(|file| !file.is_file()) {
         wrong.push(format!("--ca-file {}: there is no such file", file.display()));
     }
@@ -76,9 +81,23 @@ fn registries(args: &RegistryArgs, variable: impl Fn(&str) -> Option<String>, wr
         proxies: Proxies::from_variables(variable),
         concurrency: usize::from(args.concurrency),
         allowed,
-        registry_places: args.allow_places.iter().fold(Places::PUBLIC, |places, place| places.and(of(*place))),
+        registry_places: args
+            .allow_places
+            .iter()
+            .fold(Places::PUBLIC, |places, place| places.and(of(*place))),
         ..Settings::default()
     }
+}
+
+fn patterns(option: &str, texts: &[String], wrong: &mut Vec<String>) -> Vec<RegistryPattern> {
+    let mut patterns = Vec::new();
+    for text in texts {
+        match RegistryPattern::parse(text) {
+            Some(pattern) => patterns.push(pattern),
+            None => wrong.push(format!("{option} `{text}`: write it as host[:port][/path]")),
+        }
+    }
+    patterns
 }
 
 fn of(place: Place) -> Places {
@@ -110,14 +129,22 @@ mod tests {
         let places = |line| settings(line).map(|settings| settings.registries.registry_places).ok();
         assert_eq!(places(""), Some(Places::PRIVATE));
         assert_eq!(places("--allow-places none"), Some(Places::PUBLIC));
-        assert_eq!(places("--allow-places private,machine"), Some(Places::PRIVATE.and(Places::MACHINE)));
+        assert_eq!(
+            places("--allow-places private,machine"),
+            Some(Places::PRIVATE.and(Places::MACHINE))
+        );
     }
 
     #[test]
     fn every_mistake_is_named_at_once() {
         let wrong = settings("--cluster-pull-secret pull --allow-registries /x --ca-file /no --certificate-name a_b");
         let wrong = wrong.err().expect("mistakes").to_string();
-        for part in ["--cluster-pull-secret `pull`", "--allow-registries `/x`", "--ca-file /no", "a_b"] {
+        for part in [
+            "--cluster-pull-secret `pull`",
+            "--allow-registries `/x`",
+            "--ca-file /no",
+            "a_b",
+        ] {
             assert!(wrong.contains(part), "{part}: {wrong}");
         }
     }
