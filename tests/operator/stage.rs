@@ -116,6 +116,20 @@ impl Stage {
         self.apply(&preflight(name, kernel));
     }
 
+    /// The same, with the toolkit of the example's kernel.
+    pub(crate) fn preflight_with_toolkit(&self, name: &str, kernel: &str) {
+        let toolkit = self
+            .registry
+            .reference(&format!("registry.example.com/dtk/driver-toolkit:{KERNEL}"));
+        self.apply(&format!(
+            "{}  dtkImage: {toolkit}\n",
+            preflight(name, kernel)
+                .replace("spec: {", "spec:\n  ")
+                .replace(", push", "\n  push")
+                .replace("false}", "false")
+        ));
+    }
+
     /// The status of a preflight as JSON.
     pub(crate) fn status(&self, name: &str) -> Value {
         self.object("preflightvalidationocp", name)["status"].clone()
