@@ -224,6 +224,19 @@ mod tests {
     }
 
     #[test]
+    fn every_flipped_byte_heals_to_a_secret_that_verifies() {
+        let (replica, whole) = (Replica::default(), rotating());
+        for (key, bytes) in whole.content.iter() {
+            for at in (0..bytes.len()).step_by(17) {
+                let mut flipped = bytes.to_vec();
+                flipped[at] ^= 0x05;
+                let (steps, healed) = replica.settle(with(&whole, key, &flipped), after_days(300), true);
+                assert!(verifies(&healed, &healed, after_days(300)), "{key} at {at}: {steps:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_clock_that_comes_back_from_the_future_heals() {
         let replica = Replica::default();
         let (_, in_the_future) = replica.settle(fresh(), after_days(3_000), true);

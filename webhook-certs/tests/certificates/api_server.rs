@@ -322,6 +322,38 @@ async fn apply_writes_the_bundle_and_nothing_else_and_puts_it_back() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_server_that_restarts_is_found_again_and_meanwhile_the_certificate_serves_on() {
+    let Some(mut cluster) = Cluster::start().await else {
+        return;
+    };
+    let clock = MovedClock::at(today());
+    let (resolver, url) = replica(&cluster, &clock, Duration::from_secs(1)).await;
+    cluster.apply(&configuration("ValidatingWebhookConfiguration", &url));
+    eventually("the first admission", async || cluster.admit_one().await.is_ok()).await;
+    let expiry = resolver.expiry();
+    cluster = tokio::task::spawn_blocking(move || {
+        cluster.plane.stop_api_server();
+        cluster
+    })
+    .await
+    .unwrap();
+    eventually("nobody answers", async || cluster.admit_one().await.is_err()).await;
+    assert!(resolver.is_ready() && resolver.expiry() == expiry);
+    cluster = tokio::task::spawn_blocking(move || {
+        cluster.plane.start_api_server().unwrap();
+        cluster
+    })
+    .await
+    .unwrap();
+    cluster.admit_one().await.unwrap();
+    let key = cluster.secret_entry("ca.key").await;
+    cluster.secrets().delete(NAME, &DeleteParams::default()).await.unwrap();
+    until_generation(&resolver, 2).await;
+    assert_ne!(cluster.secret_entry("ca.key").await, key);
+    cluster.admit_one().await.unwrap();
+}
+
 fn webhooks(configuration: &Value) -> &[Value] {
     configuration["webhooks"].as_array().unwrap()
 }

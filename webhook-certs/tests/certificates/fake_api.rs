@@ -13,6 +13,21 @@ pub(crate) const SECRET: &str = "/api/v1/namespaces/ns/secrets/certs";
 pub(crate) const VALIDATING: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/validating";
 pub(crate) const MUTATING: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/mutating";
 
+/// How the API server behaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Mood {
+    #[default]
+    Well,
+    /// Connections break instead of being answered.
+    Unreachable,
+    /// Requests are taken and never answered.
+    Silent,
+    /// Answers are cut in half.
+    CutsAnswers,
+    /// Applies are forbidden.
+    RefusesApply,
+}
+
 /// What the API server holds and how it behaves.
 #[derive(Default)]
 pub(crate) struct World {
@@ -20,14 +35,9 @@ pub(crate) struct World {
     version: u64,
     /// Every request that was answered: `GET /path`.
     pub(crate) requests: Vec<String>,
-    /// Connections break instead of being answered.
-    pub(crate) unreachable: bool,
-    /// Requests are taken and never answered.
-    pub(crate) silent: bool,
-    /// Applies are forbidden.
-    pub(crate) refuses_apply: bool,
-    /// Before the next write, somebody else writes this Secret.
-    pub(crate) intruder: Option<Value>,
+    pub(crate) mood: Mood,
+    /// Before the next write, somebody else writes this object.
+    pub(crate) intruder: Option<(&'static str, Value)>,
 }
 
 /// A handle to the world, and clients of it.
@@ -104,21 +114,20 @@ impl FakeApi {
     ) -> Option<SendResponse<Response<Body>>> {
         let (parts, body) = request.into_parts();
         let watch = parts.uri.query().is_some_and(|query| query.contains("watch=true"));
-        if self.world().silent || watch {
+        if self.world().mood == Mood::Silent || watch {
             return Some(respond);
         }
-        if self.world().unreachable {
+        if self.world().mood == Mood::Unreachable {
             respond.send_error(std::io::Error::other("connection refused"));
             return None;
         }
         let body: Value = serde_json::from_slice(&body.collect_bytes().await.unwrap()).unwrap_or_default();
         let (status, answer) = self.world().handle(&parts.method, parts.uri.path(), &body);
-        respond.send_response(
-            Response::builder()
-                .status(status)
-                .body(Body::from(serde_json::to_vec(&answer).unwrap()))
-                .unwrap(),
-        );
+        let mut answer = serde_json::to_vec(&answer).unwrap();
+        if self.world().mood == Mood::CutsAnswers {
+            answer.truncate(answer.len() / 2);
+        }
+        respond.send_response(Response::builder().status(status).body(Body::from(answer)).unwrap());
         None
     }
 }
@@ -151,9 +160,9 @@ impl World {
     fn handle(&mut self, method: &Method, path: &str, body: &Value) -> (u16, Value) {
         self.requests.push(format!("{method} {path}"));
         if method != Method::GET
-            && let Some(intruder) = self.intruder.take()
+            && let Some((path, intruder)) = self.intruder.take()
         {
-            self.put(SECRET, intruder);
+            self.put(path, intruder);
         }
         match *method {
             Method::GET if path.ends_with("configurations") || path.ends_with("secrets") => (200, list()),
@@ -163,7 +172,7 @@ impl World {
                 .map_or_else(not_found, |object| (200, object.clone())),
             Method::POST => self.create(&format!("{path}/{}", body["metadata"]["name"].as_str().unwrap()), body),
             Method::PUT => self.replace(path, body),
-            Method::PATCH if self.refuses_apply => status(403, "Forbidden"),
+            Method::PATCH if self.mood == Mood::RefusesApply => status(403, "Forbidden"),
             Method::PATCH => self.apply(path, body),
             _ => status(405, "MethodNotAllowed"),
         }

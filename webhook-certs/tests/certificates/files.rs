@@ -10,13 +10,13 @@ use tempfile::TempDir;
 use webhook_certs::{FilesError, Flaw, MountedFiles};
 
 /// A CA with a pair that somebody else issued.
-struct Foreign {
-    bundle: Vec<u8>,
-    chain: Vec<u8>,
-    key: Vec<u8>,
+pub(crate) struct Foreign {
+    pub(crate) bundle: Vec<u8>,
+    pub(crate) chain: Vec<u8>,
+    pub(crate) key: Vec<u8>,
 }
 
-async fn foreign(clock: &MovedClock) -> Foreign {
+pub(crate) async fn foreign(clock: &MovedClock) -> Foreign {
     let api = FakeApi::default().with_configurations();
     keeper(&api, clock).pass().await.unwrap();
     let entry = |key| api.secret_data(key).unwrap();
@@ -28,7 +28,7 @@ async fn foreign(clock: &MovedClock) -> Foreign {
 }
 
 /// Puts a pair in place as the kubelet does: a new folder, then the link `..data` exchanged.
-fn mount(folder: &Path, version: &str, chain: &[u8], key: &[u8]) {
+pub(crate) fn mount(folder: &Path, version: &str, chain: &[u8], key: &[u8]) {
     let data = folder.join(version);
     create_dir(&data).unwrap();
     write(data.join("tls.crt"), chain).unwrap();

@@ -1,6 +1,6 @@
 //! Real TLS: what clients see of certificates that change under them.
 
-use crate::fake_api::{FakeApi, MUTATING, SECRET, VALIDATING};
+use crate::fake_api::{FakeApi, MUTATING, Mood, SECRET, VALIDATING};
 use crate::keeper::{keeper, settings};
 use crate::tls::{Connection, MovedClock, serve};
 use std::time::Duration;
@@ -92,14 +92,14 @@ async fn while_the_new_bundle_cannot_be_injected_the_old_ca_serves_on() {
     keeper.pass().await.unwrap();
     let old = api.bundle(VALIDATING);
     clock.advance_days(250);
-    api.world().refuses_apply = true;
+    api.world().mood = Mood::RefusesApply;
     for _ in 0..3 {
         keeper.pass().await.expect_err("the apply is refused");
         Connection::open(address, &old, &clock)
             .await
             .expect("still by the old CA");
     }
-    api.world().refuses_apply = false;
+    api.world().mood = Mood::Well;
     keeper.pass().await.unwrap();
     keeper.pass().await.unwrap();
     Connection::open(address, &old, &clock)
@@ -116,14 +116,51 @@ async fn a_deleted_secret_fails_no_handshake() {
     let address = serve(keeper.resolver()).await;
     keeper.pass().await.unwrap();
     for _ in 0..3 {
-        let before = api.bundle(VALIDATING);
+        let mut before = api.bundle(VALIDATING);
+        let first = before.clone();
         api.delete(SECRET);
         for _ in 0..3 {
             keeper.pass().await.unwrap();
-            Connection::open(address, &api.bundle(VALIDATING), &clock)
-                .await
-                .unwrap();
+            let now = api.bundle(VALIDATING);
+            for bundle in [&before, &now] {
+                Connection::open(address, bundle, &clock)
+                    .await
+                    .expect("verifies under both bundles");
+            }
+            before = now;
         }
-        assert_ne!(api.bundle(VALIDATING), before, "deleting it rotates the CA");
+        assert_ne!(before, first, "deleting it rotates the CA");
     }
+}
+
+#[tokio::test]
+async fn a_bundle_that_somebody_emptied_settles_anew() {
+    tokio::time::pause();
+    let (api, clock) = (FakeApi::default().with_configurations(), MovedClock::start());
+    let mut settings = settings();
+    settings.settle = Duration::from_mins(1);
+    let mut keeper = Keeper::new(api.client(), settings, clock.reading());
+    clock.advance_days(-250);
+    keeper.pass().await.unwrap();
+    let emptied = {
+        let mut configuration = api.get(MUTATING).unwrap();
+        configuration["webhooks"][0]["clientConfig"]["caBundle"] = serde_json::json!("");
+        configuration
+    };
+    clock.advance_days(250);
+    keeper.pass().await.unwrap();
+    let served = api.secret_data("tls.crt");
+    tokio::time::advance(Duration::from_secs(50)).await;
+    api.put(MUTATING, emptied);
+    keeper.pass().await.unwrap();
+    tokio::time::advance(Duration::from_secs(50)).await;
+    keeper.pass().await.unwrap();
+    assert_eq!(
+        api.secret_data("tls.crt"),
+        served,
+        "fifty seconds since it was put back"
+    );
+    tokio::time::advance(Duration::from_secs(11)).await;
+    keeper.pass().await.unwrap();
+    assert_ne!(api.secret_data("tls.crt"), served);
 }

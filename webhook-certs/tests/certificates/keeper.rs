@@ -1,6 +1,6 @@
 //! The keeper against the stand-in API server: races, damage, silence, and what it writes.
 
-use crate::fake_api::{FakeApi, MUTATING, SECRET, VALIDATING};
+use crate::fake_api::{FakeApi, MUTATING, Mood, SECRET, VALIDATING};
 use crate::tls::{Connection, MovedClock, NAME, serve};
 use serde_json::json;
 use std::time::Duration;
@@ -90,7 +90,7 @@ async fn a_create_that_is_lost_takes_what_is_there() {
     let (other, ..) = settled().await;
     let theirs = other.get(SECRET).unwrap();
     let (api, clock) = (FakeApi::default().with_configurations(), MovedClock::start());
-    api.world().intruder = Some(theirs.clone());
+    api.world().intruder = Some((SECRET, theirs.clone()));
     let mut keeper = keeper(&api, &clock);
     keeper.pass().await.unwrap();
     assert_eq!(api.get(SECRET).unwrap()["data"], theirs["data"]);
@@ -103,7 +103,7 @@ async fn an_update_that_is_lost_is_read_again() {
     clock.advance_days(21);
     let mut touched = api.get(SECRET).unwrap();
     touched["metadata"]["labels"] = json!({"touched": "yes"});
-    api.world().intruder = Some(touched);
+    api.world().intruder = Some((SECRET, touched));
     keeper.pass().await.unwrap();
     assert_eq!(api.count(&format!("PUT {SECRET}")), 2, "lost, then won");
     assert_eq!(
@@ -145,6 +145,20 @@ async fn a_bundle_that_somebody_emptied_is_put_back() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_changes_before_it_is_written_is_read_again() {
+    let (api, _, mut keeper) = settled().await;
+    let mut changed = api.get(VALIDATING).unwrap();
+    changed["webhooks"][0]["clientConfig"]["caBundle"] = json!("");
+    api.put(VALIDATING, changed.clone());
+    changed["webhooks"][0]["failurePolicy"] = json!("Ignore");
+    api.world().intruder = Some((VALIDATING, changed));
+    keeper.pass().await.unwrap();
+    assert_eq!(api.count(&format!("PATCH {VALIDATING}")), 3, "at the start, lost, won");
+    assert_eq!(api.get(VALIDATING).unwrap()["webhooks"][0]["failurePolicy"], "Ignore");
+    assert_eq!(Some(api.bundle(VALIDATING)), api.secret_data("ca.crt"));
+}
+
+#[tokio::test]
 async fn configurations_that_do_not_exist_are_no_error_and_get_the_bundle_once_they_do() {
     let (api, clock) = (FakeApi::default(), MovedClock::start());
     let mut keeper = keeper(&api, &clock);
@@ -159,7 +173,7 @@ async fn configurations_that_do_not_exist_are_no_error_and_get_the_bundle_once_t
 async fn while_the_api_server_is_away_the_certificate_in_memory_serves_on() {
     let (api, clock, mut keeper) = settled().await;
     let (address, bundle) = (serve(keeper.resolver()).await, api.bundle(VALIDATING));
-    api.world().unreachable = true;
+    api.world().mood = Mood::Unreachable;
     let failed = keeper.pass().await.unwrap_err();
     assert!(matches!(failed, PassError::Api { .. }), "{failed}");
     Connection::open(address, &bundle, &clock)
@@ -168,14 +182,14 @@ async fn while_the_api_server_is_away_the_certificate_in_memory_serves_on() {
         .echo()
         .await
         .unwrap();
-    api.world().unreachable = false;
+    api.world().mood = Mood::Well;
     keeper.pass().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_never_answers_is_given_up_after_ten_seconds() {
     let (api, _, mut keeper) = settled().await;
-    api.world().silent = true;
+    api.world().mood = Mood::Silent;
     let failed = timeout(Duration::from_secs(11), keeper.pass())
         .await
         .expect("a deadline of its own")
@@ -228,14 +242,14 @@ async fn left_to_itself_it_starts_at_once_and_heals_at_its_next_look() {
 #[tokio::test(start_paused = true)]
 async fn left_to_itself_it_outlasts_an_api_server_that_is_away_at_the_start() {
     let (api, clock) = (FakeApi::default().with_configurations(), MovedClock::start());
-    api.world().unreachable = true;
+    api.world().mood = Mood::Unreachable;
     let keeper = keeper(&api, &clock);
     let mut states = keeper.resolver().states();
     tokio::spawn(keeper.run());
     timeout(Duration::from_mins(1), states.changed())
         .await
         .expect_err("nothing to serve yet");
-    api.world().unreachable = false;
+    api.world().mood = Mood::Well;
     timeout(Duration::from_mins(1), states.changed())
         .await
         .expect("within the longest retry")

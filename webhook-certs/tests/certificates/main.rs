@@ -7,4 +7,5 @@ mod files;
 mod handshake;
 mod hook;
 mod keeper;
+mod logs;
 mod tls;
