@@ -8,6 +8,7 @@
 
 mod chart {
     mod helm;
+    mod image;
     mod installed;
     mod kmm;
     mod monitoring;

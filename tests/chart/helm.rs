@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -28,31 +29,38 @@ pub(crate) fn helm<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> O
 }
 
 /// `$KMM_PREFLIGHT_HELM`, else the one that `cargo xtask kube` makes, else the one in the `PATH`.
-#[expect(clippy::disallowed_methods, reason = "tests have no cli to read it for them")]
-#[expect(
-    clippy::print_stderr,
-    reason = "who runs the tests should know what they did not try"
-)]
-pub(crate) fn program() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache")));
+fn program() -> Option<PathBuf> {
+    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")? + "/.cache"));
     let folder = format!("kmm-preflight/kube-{}", xtask::programs::KUBERNETES);
-    let built = cache.map(|cache| cache.join(folder).join("helm"));
-    let paths = variable("PATH").unwrap_or_default();
+    let built = cache.map(|cache| Path::new(&cache).join(folder).join("helm"));
     let program = variable("KMM_PREFLIGHT_HELM")
         .map(PathBuf::from)
         .or(built.filter(|path| path.exists()))
-        .or_else(|| {
-            std::env::split_paths(&paths)
-                .map(|folder| folder.join("helm"))
-                .find(|path| path.exists())
-        });
+        .or_else(|| in_path("helm"));
     if program.is_none() {
-        assert!(variable("CI").is_none(), "CI has no helm; `cargo xtask kube` makes it");
-        eprintln!("SKIPPED: there is no helm; `cargo xtask kube` makes it, or set KMM_PREFLIGHT_HELM");
+        skip("there is no helm: `cargo xtask kube` makes it, or set KMM_PREFLIGHT_HELM");
     }
     program
+}
+
+/// The program of that name, where the `PATH` has it.
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
+    let folders = variable("PATH").unwrap_or_default();
+    std::env::split_paths(&folders)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+}
+
+/// Says loudly why a test tries nothing, and fails in CI.
+pub(crate) fn skip(why: &str) {
+    assert!(variable("CI").is_none(), "{why}");
+    // Written past the macros, whose text the test runner keeps to itself where a test passes.
+    writeln!(std::io::stderr(), "SKIPPED: {why}").expect("standard error");
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no cli to read it for them")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// What helm renders.

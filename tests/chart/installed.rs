@@ -85,6 +85,50 @@ fn upgrades_and_rollbacks_leave_alone_what_the_operator_fills_in() {
 }
 
 #[test]
+fn a_secret_that_was_made_anew_with_another_type_is_no_obstacle_to_an_upgrade() {
+    let Some(cluster) = Cluster::with_definitions(&["modules"]) else {
+        return;
+    };
+    cluster.install("replicas=2");
+    let secret = ["secret", "kmm-preflight-tls", "-n", NAMESPACE];
+    cluster.kubectl(&[&["delete"], &secret[..]].concat()).unwrap();
+    let anew = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: kmm-preflight-tls, namespace: {NAMESPACE}}}\n\
+         type: kubernetes.io/tls\ndata: {{tls.crt: Q0VSVA==, tls.key: S0VZ}}\n"
+    );
+    cluster.apply("operator", &anew).unwrap();
+    cluster.upgrade("replicas=3");
+    assert_eq!(cluster.get(&secret)["data"]["tls.key"], "S0VZ");
+    cluster.helm(&["uninstall", NAME]).unwrap();
+    cluster
+        .kubectl(&[&["get"], &secret[..]].concat())
+        .expect_err("it goes with the release");
+}
+
+#[test]
+fn the_pods_are_admitted_where_the_restricted_standard_is_enforced() {
+    let Some(cluster) = Cluster::with_definitions(&["modules"]) else {
+        return;
+    };
+    cluster.kubectl(&["create", "namespace", NAMESPACE]).unwrap();
+    let enforce = "pod-security.kubernetes.io/enforce=restricted";
+    cluster.kubectl(&["label", "namespace", NAMESPACE, enforce]).unwrap();
+    cluster.install("caBundle.configMap=trusted");
+    let mut pod = cluster.get(&["deployment", NAME, "-n", NAMESPACE])["spec"]["template"].clone();
+    pod["apiVersion"] = "v1".into();
+    pod["kind"] = "Pod".into();
+    pod["metadata"]["name"] = "one".into();
+    pod["metadata"]["namespace"] = NAMESPACE.into();
+    let dry = "--dry-run=server";
+    cluster.create(dry, &pod.to_string()).unwrap();
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = true.into();
+    let refusal = cluster
+        .create(dry, &pod.to_string())
+        .expect_err("the standard is enforced");
+    assert!(refusal.contains("violates PodSecurity"), "{refusal}");
+}
+
+#[test]
 fn an_uninstall_leaves_the_definition_and_nothing_that_blocks_the_api() {
     let Some(cluster) = Cluster::with_definitions(&["modules"]) else {
         return;

@@ -85,7 +85,7 @@ fn silenced_kmm_cannot_answer_preflights_and_goes_on_with_all_else() {
         .kubectl(&["delete", "preflightvalidation", "upgrade", KMM])
         .expect("it may clean up");
     let create = PREFLIGHT_VALIDATION.replace("name: upgrade", "name: another");
-    assert_refused(&cluster.create_as(KMM, &create));
+    assert_refused(&cluster.create(KMM, &create));
 
     cluster
         .patch(&["module", "fastblk", "-n", "storage", KMM], &label)
@@ -100,7 +100,7 @@ fn silenced_kmm_cannot_answer_preflights_and_goes_on_with_all_else() {
     cluster
         .patch(&["preflightvalidationocp", "upgrade", KMM], &label)
         .expect("finalizers and labels of preflights");
-    cluster.create_as(SOMEBODY_ELSE, &create).expect("others are not meant");
+    cluster.create(SOMEBODY_ELSE, &create).expect("others are not meant");
     answer(&cluster, SOMEBODY_ELSE, "preflightvalidationocp").expect("others are not meant");
 
     cluster.upgrade("kmm.silencePreflight=false");

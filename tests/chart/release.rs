@@ -45,9 +45,9 @@ impl Cluster {
         self.kubectl(&["apply", "--server-side", &manager, "-f", &self.file(yaml)])
     }
 
-    /// `kubectl create` of this text by somebody (`--as=…`).
-    pub(crate) fn create_as(&self, who: &str, yaml: &str) -> Result<String, String> {
-        self.kubectl(&["create", who, "-f", &self.file(yaml)])
+    /// `kubectl create` of this text with a flag, such as `--as=…`.
+    pub(crate) fn create(&self, flag: &str, yaml: &str) -> Result<String, String> {
+        self.kubectl(&["create", flag, "-f", &self.file(yaml)])
     }
 
     fn file(&self, yaml: &str) -> String {

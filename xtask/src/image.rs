@@ -12,6 +12,9 @@ use crate::process::run;
 /// What the operator's binary is compiled for: linked statically, it needs nothing of an image.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// The public certificates, where Debian has them.
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// Where an image goes to.
 pub enum Destination {
     /// A registry, under this reference.
@@ -39,9 +42,30 @@ pub fn build_operator(destination: &Destination) -> anyhow::Result<()> {
         cargo.status().context("cargo does not start")?.success(),
         "the operator does not compile"
     );
+    let context = operator_context(&repository)?;
     let image = Buildah::new()?;
-    image.build(&repository, &[])?;
+    let recipe = format!("--file={}", repository.join("Dockerfile").display());
+    let version = concat!("--build-arg=VERSION=", env!("CARGO_PKG_VERSION"));
+    let revision = format!("--build-arg=REVISION={}", revision(&repository));
+    image.build(context.path(), &["--target=prebuilt", &recipe, version, &revision])?;
     image.send(destination)
+}
+
+/// What the stage `prebuilt` of the `Dockerfile` takes: the program and the public certificates.
+fn operator_context(repository: &Path) -> anyhow::Result<TempDir> {
+    let context = tempfile::tempdir()?;
+    let program = repository.join("target").join(TARGET).join("release/kmm-preflight");
+    fs::copy(&program, context.path().join("kmm-preflight")).with_context(|| format!("no {}", program.display()))?;
+    fs::copy(CERTIFICATES, context.path().join("ca-certificates.crt"))
+        .with_context(|| format!("no {CERTIFICATES}: `apt-get install ca-certificates`"))?;
+    Ok(context)
+}
+
+/// The commit that is checked out; `unknown` outside of git.
+fn revision(repository: &Path) -> String {
+    let mut git = Command::new("git");
+    run(git.current_dir(repository).args(["rev-parse", "HEAD"]))
+        .map_or_else(|_| "unknown".to_owned(), |commit| commit.trim().to_owned())
 }
 
 /// The top of the repository.
