@@ -126,7 +126,11 @@ impl std::error::Error for Missing {}
 
 /// Builds the programs for a Kubernetes of this size, unless all of them are there.
 pub fn build_missing(size: Size) -> anyhow::Result<()> {
-    if Programs::find(size).is_ok() { Ok(()) } else { build(size) }
+    if Programs::find(size).is_ok() {
+        Ok(())
+    } else {
+        build(size)
+    }
 }
 
 /// Builds the programs for a Kubernetes of this size, as far as they are missing: `xtask/kube/build`.

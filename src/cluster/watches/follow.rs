@@ -149,3 +149,120 @@ fn pause(failures: u32) -> Duration {
     let share = u32::try_from(RandomState::new().build_hasher().finish() % 1000).unwrap_or_default();
     longest / 2 + longest / 2 * share / 1000
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::ResourceExt;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+    use tower_test::mock::{self, Handle};
+
+    use super::*;
+
+    /// A watch over ConfigMaps of a server that is played here, and what it tells.
+    fn followed() -> (Handle<Request<Body>, Response<Body>>, UnboundedReceiver<String>) {
+        let (service, server) = mock::pair();
+        let (told, news) = unbounded_channel();
+        let watched = Watched::<ConfigMap> {
+            api: Api::all(kube::Client::new(service, "default")),
+            fields: None,
+            page: 2,
+        };
+        tokio::spawn(follow(
+            watched,
+            |map| map.name_any(),
+            move |news| {
+                let text = match news {
+                    News::Seen(Change::All(names)) => format!("all: {}", names.join(" ")),
+                    News::Seen(Change::Put(name)) => format!("put: {name}"),
+                    News::Seen(Change::Gone(name)) => format!("gone: {name}"),
+                    News::Stuck(error) => format!("stuck: {error}"),
+                };
+                told.send(text).expect("the test listens");
+            },
+        ));
+        (server, news)
+    }
+
+    fn map(name: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "resourceVersion": "5"}})
+    }
+
+    fn list(name: &str, go_on: &str) -> String {
+        let metadata = json!({"resourceVersion": "5", "continue": go_on});
+        json!({"apiVersion": "v1", "kind": "ConfigMapList", "metadata": metadata, "items": [map(name)]}).to_string()
+    }
+
+    fn event(kind: &str, object: &Value) -> String {
+        json!({"type": kind, "object": object}).to_string() + "\n"
+    }
+
+    /// Answers the next request, which must contain this.
+    async fn answer(server: &mut Handle<Request<Body>, Response<Body>>, asked: &str, code: u16, body: String) {
+        let (request, respond) = server.next_request().await.expect("a request");
+        let uri = request.uri().to_string();
+        assert!(uri.contains(asked), "{uri} instead of {asked}");
+        let answer = Response::builder().status(code).body(Body::from(body.into_bytes()));
+        respond.send_response(answer.expect("a response"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_lists_page_by_page_follows_and_lists_again_what_the_server_forgot() {
+        let (mut server, mut news) = followed();
+        let gone = json!({"kind": "Status", "status": "Failure", "code": 410, "reason": "Expired", "message": "old"});
+        let events = [
+            event("MODIFIED", &map("a")),
+            event("DELETED", &map("b")),
+            event("ERROR", &gone),
+        ]
+        .concat();
+        answer(&mut server, "limit=2", 200, list("a", "next")).await;
+        answer(&mut server, "continue=next", 200, list("b", "")).await;
+        assert_eq!(news.recv().await.as_deref(), Some("all: a b"));
+        answer(&mut server, "watch=true", 200, events).await;
+        assert_eq!(news.recv().await.as_deref(), Some("put: a"));
+        assert_eq!(news.recv().await.as_deref(), Some("gone: b"));
+        answer(&mut server, "limit=2", 200, list("c", "")).await;
+        assert_eq!(
+            news.recv().await.as_deref(),
+            Some("all: c"),
+            "without a word of trouble"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_takes_a_list_and_never_answers_is_asked_again() {
+        let (mut server, mut news) = followed();
+        let unanswered = server.next_request().await.expect("a request");
+        assert_eq!(
+            news.recv().await.as_deref(),
+            Some("stuck: the API server did not answer within 30 s")
+        );
+        answer(&mut server, "limit=2", 200, list("a", "")).await;
+        assert_eq!(news.recv().await.as_deref(), Some("all: a"));
+        drop(unanswered);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_refuses_is_asked_again_ever_more_slowly() {
+        let (mut server, mut news) = followed();
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            let asked = tokio::time::Instant::now();
+            answer(&mut server, "limit=2", 503, "no".to_owned()).await;
+            let told = news.recv().await.expect("told");
+            assert!(told.starts_with("stuck: the API server cannot be reached"), "{told}");
+            pauses.push(asked.elapsed());
+        }
+        let waited: Duration = pauses.iter().sum();
+        assert!(
+            waited >= Duration::from_secs(15) && waited <= Duration::from_mins(2),
+            "{pauses:?}"
+        );
+        answer(&mut server, "limit=2", 200, list("a", "")).await;
+        assert_eq!(news.recv().await.as_deref(), Some("all: a"));
+    }
+}
