@@ -2,16 +2,15 @@
 
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use futures::stream::StreamExt;
+use futures::stream::{Stream, StreamExt};
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Error, Resource};
 use serde::de::DeserializeOwned;
 use tokio::time::{sleep, timeout};
-use tracing::debug;
 
 use super::known::Change;
 use crate::cluster::CallError;
@@ -46,6 +45,15 @@ pub(super) enum News<T> {
     Stuck(CallError),
 }
 
+/// How a watch goes on.
+enum Step<K> {
+    Event(Event<K>),
+    /// It failed, and goes on from where it was when it is asked again. `None` is not worth a word.
+    Failed(Option<CallError>),
+    /// It must be begun anew.
+    Dead(Option<CallError>),
+}
+
 /// Follows what is watched for ever: `read` makes of each object what is kept of it, `tell` is told.
 pub(super) async fn follow<K, T>(watched: Watched<K>, read: impl Fn(K) -> T, mut tell: impl FnMut(News<T>))
 where
@@ -53,43 +61,41 @@ where
 {
     let mut failures = 0;
     loop {
-        let mut stream = pin!(watcher(watched.api.clone(), watched.config()));
+        let mut events = pin!(watcher(watched.api.clone(), watched.config()));
         let mut listing: Option<Vec<T>> = None;
         loop {
-            let limit = if listing.is_some() {
-                LIST_DEADLINE
-            } else {
-                Duration::MAX
-            };
-            let event = match timeout(limit, stream.next()).await {
-                Ok(Some(Ok(event))) => event,
-                Ok(Some(Err(error))) => {
-                    if is_expired(&error) {
-                        debug!(%error, "a watch begins anew");
-                    } else {
-                        tell(News::Stuck(call_error(error)));
-                    }
-                    failures += 1;
-                    sleep(pause(failures)).await;
-                    if failures % FAILURES_BEFORE_LISTING == 0 {
-                        break;
+            let (error, is_dead) = match step(events.as_mut(), listing.is_some()).await {
+                Step::Event(event) => {
+                    failures = if matches!(event, Event::Init) { failures } else { 0 };
+                    if let Some(change) = change(event, &mut listing, &read) {
+                        tell(News::Seen(change));
                     }
                     continue;
                 }
-                Ok(None) => break,
-                Err(_) => {
-                    tell(News::Stuck(CallError::Timeout(LIST_DEADLINE)));
-                    failures += 1;
-                    break;
-                }
+                Step::Failed(error) => (error, false),
+                Step::Dead(error) => (error, true),
             };
-            if !matches!(event, Event::Init) {
-                failures = 0;
+            if let Some(error) = error {
+                tell(News::Stuck(error));
             }
-            if let Some(change) = change(event, &mut listing, &read) {
-                tell(News::Seen(change));
+            failures += 1;
+            sleep(pause(failures)).await;
+            if is_dead || failures % FAILURES_BEFORE_LISTING == 0 {
+                break;
             }
         }
+    }
+}
+
+/// Awaits the next event; while a list is read, not for ever, for `watcher` sets no limit to that.
+async fn step<K>(mut events: Pin<&mut impl Stream<Item = watcher::Result<Event<K>>>>, is_listing: bool) -> Step<K> {
+    let limit = if is_listing { LIST_DEADLINE } else { Duration::MAX };
+    match timeout(limit, events.next()).await {
+        Ok(Some(Ok(event))) => Step::Event(event),
+        Ok(Some(Err(error))) if is_expired(&error) => Step::Failed(None),
+        Ok(Some(Err(error))) => Step::Failed(Some(call_error(error))),
+        Ok(None) => Step::Dead(None),
+        Err(_) => Step::Dead(Some(CallError::Timeout(LIST_DEADLINE))),
     }
 }
 
