@@ -144,13 +144,13 @@ impl Shape {
             (Self::List(items), Value::Array(values)) => {
                 Value::Array(values.into_iter().map(|value| items.fitting(value)).collect())
             }
-            (Self::Object(_) | Self::Map(_), Value::Object(fields)) => Value::Object(
-                fields
-                    .into_iter()
-                    .filter_map(|(name, value)| Some((self.field(&name)?.fitting(value), name)))
-                    .map(|(value, name)| (name, value))
-                    .collect(),
-            ),
+            (Self::Object(_) | Self::Map(_), Value::Object(fields)) => {
+                let fitting = |(name, value): (String, Value)| {
+                    let value = self.field(&name)?.fitting(value);
+                    Some((name, value))
+                };
+                Value::Object(fields.into_iter().filter_map(fitting).collect())
+            }
             (_, value) => value,
         }
     }

@@ -1,4 +1,5 @@
 //! What the tests stand on: a control plane with CRDs, a client, and waiting for what comes.
+#![expect(clippy::disallowed_types, reason = "cluster edge")]
 
 use std::time::Duration;
 

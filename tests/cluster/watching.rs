@@ -31,9 +31,9 @@ fn names(surroundings: &Surroundings) -> Vec<String> {
     surroundings.modules.iter().flatten().map(name).collect()
 }
 
-fn dockerfile(watches: &Watches) -> Option<Option<String>> {
+fn dockerfile(watches: &Watches) -> Option<String> {
     let key = ("default".to_owned(), "pump-dockerfile".to_owned());
-    watches.surroundings().supplies.dockerfiles.get(&key).cloned()
+    watches.surroundings().supplies.dockerfiles.get(&key).cloned().flatten()
 }
 
 fn dockerfile_map(text: &str) -> String {
@@ -173,10 +173,7 @@ async fn heartbeats_and_statuses_do_not_count(cluster: &ControlPlane, watches: &
 async fn dockerfiles_come_change_and_go(cluster: &ControlPlane, watches: &Arc<Watches>) {
     for text in ["FROM scratch", "FROM ${DTK_AUTO}"] {
         apply(cluster, &dockerfile_map(text));
-        until(watches, text, |watches| {
-            dockerfile(watches) == Some(Some(text.to_owned()))
-        })
-        .await;
+        until(watches, text, |watches| dockerfile(watches) == Some(text.to_owned())).await;
     }
     delete(cluster, &["configmap", "pump-dockerfile"]);
     until(watches, "no Dockerfile", |watches| dockerfile(watches).is_none()).await;
@@ -205,7 +202,6 @@ async fn toolkits_come_and_broken_ones_are_reported(cluster: &ControlPlane, watc
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_unreadable_module_hides_nothing_and_a_restart_of_the_api_server_loses_nothing() {
-    // "D23": what was asked before a restart of anything is answered after it.
     let broken = MODULE
         .replace("pump, ", "broken, ")
         .replace("{moduleName: pump}", "[nonsense]");

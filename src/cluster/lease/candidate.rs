@@ -110,6 +110,8 @@ fn wait(lease: &LeaseSpec, own: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const LEASE: Duration = Duration::from_secs(15);
@@ -211,5 +213,60 @@ mod tests {
         assert_eq!(left.lease_transitions, Some(4));
         let next = candidate("b").step(Some(&left), Instant::now(), wall(2));
         assert_ne!(next, Action::Wait);
+    }
+
+    /// What happens to one candidate at one moment.
+    #[derive(Clone, Debug)]
+    struct Turn {
+        candidate: usize,
+        /// Milliseconds since the turn before.
+        after: u64,
+        /// How long between its reading of the Lease and its writing.
+        hesitates: u64,
+        /// Whether its write is heard of: it may be done, and the answer lost.
+        is_answered: bool,
+    }
+
+    fn turns() -> impl Strategy<Value = Vec<Turn>> {
+        let turn = (0..3_usize, 0..6_000_u64, 0..3_000_u64, any::<bool>());
+        let turn = turn.prop_map(|(candidate, after, hesitates, is_answered)| Turn {
+            candidate,
+            after,
+            hesitates,
+            is_answered,
+        });
+        proptest::collection::vec(turn, 1..200)
+    }
+
+    proptest! {
+        /// Whoever takes the Lease from another does so when the other's whole duration is over since it began to
+        /// renew for the last time: it stopped leading five seconds before.
+        #[test]
+        fn two_never_lead_at_once(turns in turns()) {
+            let mut now = Instant::now();
+            let mut candidates: Vec<Candidate> = ["a", "b", "c"].into_iter().map(candidate).collect();
+            let mut stored: Option<(u64, LeaseSpec)> = None;
+            let mut last_led: Option<(usize, Instant)> = None;
+            for (version, turn) in (1_u64..).zip(turns) {
+                now += Duration::from_millis(turn.after);
+                let began = now;
+                let seen = stored.clone();
+                let action = candidates[turn.candidate].step(seen.as_ref().map(|(_, spec)| spec), now, wall(0));
+                now += Duration::from_millis(turn.hesitates);
+                let spec = match action {
+                    Action::Create(spec) | Action::Replace(spec) => spec,
+                    Action::Wait => continue,
+                };
+                let spec = LeaseSpec { renew_time: Some(MicroTime(wall(i64::try_from(version).unwrap()))), ..spec };
+                stored = Some((version, spec));
+                if !turn.is_answered {
+                    continue;
+                }
+                if let Some((leader, led_from)) = last_led && leader != turn.candidate {
+                    prop_assert!(began >= led_from + LEASE, "{:?} after {leader} began", began - led_from);
+                }
+                last_led = Some((turn.candidate, began));
+            }
+        }
     }
 }

@@ -285,6 +285,17 @@ fn what_a_build_lacks_is_said_at_once() {
 }
 
 #[test]
+fn a_dockerfile_that_could_not_be_read_is_not_called_missing() {
+    let supplies = Supplies {
+        dockerfiles_complete: true,
+        unread: [("ns1".to_owned(), "df".to_owned())].into(),
+        ..Supplies::default()
+    };
+    let verdict = verdict(BUILT, &failed(LookFailureKind::NotFound), false, &supplies);
+    assert_eq!(verdict.status, VerificationStatus::InProgress, "{}", verdict.reason);
+}
+
+#[test]
 fn findings_that_decide_come_first_and_the_rest_keep_their_order() {
     let findings = vec![
         Finding::informs(Rule::ToolkitMissing, "a"),
