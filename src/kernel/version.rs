@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::Architecture;
 
-/// The longest release that a kernel can report: `__NEW_UTS_LEN` (`include/uapi/linux/utsname.h`).
-pub const MAX_LENGTH: usize = 64;
+mod parsing;
+
+pub use parsing::{KernelVersionError, MAX_LENGTH};
 
 /// The release of a kernel, as `uname -r` prints it.
 ///
@@ -16,55 +17,15 @@ pub struct KernelVersion {
     numbers: (u32, u32, u32),
 }
 
-/// Why a text cannot be the release of a kernel.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KernelVersionError {
-    /// Nothing stands there.
-    #[error("it is empty; give the release that `uname -r` prints on the upgraded nodes")]
-    Empty,
-    /// White space, which no kernel reports; it comes from copying.
-    #[error("white space at character {position}; remove it")]
-    WhiteSpace {
-        /// Its place, counted from 1.
-        position: usize,
-    },
-    /// A character that no kernel reports.
-    #[error("{character:?} at character {position}; a kernel release has letters, digits and . _ - + ~ only")]
-    Character {
-        /// The character.
-        character: char,
-        /// Its place, counted from 1.
-        position: usize,
-    },
-    /// Longer than a kernel can report.
-    #[error("{length} characters; a kernel reports at most {MAX_LENGTH}")]
-    TooLong {
-        /// Its length in characters.
-        length: usize,
-    },
-    /// It does not begin with three numbers.
-    #[error("it must begin with three numbers, as in 6.12.0-55.el10.x86_64")]
-    NotNumeric,
-    /// It ends in the middle, or has two dots in a row: it was cut or put together wrongly.
-    #[error("it is incomplete near {near:?}; copy the whole of what `uname -r` prints")]
-    Incomplete {
-        /// The part that cannot stand there.
-        near: String,
-    },
-}
-
 impl KernelVersion {
     /// The release that `text` is.
     ///
     /// # Errors
     /// Says what keeps `text` from being one.
     pub fn parse(text: &str) -> Result<Self, KernelVersionError> {
-        check_characters(text)?;
-        let numbers = leading_numbers(text).ok_or(KernelVersionError::NotNumeric)?;
-        check_complete(text)?;
         Ok(Self {
             raw: text.to_owned(),
-            numbers,
+            numbers: parsing::numbers(text)?,
         })
     }
 
@@ -96,7 +57,7 @@ impl KernelVersion {
 
     /// What templates may name of it, as KMM sees it on a node: without a trailing `+`, normalised.
     pub fn components(&self) -> Components {
-        components(&normalize(self.without_plus())).expect("invariant: a release begins with X.Y.Z")
+        components(&normalize(self.without_plus())).expect("invariant: a release has three parts")
     }
 
     /// Version, patch level and sublevel, for rules such as "since 6.4".
@@ -107,7 +68,7 @@ impl KernelVersion {
     /// The architecture that its last part names, if it names one: `.x86_64`, `-cloud-amd64`, `.aarch64+64k` do,
     /// `-generic` does not.
     pub fn architecture(&self) -> Option<Architecture> {
-        self.raw.rsplit(['.', '-', '+', '~']).find_map(Architecture::from_name)
+        self.raw.rsplit(['.', '-', '+']).find_map(Architecture::from_name)
     }
 }
 
@@ -122,62 +83,6 @@ impl std::str::FromStr for KernelVersion {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::parse(text)
-    }
-}
-
-/// The characters that releases of real distributions have besides letters and digits.
-const PUNCTUATION: [char; 5] = ['.', '_', '-', '+', '~'];
-
-fn check_characters(text: &str) -> Result<(), KernelVersionError> {
-    if text.is_empty() {
-        return Err(KernelVersionError::Empty);
-    }
-    for (index, character) in text.chars().enumerate() {
-        let position = index + 1;
-        if character.is_whitespace() {
-            return Err(KernelVersionError::WhiteSpace { position });
-        }
-        if !character.is_ascii_alphanumeric() && !PUNCTUATION.contains(&character) {
-            return Err(KernelVersionError::Character { character, position });
-        }
-    }
-    if text.len() > MAX_LENGTH {
-        return Err(KernelVersionError::TooLong { length: text.len() });
-    }
-    Ok(())
-}
-
-/// `X.Y.Z`, closed by the end or by punctuation. The kernel packs X and Y into a byte each
-/// (`Makefile: filechk_version.h`), and no kernel 0 knows modules as we do.
-fn leading_numbers(text: &str) -> Option<(u32, u32, u32)> {
-    let mut parts = text.splitn(3, '.');
-    let x = number(parts.next()?)?;
-    let y = number(parts.next()?)?;
-    let rest = parts.next()?;
-    let z = number(rest.split(PUNCTUATION).next()?)?;
-    ((1..=255).contains(&x) && y <= 255).then_some((x, y, z))
-}
-
-/// A number as the kernel's Makefile has it: digits, no leading zero.
-fn number(text: &str) -> Option<u32> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let leading_zero = text.len() > 1 && text.starts_with('0');
-    if digits && !leading_zero {
-        text.parse().ok()
-    } else {
-        None
-    }
-}
-
-fn check_complete(text: &str) -> Result<(), KernelVersionError> {
-    if text.contains("..") {
-        return Err(KernelVersionError::Incomplete { near: "..".to_owned() });
-    }
-    match text.chars().next_back() {
-        Some(last) if !last.is_ascii_alphanumeric() && last != '+' => {
-            Err(KernelVersionError::Incomplete { near: last.to_string() })
-        }
-        _ => Ok(()),
     }
 }
 

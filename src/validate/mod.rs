@@ -1,3 +1,4 @@
-//! Objects → the errors in their fields: the same words at admission and on the command line. Pure.
+//! Objects and what is around them → defaults, errors, warnings: the same words at admission and on the command line.
+//! Pure.
 
 pub mod preflight;

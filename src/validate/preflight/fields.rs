@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use super::words;
 use crate::api::{FieldError, PreflightValidationOCP};
 use crate::image::{Reference, ReferenceError};
-use crate::kernel::KernelVersion;
+use crate::kernel::{KernelVersion, WhiteSpace};
 
 /// Every error in the fields of a preflight at once. The kernel version comes back parsed.
 pub fn validate(preflight: &PreflightValidationOCP) -> Result<KernelVersion, Vec<FieldError>> {
@@ -31,9 +31,10 @@ fn kernel_version(text: &str) -> Result<KernelVersion, FieldError> {
 }
 
 fn dtk_image_error(text: &str) -> Option<FieldError> {
-    let message = match Reference::parse(text).err()? {
-        ReferenceError::Empty => "is empty; name an image, or leave the field out".to_owned(),
-        why => words::shown(&why.to_string()),
+    let message = match (Reference::parse(text).err()?, WhiteSpace::first(text)) {
+        (_, Some(space)) => format!("{space}; remove it"),
+        (ReferenceError::Empty, None) => "is empty; name an image, or leave the field out".to_owned(),
+        (why, None) => words::shown(&why.to_string()),
     };
     Some(FieldError::new("spec.dtkImage", message))
 }

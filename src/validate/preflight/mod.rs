@@ -48,3 +48,6 @@ pub fn admit_create(new: &PreflightValidationOCP, around: &Surroundings) -> Admi
     };
     Admission { errors, warnings }
 }
+
+#[cfg(test)]
+mod tests;

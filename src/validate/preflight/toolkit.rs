@@ -1,7 +1,7 @@
 //! What the Modules of the cluster come to on a kernel, and which of them need its driver toolkit.
 
 use super::words;
-use crate::api::{FieldError, PreflightValidationOCPSpec};
+use crate::api::{FieldError, Module, PreflightValidationOCPSpec};
 use crate::image::Reference;
 use crate::kernel::KernelVersion;
 use crate::plan::{DTK_AUTO, Resolution, Surroundings, Target, resolve};
@@ -9,32 +9,52 @@ use crate::plan::{DTK_AUTO, Resolution, Surroundings, Target, resolve};
 /// How many Modules a refusal names; the others are counted.
 pub const NAMED_MODULES: usize = 5;
 
-/// The Modules of the cluster, resolved for a kernel.
+/// What the Modules of the cluster come to on a kernel.
 pub(super) struct Resolved<'a> {
     /// The kernel.
     pub(super) kernel: &'a KernelVersion,
-    /// Those with an image for it.
-    pub(super) targets: Vec<Target>,
-    /// Whether there are Modules of which nobody can say whether they have one: they are invalid or unreadable.
-    pub(super) has_unclear: bool,
+    /// Those with an image for it that KMM could build or sign.
+    pub(super) made: Vec<Target>,
+    /// Whether one has an image for it; `None` where nobody can say, for some are not known, unreadable or invalid.
+    pub(super) has_image: Option<bool>,
 }
 
 impl<'a> Resolved<'a> {
+    /// Matching compiles regexps, which takes some 0.1 ms each: of the Modules that nobody builds, no more are looked
+    /// at than it takes to find one with an image.
     pub(super) fn new(kernel: &'a KernelVersion, around: &Surroundings) -> Self {
-        let mut resolved = Self {
-            kernel,
-            targets: Vec::new(),
-            has_unclear: !around.unreadable.is_empty(),
-        };
-        for module in around.modules.iter().flatten() {
-            match resolve(module, kernel) {
-                Resolution::Target(target) => resolved.targets.push(*target),
-                Resolution::Invalid(_) => resolved.has_unclear = true,
-                Resolution::NothingToLoad | Resolution::NoMapping { .. } => {}
+        let mut is_unclear = around.modules.is_none() || !around.unreadable.is_empty();
+        let mut target = |module: &Module| match resolve(module, kernel) {
+            Resolution::Target(target) => Some(*target),
+            Resolution::Invalid(_) => {
+                is_unclear = true;
+                None
             }
+            Resolution::NothingToLoad | Resolution::NoMapping { .. } => None,
+        };
+        let modules = around.modules.iter().flatten().map(AsRef::as_ref);
+        let (perhaps_made, pulled): (Vec<&Module>, Vec<&Module>) = modules.partition(|module| may_be_made(module));
+        let mut made: Vec<Target> = perhaps_made.into_iter().filter_map(&mut target).collect();
+        let has_image = !made.is_empty() || pulled.into_iter().any(|module| target(module).is_some());
+        made.retain(Target::can_be_made);
+        Self {
+            kernel,
+            made,
+            has_image: (has_image || !is_unclear).then_some(has_image),
         }
-        resolved
     }
+}
+
+/// Whether a Module has a build or a sign section, for whatever kernels.
+fn may_be_made(module: &Module) -> bool {
+    let Some(loader) = &module.spec.module_loader else {
+        return false;
+    };
+    let container = &loader.container;
+    let mut mappings = container.kernel_mappings.iter();
+    container.build.is_some()
+        || container.sign.is_some()
+        || mappings.any(|mapping| mapping.build.is_some() || mapping.sign.is_some())
 }
 
 /// The driver toolkit to fill in for a kernel: the one that the settings name, if it is an image and a Module of the
@@ -69,7 +89,7 @@ pub(super) fn lack(
         let build = target.build.as_ref();
         build.is_some_and(|build| around.supplies.wants_toolkit(target, build))
     };
-    let names: Vec<String> = cluster.targets.iter().filter(wants_toolkit).map(words::name).collect();
+    let names: Vec<String> = cluster.made.iter().filter(wants_toolkit).map(words::name).collect();
     (!names.is_empty()).then(|| FieldError::new("spec.dtkImage", required(&names, cluster.kernel)))
 }
 

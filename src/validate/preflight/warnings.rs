@@ -37,10 +37,7 @@ pub(super) fn of(preflight: &PreflightValidationOCP, cluster: &Resolved<'_>, aro
 }
 
 fn matches_no_module(cluster: &Resolved<'_>, around: &Surroundings) -> Option<String> {
-    let modules = around.modules.as_ref()?;
-    if !cluster.targets.is_empty() || cluster.has_unclear {
-        return None;
-    }
+    let modules = around.modules.as_ref().filter(|_| cluster.has_image == Some(false))?;
     Some(match modules.len() {
         0 => "the cluster has no Module yet, so there is nothing to answer".to_owned(),
         1 => "spec.kernelVersion: the cluster's only Module has no image for this kernel".to_owned(),
@@ -83,7 +80,7 @@ fn is_asked_elsewhere(preflight: &PreflightValidationOCP, around: &Surroundings)
     let mut others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
     others.sort_unstable();
     let verb = if others.len() == 1 { "has" } else { "have" };
-    naming(&others, "preflights", |who| {
+    naming(&others, "preflight", |who| {
         format!("spec.kernelVersion: {who} {verb} the same kernel")
     })
 }
@@ -112,10 +109,9 @@ fn is_not_pushed(spec: &PreflightValidationOCPSpec, cluster: &Resolved<'_>) -> O
     if spec.push_built_image == Some(true) {
         return None;
     }
-    let made = cluster.targets.iter().filter(|target| target.can_be_made());
-    let names: Vec<String> = made.map(words::name).collect();
-    naming(&names, "Modules", |who| {
-        format!("spec.pushBuiltImage: a missing image is built but not pushed, as false asks: {who}")
+    let names: Vec<String> = cluster.made.iter().map(words::name).collect();
+    naming(&names, "Module", |who| {
+        format!("spec.pushBuiltImage: it is false, so missing images are built but not pushed: {who}")
     })
 }
 
@@ -124,6 +120,7 @@ fn naming(names: &[String], noun: &str, sentence: impl Fn(&str) -> String) -> Op
     let most = names.len().min(super::NAMED_MODULES);
     let named = (1..=most).rev().map(|shown| sentence(&words::listed(names, shown)));
     let fitting = named.into_iter().find(|text| text.len() <= MAX_WARNING);
-    let counted = || sentence(&format!("{} {noun}", names.len()));
+    let plural = if names.len() == 1 { "" } else { "s" };
+    let counted = || sentence(&format!("{} {noun}{plural}", names.len()));
     (!names.is_empty()).then(|| fitting.unwrap_or_else(counted))
 }
