@@ -61,6 +61,7 @@ impl Reader {
             let part = part.map_err(Trouble::BrokenOff)?;
             length = length.saturating_add(part.len());
             if length > self.largest {
+                // Nobody needs these any more, and hearing the rest may take a while.
                 drop((parts, share));
                 return Err(self.hear_out(frames, length).await);
             }

@@ -1,5 +1,6 @@
 //! The plain port: what it tells, and that it tells nothing else.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -11,7 +12,7 @@ use kmm_preflight::webhook::{Limits, Server};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-use super::service::{closed, limits, receive, send, surely};
+use super::service::{SHORT, closed, limits, receive, send, surely};
 
 fn plain(ready: &Arc<AtomicBool>) -> Router {
     let ready = Arc::clone(ready);
@@ -70,23 +71,32 @@ async fn nothing_else_is_there_and_nothing_but_reading_is_allowed() {
     }
 }
 
-#[tokio::test]
-async fn the_plain_port_has_the_same_bounds() {
+/// A plain port with these limits.
+async fn served(limits: Limits) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let server = Server::plain(listener, plain(&Arc::default()), limits);
+    tokio::spawn(server.run(std::future::pending()));
+    address
+}
+
+#[tokio::test]
+async fn it_is_served_in_plain_http() {
+    let mut stream = surely(TcpStream::connect(served(limits()).await)).await.unwrap();
+    send(&mut stream, "GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n").await;
+    assert_eq!(receive(&mut stream).await.0, 200);
+}
+
+#[tokio::test]
+async fn it_has_the_same_bounds() {
     let limits = Limits {
-        first_request: super::service::SHORT,
+        first_request: SHORT,
         ..limits()
     };
-    let server = Server::plain(listener, plain(&Arc::default()), limits);
-    let running = tokio::spawn(server.run(std::future::pending()));
-    let mut silent = surely(TcpStream::connect(address)).await.unwrap();
-    let mut slow = surely(TcpStream::connect(address)).await.unwrap();
-    send(&mut slow, "GET /healthz HTTP/1.1\r\nHo").await;
-    assert!(closed(&mut silent).await.is_empty());
-    assert!(closed(&mut slow).await.is_empty());
-    let mut good = surely(TcpStream::connect(address)).await.unwrap();
-    send(&mut good, "GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n").await;
-    assert_eq!(receive(&mut good).await.0, 200);
-    running.abort();
+    let address = served(limits).await;
+    for begin in ["", "GET /healthz HTTP/1.1\r\nHo"] {
+        let mut stream = surely(TcpStream::connect(address)).await.unwrap();
+        send(&mut stream, begin).await;
+        assert!(closed(&mut stream).await.is_empty());
+    }
 }

@@ -1,4 +1,4 @@
-//! Admission as tables: a review as the API server sends it, changed in one place → the answer.
+//! Admission as tables: a review as Kubernetes v1.36 sent it, changed in one place → the answer.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 pub(super) const CREATE: &str = include_str!("reviews/create.json");
 const UPDATE: &str = include_str!("reviews/update.json");
 const STATUS: &str = include_str!("reviews/status.json");
+const LABEL: &str = include_str!("reviews/label.json");
 const DELETE: &str = include_str!("reviews/delete.json");
 
 /// A kernel that is none.
@@ -124,6 +125,8 @@ fn a_deletion_is_always_allowed() {
 
 #[test]
 fn what_leaves_the_spec_alone_is_untouched_even_if_todays_rules_refuse_it() {
+    is_untouched(&with(STATUS, &[]));
+    is_untouched(&with(LABEL, &[]));
     for spec in [
         json!({"kernelVersion": NO_KERNEL}),
         json!({"kernelVersion": 5}),

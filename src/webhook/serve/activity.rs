@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// The requests of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     begun: AtomicUsize,
-    first: Notify,
+    first: CancellationToken,
     under_way: AtomicUsize,
 }
 
@@ -23,21 +23,21 @@ impl Activity {
     /// A request begins; it ends with what comes back.
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         if self.begun.fetch_add(1, Relaxed) == 0 {
-            self.first.notify_one();
+            self.first.cancel();
         }
         self.under_way.fetch_add(1, Relaxed);
         UnderWay(Arc::clone(self))
     }
 
     /// Returns when a request has come, or none has within that time.
-    pub(super) async fn begun(&self, within: Duration) {
+    pub(super) async fn used(&self, within: Duration) {
         // Either way the wait is over.
-        let _in_time = timeout(within, self.first.notified()).await;
+        let _in_time = timeout(within, self.first.cancelled()).await;
     }
 
     /// Returns when no request has come at all within `first`, or none within `idle` after that.
     pub(super) async fn ceased(&self, first: Duration, idle: Duration) {
-        sleep(first).await;
+        self.used(first).await;
         let mut seen = 0;
         while self.begun.load(Relaxed) != seen || self.is_busy() {
             seen = self.begun.load(Relaxed);

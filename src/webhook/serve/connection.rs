@@ -93,7 +93,8 @@ impl Connections {
         let activity = Arc::clone(&served.activity);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.idle)
+            // hyper takes a pause between requests for a slow head.
+            .header_read_timeout(self.limits.idle.max(self.limits.first_request))
             .max_buf_size(HEAD)
             .serve_connection(TokioIo::new(stream), served);
         self.follow(connection, &activity).await;
@@ -133,7 +134,7 @@ impl Connections {
         } = self.limits;
         let ending = async {
             self.end.begun.cancelled().await;
-            activity.begun(first_request).await;
+            activity.used(first_request).await;
         };
         tokio::select! {
             biased;
