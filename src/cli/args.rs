@@ -30,7 +30,11 @@ pub(super) enum Task {
     /// Print the CustomResourceDefinition of PreflightValidationOCP
     ///
     /// Pipe it into `kubectl apply --server-side -f -` where KMM has not installed its own.
-    Crd,
+    Crd {
+        /// How it is printed
+        #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = CrdFormat::Yaml)]
+        output: CrdFormat,
+    },
     /// Print a completion script for a shell
     ///
     /// For instance: kmm-preflight completions bash > /etc/bash_completion.d/kmm-preflight
@@ -217,5 +221,14 @@ pub(super) enum ExplainFormat {
     /// Text for a terminal
     Text,
     /// Markdown; without a rule, the whole of docs/findings.md
+    Markdown,
+}
+
+/// How the definition is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum CrdFormat {
+    /// YAML, for kubectl
+    Yaml,
+    /// Markdown: docs/api.md
     Markdown,
 }

@@ -63,7 +63,7 @@ fn perform(task: Task, command: Command) -> anyhow::Result<Ending> {
     match task {
         Task::Check(args) => check::run(*args),
         Task::Explain(args) => explain::run(&args),
-        Task::Crd => output::print(&crd::yaml()),
+        Task::Crd { output: format } => output::print(&crd::print(format)),
         Task::Completions { shell } => completions(shell, command),
         Task::Man { command: name } => man(command, name.as_deref()),
     }

@@ -51,8 +51,6 @@ pub struct Unreadable {
 impl Node {
     /// Whether a Module with this selector runs here; an empty selector selects every node.
     pub fn is_selected_by(&self, selector: &BTreeMap<String, String>) -> bool {
-        selector
-            .iter()
-            .all(|(key, value)| self.labels.get(key) == Some(value))
+        selector.iter().all(|(key, value)| self.labels.get(key) == Some(value))
     }
 }

@@ -12,6 +12,9 @@ use crate::process::run;
 /// What the operator's binary is compiled for: linked statically, it needs nothing of an image.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// The public certificates, where Debian has them.
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// Where an image goes to.
 pub enum Destination {
     /// A registry, under this reference.
@@ -20,14 +23,12 @@ pub enum Destination {
     Archive { file: PathBuf, name: String },
 }
 
-/// The public CA certificates of Debian's `ca-certificates`.
-const CA_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
-
-/// Compiles the operator and builds its image.
+/// Builds the operator's image from the `Dockerfile` at the top of the repository.
 pub fn build_operator(destination: &Destination) -> anyhow::Result<()> {
+    let repository = repository();
     let mut cargo = Command::new("cargo");
     cargo
-        .current_dir(repository())
+        .current_dir(&repository)
         .args([
             "build",
             "--release",
@@ -41,38 +42,30 @@ pub fn build_operator(destination: &Destination) -> anyhow::Result<()> {
         cargo.status().context("cargo does not start")?.success(),
         "the operator does not compile"
     );
-    let binary = repository().join("target").join(TARGET).join("release/kmm-preflight");
-    build_operator_from(&binary, destination)
-}
-
-/// Builds the operator's image from a static binary, by the `prebuilt` part of the `Dockerfile`.
-pub fn build_operator_from(binary: &Path, destination: &Destination) -> anyhow::Result<()> {
-    let context = tempfile::tempdir()?;
-    fs::copy(binary, context.path().join("kmm-preflight")).with_context(|| format!("no {}", binary.display()))?;
-    fs::copy(CA_CERTIFICATES, context.path().join("ca-certificates.crt"))
-        .with_context(|| format!("no {CA_CERTIFICATES}: `apt-get install ca-certificates`"))?;
-    fs::copy(repository().join("Dockerfile"), context.path().join("Dockerfile")).context("no Dockerfile")?;
-    let version = format!("--build-arg=VERSION={}", version_of(binary)?);
-    let revision = run(Command::new("git")
-        .current_dir(repository())
-        .args(["rev-parse", "HEAD"]));
-    let revision = format!(
-        "--build-arg=REVISION={}",
-        revision.as_deref().unwrap_or("unknown").trim()
-    );
+    let context = operator_context(&repository)?;
     let image = Buildah::new()?;
-    image.build(context.path(), &["--target=prebuilt", &version, &revision])?;
+    let recipe = format!("--file={}", repository.join("Dockerfile").display());
+    let version = concat!("--build-arg=VERSION=", env!("CARGO_PKG_VERSION"));
+    let revision = format!("--build-arg=REVISION={}", revision(&repository));
+    image.build(context.path(), &["--target=prebuilt", &recipe, version, &revision])?;
     image.send(destination)
 }
 
-/// What follows the name in the program's answer to `--version`.
-fn version_of(binary: &Path) -> anyhow::Result<String> {
-    let answer = run(Command::new(binary).arg("--version"))?;
-    let (_, version) = answer
-        .trim()
-        .rsplit_once(' ')
-        .context("a program that does not tell its version")?;
-    Ok(version.to_owned())
+/// What the stage `prebuilt` of the `Dockerfile` takes: the program and the public certificates.
+fn operator_context(repository: &Path) -> anyhow::Result<TempDir> {
+    let context = tempfile::tempdir()?;
+    let program = repository.join("target").join(TARGET).join("release/kmm-preflight");
+    fs::copy(&program, context.path().join("kmm-preflight")).with_context(|| format!("no {}", program.display()))?;
+    fs::copy(CERTIFICATES, context.path().join("ca-certificates.crt"))
+        .with_context(|| format!("no {CERTIFICATES}: `apt-get install ca-certificates`"))?;
+    Ok(context)
+}
+
+/// The commit that is checked out; `unknown` outside of git.
+fn revision(repository: &Path) -> String {
+    let mut git = Command::new("git");
+    run(git.current_dir(repository).args(["rev-parse", "HEAD"]))
+        .map_or_else(|_| "unknown".to_owned(), |commit| commit.trim().to_owned())
 }
 
 /// The top of the repository.
