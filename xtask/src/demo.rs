@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -29,17 +29,6 @@ const EXAMPLE_REGISTRY: &str = "registry.example.com";
 const OPERATOR_READY: Duration = Duration::from_mins(1);
 /// How long an answer about its readiness may take.
 const PROBE: Duration = Duration::from_secs(2);
-
-/// A preflight that somebody typed in a hurry.
-const MALFORMED: &str = "\
-apiVersion: kmm.sigs.x-k8s.io/v1beta2
-kind: PreflightValidationOCP
-metadata:
-  name: upgrade
-spec:
-  kernelVersion: \"6.1.0-50-cloud-amd64 \"
-  dtkImage: registry.example.com/dtk/driver toolkit:1
-";
 
 /// Shows it all, and ends; with `keep`, when Ctrl-C comes.
 pub fn run_demo(keep: bool) -> anyhow::Result<()> {
@@ -78,12 +67,13 @@ impl Demo {
             .run_kubectl(["apply", "--server-side", "--filename", text(&crd)?])?;
         self.cluster
             .run_kubectl(["wait", "--for=condition=Established", "crd/modules.kmm.sigs.x-k8s.io"])?;
-        self.feed(&["create", "--filename=-"], &node().to_string())?;
+        self.cluster
+            .feed_kubectl(["create", "--filename=-"], &node().to_string())?;
         let manifests = self.manifests()?;
         for namespace in namespaces(&manifests) {
             self.cluster.run_kubectl(["create", "namespace", &namespace])?;
         }
-        self.feed(&["apply", "--filename=-"], &manifests)?;
+        self.cluster.feed_kubectl(["apply", "--filename=-"], &manifests)?;
         self.show(&["get", "modules", "--all-namespaces"])
     }
 
@@ -119,14 +109,9 @@ impl Demo {
         Ok(operator)
     }
 
-    /// Lets the API server find the operator on this machine: by a Service that is another name for `localhost`.
+    /// Lets the API server find the operator on this machine.
     fn lead_service_here(&self, webhook: u16) -> anyhow::Result<()> {
-        let service = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": RELEASE },
-            "spec": { "type": "ExternalName", "externalName": "localhost" } });
-        self.feed(
-            &["replace", "--force", "--namespace", RELEASE, "--filename=-"],
-            &service.to_string(),
-        )?;
+        self.cluster.lead_service_here(RELEASE, RELEASE)?;
         let port = json!([{ "op": "add", "path": "/webhooks/0/clientConfig/service/port", "value": webhook }]);
         for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
             self.cluster
@@ -155,23 +140,20 @@ impl Demo {
         Ok(operator)
     }
 
-    /// A question that is refused, then the same done right, and its answers.
+    /// A question that is refused, then one done right, and its answers.
     fn ask(&self) -> anyhow::Result<()> {
         say("A malformed question is refused at once:");
-        print(MALFORMED);
-        shown(&["kubectl", "apply", "-f", "malformed.yaml"]);
-        let refusal = self.feed(&["apply", "--filename=-"], MALFORMED);
-        let refusal = refusal
-            .err()
-            .context("the API server took a malformed preflight: no admission?")?;
-        print(&format!("{refusal}\n"));
+        self.refuse(&repository().join("examples/operator/malformed.yaml"))?;
 
         say("The right question: will every Module load on the kernel of the upgrade?");
-        let question = fs::read_to_string(example().join("preflight.yaml"))?;
-        let question = question.replace(EXAMPLE_REGISTRY, &self.registry.host());
+        let question = fs::read_to_string(repository().join("examples/operator/preflight.yaml"))?;
         print(&question);
-        shown(&["kubectl", "apply", "-f", "preflight.yaml"]);
-        print(&self.feed(&["apply", "--filename=-"], &question)?);
+        shown(&["kubectl", "apply", "-f", "examples/operator/preflight.yaml"]);
+        print(
+            &self
+                .cluster
+                .feed_kubectl(["apply", "--filename=-"], &self.here(&question))?,
+        );
         self.show(&[
             "wait",
             "--for=condition=Complete",
@@ -182,6 +164,29 @@ impl Demo {
         self.show(&["describe", "preflightvalidationocp", "upgrade"])
     }
 
+    /// Applies something that must not be taken, and shows what is said of it.
+    fn refuse(&self, file: &Path) -> anyhow::Result<()> {
+        self.interrupt.check()?;
+        print(&fs::read_to_string(file)?);
+        shown(&["kubectl", "apply", "-f", "examples/operator/malformed.yaml"]);
+        let output = self
+            .cluster
+            .kubectl()
+            .args(["apply", "--filename"])
+            .arg(file)
+            .output()?;
+        let refusal = String::from_utf8_lossy(&output.stderr);
+        print(&refusal);
+        let by_admission = !output.status.success() && refusal.contains("spec.kernelVersion");
+        anyhow::ensure!(by_admission, "this should have been refused for its spec.kernelVersion");
+        Ok(())
+    }
+
+    /// The text with the throw-away registry in place of the example's.
+    fn here(&self, manifests: &str) -> String {
+        manifests.replace(EXAMPLE_REGISTRY, &self.registry.host())
+    }
+
     /// Runs `kubectl` before everybody's eyes.
     fn show(&self, arguments: &[&str]) -> anyhow::Result<()> {
         self.interrupt.check()?;
@@ -189,22 +194,6 @@ impl Demo {
         let status = self.cluster.kubectl().args(arguments).status()?;
         anyhow::ensure!(status.success(), "kubectl failed ({status}): what it said stands above");
         Ok(())
-    }
-
-    /// Runs `kubectl` with this for its standard input; returns what it prints, or fails with what it complains of.
-    fn feed(&self, arguments: &[&str], input: &str) -> anyhow::Result<String> {
-        self.interrupt.check()?;
-        let file = self.cluster.folder().join("input.yaml");
-        fs::File::create(&file)?.write_all(input.as_bytes())?;
-        let mut kubectl = self.cluster.kubectl();
-        let output = kubectl
-            .args(arguments)
-            .stdin(fs::File::open(&file)?)
-            .stderr(Stdio::piped())
-            .output()?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        anyhow::ensure!(output.status.success(), "{}", complaint.trim());
-        Ok(String::from_utf8(output.stdout)?)
     }
 }
 
