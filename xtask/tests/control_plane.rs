@@ -37,6 +37,25 @@ fn it_is_ready_for_objects_when_it_is_started() {
 }
 
 #[test]
+fn without_programs_a_test_skips_loudly_unless_a_cluster_is_required() {
+    let run_without_programs = |required: &str| {
+        let mut test = Command::new(std::env::current_exe().unwrap());
+        test.args(["--exact", "--nocapture", "it_is_ready_for_objects_when_it_is_started"]);
+        test.env_remove("CI")
+            .env_remove("KUBEBUILDER_ASSETS")
+            .env("XDG_CACHE_HOME", "/nowhere");
+        test.env("KMM_PREFLIGHT_REQUIRE_CLUSTER", required).output().unwrap()
+    };
+    let skipped = run_without_programs("");
+    assert!(skipped.status.success());
+    let said = String::from_utf8_lossy(&skipped.stderr);
+    let why =
+        "SKIPPED, NOTHING IS TESTED HERE: etcd, kube-apiserver, kubectl, helm not found in /nowhere/kmm-preflight/";
+    assert!(said.contains(why), "{said}");
+    assert!(!run_without_programs("1").status.success());
+}
+
+#[test]
 fn two_at_once_know_nothing_of_one_another() {
     let (Some(one), Some(other)) = (ControlPlane::for_test(), ControlPlane::for_test()) else {
         return;
