@@ -2,6 +2,7 @@
 //! demo start, and the operator's image.
 
 pub mod control_plane;
+pub mod demo;
 mod environment;
 pub mod image;
 pub mod interrupt;

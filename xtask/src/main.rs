@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
+use xtask::demo;
 use xtask::image::{self, Destination};
 use xtask::interrupt::Interrupt;
 use xtask::programs::{self, Size};
@@ -27,6 +28,12 @@ enum Task {
         #[arg(long)]
         node: bool,
     },
+    /// Show what the operator does, step by step, on a throw-away control plane of this machine
+    Demo {
+        /// Leave the cluster running until Ctrl-C, to look around in it
+        #[arg(long)]
+        keep: bool,
+    },
     /// Build the operator's image
     Image {
         /// Push it to a registry, under this reference; else it goes to target/kmm-preflight.tar, as `docker load` takes it
@@ -43,6 +50,7 @@ fn main() -> Result<()> {
         Task::Kube { node } => programs::build(if node { Size::Node } else { Size::ControlPlane }),
         Task::Cluster { node: false } => run_control_plane(),
         Task::Cluster { node: true } => run_node(),
+        Task::Demo { keep } => demo::run_demo(keep),
         Task::Image { push, tls_verify } => build_image(push, tls_verify),
     }
 }

@@ -1,14 +1,16 @@
-//! A throw-away registry: Debian's `docker-registry` on this machine, over plain HTTP.
+//! A throw-away registry: Debian's `docker-registry` on this machine.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::pki::{Authority, Pair, Subject};
 use crate::process::Process;
 
 /// How long it may take; it takes 50 ms.
@@ -19,37 +21,60 @@ pub struct Registry {
     // Dropped before its folder.
     _server: Process,
     address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Registry {
-    /// Starts one on a free port of 127.0.0.1.
+    /// Starts one on a free port of 127.0.0.1, over plain HTTP.
     pub fn start() -> anyhow::Result<Self> {
         Self::start_at(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
     }
 
-    /// Starts one at an address of this machine; port 0 is any that is free.
+    /// Starts one at an address of this machine, over plain HTTP; port 0 is any that is free.
     pub fn start_at(address: SocketAddrV4) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("kmm-preflight-registry-").tempdir()?;
-        let config = folder.path().join("config.json"); // JSON is YAML
-        fs::write(&config, config_at(address, folder.path()).to_string())?;
+        let folder = folder()?;
+        let config = config_at(address, folder.path());
+        Self::start_with(&config, folder)
+    }
+
+    /// Starts one on a free port of 127.0.0.1, over TLS with a certificate of its own authority.
+    pub fn start_with_tls() -> anyhow::Result<Self> {
+        let folder = folder()?;
+        let mut config = config_at(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), folder.path());
+        let subject = Subject {
+            name: "registry",
+            group: None,
+            hosts: &["127.0.0.1", "localhost"],
+        };
+        let Pair { certificate, key } = Authority::create(&folder.path().join("pki"))?.issue("registry", &subject)?;
+        config["http"]["tls"] = json!({ "certificate": certificate, "key": key });
+        Self::start_with(&config, folder)
+    }
+
+    fn start_with(config: &Value, folder: TempDir) -> anyhow::Result<Self> {
+        let file = folder.path().join("config.json"); // JSON is YAML
+        fs::write(&file, config.to_string())?;
         let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(&config);
+        command.arg("serve").arg(&file);
         let mut server = Process::start("docker-registry", folder.path(), &command)?;
         let mut address = None;
-        let needed = "`apt-get install docker-registry` where it is missing";
         server
             .wait_until(READY, |log| {
                 address = listening_address(log);
                 address.is_some()
             })
-            .context(needed)?;
+            .context("`apt-get install docker-registry` where it is missing")?;
         let address = address.context("a registry that does not say where it listens")?;
         Ok(Self {
             _server: server,
             address,
-            _folder: folder,
+            folder,
         })
+    }
+
+    /// The certificate of the authority that one with TLS has its own from.
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.path().join("pki/ca.crt")
     }
 
     /// What an image's reference begins with: `127.0.0.1:<port>`.
@@ -89,8 +114,12 @@ impl Registry {
     }
 }
 
-fn config_at(address: SocketAddrV4, folder: &Path) -> serde_json::Value {
-    serde_json::json!({
+fn folder() -> std::io::Result<TempDir> {
+    tempfile::Builder::new().prefix("kmm-preflight-registry-").tempdir()
+}
+
+fn config_at(address: SocketAddrV4, folder: &Path) -> Value {
+    json!({
         "version": "0.1",
         "log": { "level": "info", "accesslog": { "disabled": true } }, // it says where it listens at this level
         "storage": { "filesystem": { "rootdirectory": folder.join("data") }, "delete": { "enabled": true } },
@@ -109,7 +138,7 @@ fn listening_address(log: &str) -> Option<SocketAddr> {
 fn references(layout: &Path) -> anyhow::Result<Vec<String>> {
     let index =
         fs::read(layout.join("index.json")).with_context(|| format!("no OCI layout in {}", layout.display()))?;
-    let index: serde_json::Value = serde_json::from_slice(&index)?;
+    let index: Value = serde_json::from_slice(&index)?;
     let manifests = index["manifests"].as_array().into_iter().flatten();
     let names = manifests.filter_map(|manifest| manifest["annotations"]["org.opencontainers.image.ref.name"].as_str());
     Ok(names.map(str::to_owned).collect())

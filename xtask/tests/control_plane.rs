@@ -1,6 +1,7 @@
 //! The throw-away control plane that other tests rely on: it is a real one, and it leaves nothing behind.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -33,6 +34,25 @@ fn it_is_ready_for_objects_when_it_is_started() {
             .unwrap()
             .contains("Server Version: v1.36.3")
     );
+}
+
+#[test]
+fn without_programs_a_test_skips_loudly_unless_a_cluster_is_required() {
+    let run_without_programs = |required: &str| {
+        let mut test = Command::new(std::env::current_exe().unwrap());
+        test.args(["--exact", "--nocapture", "it_is_ready_for_objects_when_it_is_started"]);
+        test.env_remove("CI")
+            .env_remove("KUBEBUILDER_ASSETS")
+            .env("XDG_CACHE_HOME", "/nowhere");
+        test.env("KMM_PREFLIGHT_REQUIRE_CLUSTER", required).output().unwrap()
+    };
+    let skipped = run_without_programs("");
+    assert!(skipped.status.success());
+    let said = String::from_utf8_lossy(&skipped.stderr);
+    let why =
+        "SKIPPED, NOTHING IS TESTED HERE: etcd, kube-apiserver, kubectl, helm not found in /nowhere/kmm-preflight/";
+    assert!(said.contains(why), "{said}");
+    assert!(!run_without_programs("1").status.success());
 }
 
 #[test]
@@ -143,6 +163,52 @@ fn helm_installs_a_chart() {
     cluster
         .run_kubectl(["get", "deployment", "web-chart", "--namespace", "shop"])
         .unwrap();
+}
+
+#[test]
+fn a_webhook_behind_a_service_is_called_on_this_machine() {
+    let Some(cluster) = ControlPlane::for_test() else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let service = serde_json::json!({
+        "name": "hook", "namespace": "default", "path": "/", "port": listener.local_addr().unwrap().port(),
+    });
+    let hook = serde_json::json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": { "name": "hook" },
+        "webhooks": [{
+            "name": "hook.example.com",
+            "clientConfig": { "service": service },
+            "rules": [{ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"] }],
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+        }],
+    });
+    cluster
+        .run_kubectl(["create", "service", "clusterip", "hook", "--tcp=443"])
+        .unwrap();
+    cluster.lead_service_here("default", "hook").unwrap();
+    cluster
+        .feed_kubectl(["create", "--filename=-"], &hook.to_string())
+        .unwrap();
+    let caller = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut hello = [0; 512];
+        let length = stream.read(&mut hello).unwrap();
+        String::from_utf8_lossy(&hello[..length]).into_owned()
+    });
+    // The server learns of a webhook a moment after it was made.
+    wait_until(|| {
+        cluster
+            .run_kubectl(["create", "secret", "generic", "s", "--dry-run=server"])
+            .is_err()
+    });
+    assert!(
+        caller.join().unwrap().contains("hook.default.svc"),
+        "the name that TLS is asked for"
+    );
 }
 
 #[test]

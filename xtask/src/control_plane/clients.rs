@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -45,6 +46,31 @@ impl ControlPlane {
     /// Runs `kubectl` as somebody who may do everything, and returns what it prints; an error has what it complains of.
     pub fn run_kubectl<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> anyhow::Result<String> {
         process::run(self.kubectl().args(arguments))
+    }
+
+    /// The same with this for its standard input: `apply --filename=-` and the like.
+    pub fn feed_kubectl<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+        input: &str,
+    ) -> anyhow::Result<String> {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(input.as_bytes())?;
+        file.rewind()?;
+        process::run(self.kubectl().args(arguments).stdin(file))
+    }
+
+    /// Makes a Service lead to this machine, so that a webhook that names the Service is called in a process of ours:
+    /// at the port that the webhook names, with the Service's name in TLS. What the Service was before is replaced.
+    pub fn lead_service_here(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
+        let service = json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": { "name": name, "namespace": namespace },
+            "spec": { "type": "ExternalName", "externalName": "localhost" },
+        });
+        self.feed_kubectl(["replace", "--force", "--filename=-"], &service.to_string())?;
+        Ok(())
     }
 
     /// `helm` as somebody who may do everything, with nothing of the user's own settings.
