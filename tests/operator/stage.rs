@@ -121,13 +121,7 @@ impl Stage {
         let toolkit = self
             .registry
             .reference(&format!("registry.example.com/dtk/driver-toolkit:{KERNEL}"));
-        self.apply(&format!(
-            "{}  dtkImage: {toolkit}\n",
-            preflight(name, kernel)
-                .replace("spec: {", "spec:\n  ")
-                .replace(", push", "\n  push")
-                .replace("false}", "false")
-        ));
+        self.apply(&format!("{}  dtkImage: {toolkit}\n", preflight(name, kernel)));
     }
 
     /// The status of a preflight as JSON.
@@ -147,11 +141,6 @@ impl Stage {
             "--show-managed-fields",
         ]);
         serde_json::from_str(&found.unwrap_or_default()).unwrap_or_default()
-    }
-
-    /// The row of a Module in a preflight's status.
-    pub(crate) fn row(&self, preflight: &str, module: &str) -> Value {
-        row(&self.status(preflight), module)
     }
 
     /// Waits until a preflight's status is as wanted, and returns it.
@@ -281,7 +270,7 @@ impl Drop for Operator {
 pub(crate) fn preflight(name: &str, kernel: &str) -> String {
     format!(
         "apiVersion: kmm.sigs.x-k8s.io/v1beta2\nkind: PreflightValidationOCP\nmetadata: {{name: {name}}}\n\
-         spec: {{kernelVersion: '{kernel}', pushBuiltImage: false}}\n"
+         spec:\n  kernelVersion: '{kernel}'\n  pushBuiltImage: false\n"
     )
 }
 

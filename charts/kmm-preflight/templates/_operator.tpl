@@ -25,7 +25,7 @@
 {{- if .Values.caBundle.configMap }}
 - --ca-file=/etc/kmm-preflight/ca/ca-bundle.crt
 {{- end }}
-- {{ printf "--allow-places=%s" (join "," .Values.registries.places) | quote }}
+- {{ printf "--allow-places=%s" (join "," .Values.registries.places | default "none") | quote }}
 {{- with .Values.registries.allow }}
 - {{ printf "--allow-registries=%s" (join "," .) | quote }}
 {{- end }}
