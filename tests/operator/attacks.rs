@@ -27,6 +27,12 @@ fn guarded() -> FakeRegistry {
     registry
 }
 
+/// A registry behind TLS that wants tokens of the service at this address.
+fn over_tls(realm: &str) -> FakeRegistry {
+    let registry = FakeRegistry::setup().asks(Asks::Bearer).realm(realm);
+    registry.https(&["127.0.0.1"]).start()
+}
+
 impl Stage {
     /// The robot's credentials, in a Secret of a namespace.
     fn login(&self, namespace: &str, name: &str, host: &str) {
@@ -136,7 +142,6 @@ fn a_registry_at_a_place_that_is_not_allowed_is_not_asked() {
     let hosts = [
         format!("127.0.0.1:{port}"),
         format!("localhost:{port}"),
-        format!("[::ffff:127.0.0.1]:{port}"),
         format!("0.0.0.0:{port}"),
         "169.254.169.254".to_owned(),
     ];
@@ -214,23 +219,27 @@ fn credentials_follow_a_registry_to_no_other_host() {
     let thief = FakeRegistry::start();
     thief.push("acme/kmod:1", &FakeImage::new());
     let realm = format!("{}/token", thief.url());
-    let sends_to_realm = FakeRegistry::setup().asks(Asks::Bearer).realm(&realm).start();
-    let metadata = "http://169.254.169.254/latest";
-    let sends_to_metadata = FakeRegistry::setup().asks(Asks::Bearer).realm(metadata).start();
+    let sends_to_realm = over_tls(&realm);
+    let sends_to_metadata = over_tls("https://169.254.169.254/latest");
     let redirects = guarded();
     redirects.lie(Kind::Manifest, Trick::Redirect(thief.url()));
-    let _operator = stage.operator(&[]);
     let registries = [
         ("realm", &sends_to_realm),
         ("metadata", &sends_to_metadata),
         ("redirect", &redirects),
     ];
+    let authorities = stage.plane.folder().join("registries.pem");
+    let certificates = registries.map(|(_, registry)| registry.certificate()).join("\n");
+    std::fs::write(&authorities, certificates).expect("a file");
+    let _operator = stage.operator(&["--ca-file", &authorities.display().to_string()]);
     for (name, registry) in registries {
         stage.login("a", name, &registry.host());
-        stage.apply(&module_with_secret("a", name, &registry.reference("acme/kmod:1"), name));
+        let module = module_with_secret("a", name, &registry.reference("acme/kmod:1"), name);
+        stage.apply(&module.replace("insecure: true", &format!("insecure: {}", name == "redirect")));
     }
     stage.preflight("upgrade", KERNEL);
     let reasons = registries.map(|(name, _)| reason(&stage.looked_at(name)));
+    assert!(reasons[0].contains("not reached over TLS"), "{reasons:#?}");
     assert!(reasons[1].contains("may not be asked from here"), "{reasons:#?}");
     assert_eq!(thief.count(Kind::Token), 0, "{reasons:#?}");
     assert!(saw_no_credentials(&thief), "{:#?}", thief.requests());

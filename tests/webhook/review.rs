@@ -260,17 +260,20 @@ fn a_mutation_never_changes_what_was_written() {
         let review = with(CREATE, &[("/object/spec/pushBuiltImage", written)]);
         assert_eq!(patch(&review), None);
     }
-    let spaced = with(
-        CREATE,
-        &[(
-            "/object/spec",
-            json!({"kernelVersion": " 5.14.0 ", "pushBuiltImage": true}),
-        )],
-    );
-    assert_eq!(
-        patch(&spaced),
-        None,
-        "white space is refused by name later, not trimmed"
+}
+
+/// The API server holds an object against the schema of the definition before it asks for the verdict.
+#[test]
+fn what_is_malformed_is_refused_before_the_schema_refuses_it_in_coarser_words() {
+    let spec = json!({"kernelVersion": " 5.14.0 ", "dtkImage": "Not A Ref", "pushBuiltImage": true});
+    let spaced = with(CREATE, &[("/object/spec", spec)]);
+    let (refused, outcome, _) = ask(&spaced, Endpoint::Mutate);
+    assert_eq!(outcome, Outcome::Denied);
+    assert_eq!(refused, ask(&spaced, Endpoint::Validate).0);
+    assert_eq!(causes(&refused), ["spec.kernelVersion", "spec.dtkImage"]);
+    assert!(
+        refused["patch"].is_null(),
+        "white space is refused by name, not trimmed"
     );
 }
 
