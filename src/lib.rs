@@ -7,11 +7,15 @@
 pub mod api;
 pub mod check;
 pub mod cli;
+pub mod cluster;
+pub mod controller;
+pub mod examine;
 pub mod image;
 pub mod inspect;
 pub mod kernel;
 pub mod kmod;
 pub mod plan;
 pub mod registry;
+pub mod telemetry;
 pub mod validate;
 pub mod webhook;

@@ -6,6 +6,7 @@ pub mod field_error;
 pub mod finding;
 pub mod module;
 pub mod preflight;
+pub mod reference;
 pub mod rule;
 
 pub use field_error::FieldError;

@@ -95,6 +95,9 @@ pub struct ModuleStatus {
     /// What the inspection found, the decisive findings first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+    /// A fingerprint of what the verdict rests on; an answer is final as long as it stays the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<String>,
 }
 
 /// Where the validation of one Module stands.

@@ -125,6 +125,8 @@ rules! {
     /// A value that the parameter does not take.
     ParameterMalformed = "parameter-malformed",
     // What could not be checked.
+    /// A file that matters, but whose content this program could not read.
+    FileNotRead = "file-not-read",
     /// Without a driver toolkit, some checks cannot be made.
     ToolkitMissing = "toolkit-missing",
     /// The driver toolkit is not that of the target kernel.

@@ -6,14 +6,9 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::api::module::RegistryTls;
+use crate::examine::keyring;
 use crate::plan::Target;
 use crate::registry::{Access, Keyring};
-
-/// The types of Secrets that hold credentials, and the key of each.
-const PULL_SECRETS: [(&str, &str); 2] = [
-    ("kubernetes.io/dockerconfigjson", ".dockerconfigjson"),
-    ("kubernetes.io/dockercfg", ".dockercfg"),
-];
 
 /// The keyrings of one run.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +31,9 @@ impl Credentials {
                 Some(Ok(keyring)) => {
                     credentials.of_secrets.insert(name(secret), Arc::new(keyring));
                 }
-                Some(Err(complaint)) => complaints.push(complaint),
+                Some(Err(complaint)) => {
+                    complaints.push(format!("{complaint}; its Modules' images are looked at without it"))
+                }
                 None => {}
             }
         }
@@ -71,28 +68,4 @@ fn name(secret: &Secret) -> (String, String) {
         metadata.namespace.clone().unwrap_or_default(),
         metadata.name.clone().unwrap_or_default(),
     )
-}
-
-/// The credentials of a Secret, or what is wrong with it; `None` if it is not a pull secret.
-fn keyring(secret: &Secret) -> Option<Result<Keyring, String>> {
-    let kind = secret.type_.as_deref()?;
-    let (_, key) = PULL_SECRETS.iter().find(|(known, _)| *known == kind)?;
-    let (namespace, name) = name(secret);
-    let origin = format!("Secret {namespace}/{name}");
-    let binary = secret
-        .data
-        .as_ref()
-        .and_then(|data| data.get(*key))
-        .map(|bytes| bytes.0.as_slice());
-    let text = secret
-        .string_data
-        .as_ref()
-        .and_then(|data| data.get(*key))
-        .map(String::as_bytes);
-    let Some(content) = text.or(binary) else {
-        return Some(Err(format!(
-            "{origin} has no key `{key}`; its Modules' images are looked at without it"
-        )));
-    };
-    Some(Keyring::from_secret_data(&origin, kind, content).map_err(|error| error.to_string()))
 }

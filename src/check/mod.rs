@@ -3,7 +3,6 @@
 //! [`documents`] reads what the user names with `-f`; a [`Question`] is one preflight over them; [`report`]
 //! turns the answered preflights into text. Nothing here prints.
 
-mod answer;
 mod credentials;
 pub mod documents;
 mod engine;

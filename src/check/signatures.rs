@@ -3,9 +3,10 @@
 use k8s_openapi::api::core::v1::Secret;
 
 use super::Question;
+use crate::examine::certificate;
 use crate::kmod::load::{Enforcement, SignaturePolicy};
 use crate::kmod::signature::Certificate;
-use crate::plan::{CERTIFICATE_KEY, Subject, Target};
+use crate::plan::{Subject, Target};
 
 impl Question {
     /// What is known of signatures where a target loads. A Module with a sign section is judged as if signatures were
@@ -34,23 +35,6 @@ impl Question {
             let metadata = &secret.metadata;
             metadata.namespace.as_deref() == Some(&target.namespace) && metadata.name.as_ref() == Some(name)
         };
-        let secret = self.secrets.iter().find(is_it)?;
-        let binary = secret
-            .data
-            .as_ref()
-            .and_then(|data| data.get(CERTIFICATE_KEY))
-            .map(|bytes| bytes.0.as_slice());
-        let text = secret
-            .string_data
-            .as_ref()
-            .and_then(|data| data.get(CERTIFICATE_KEY))
-            .map(String::as_bytes);
-        let why = |error| {
-            format!(
-                "the key `{CERTIFICATE_KEY}` of Secret {}/{name} is no certificate: {error}",
-                target.namespace
-            )
-        };
-        Some(Certificate::from_pem_or_der(text.or(binary)?).map_err(why))
+        certificate(self.secrets.iter().find(is_it)?)
     }
 }

@@ -10,6 +10,7 @@ use super::settings::{CheckSettings, ImageSettings};
 use super::{environment, output};
 use crate::api::PreflightValidationOCP;
 use crate::check::{Credentials, Engine, Progress, Question};
+use crate::examine::{Examiner, TimeLimit};
 use crate::inspect::cache::{Bounds, Cache};
 use crate::inspect::{Inspector, Limits};
 use crate::kmod::signature::Certificate;
@@ -32,10 +33,15 @@ pub(super) async fn all(
     now: Timestamp,
 ) -> anyhow::Result<Vec<PreflightValidationOCP>> {
     let engine = Engine {
-        inspector: inspector(&settings.images)?,
+        examiner: Examiner {
+            inspector: inspector(&settings.images)?,
+            time_limit: TimeLimit {
+                duration: settings.images.timeout,
+                set_by: "--timeout",
+            },
+        },
         credentials: credentials(questions, settings)?,
         progress,
-        time_limit: settings.images.timeout,
     };
     if !settings.quiet {
         let problems = questions.iter().flat_map(Question::certificate_problems);

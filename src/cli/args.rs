@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use super::operator::OperatorArgs;
+
 /// Answers before a kernel upgrade: will every KMM Module load on the target kernel?
 ///
 /// Reads Modules and a PreflightValidationOCP from files, looks into the Modules' images, and predicts what KMM's
@@ -26,11 +28,16 @@ pub(super) struct Cli {
 pub(super) enum Task {
     Check(Box<CheckArgs>),
     Explain(ExplainArgs),
+    Operator(Box<OperatorArgs>),
 
     /// Print the CustomResourceDefinition of PreflightValidationOCP
     ///
     /// Pipe it into `kubectl apply --server-side -f -` where KMM has not installed its own.
-    Crd,
+    Crd {
+        /// How it is printed
+        #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = CrdFormat::Yaml)]
+        output: CrdFormat,
+    },
     /// Print a completion script for a shell
     ///
     /// For instance: kmm-preflight completions bash > /etc/bash_completion.d/kmm-preflight
@@ -217,5 +224,14 @@ pub(super) enum ExplainFormat {
     /// Text for a terminal
     Text,
     /// Markdown; without a rule, the whole of docs/findings.md
+    Markdown,
+}
+
+/// How the definition is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum CrdFormat {
+    /// YAML, for kubectl
+    Yaml,
+    /// Markdown: docs/api.md
     Markdown,
 }

@@ -17,6 +17,16 @@ pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// A word that no other process has: which replica of a name this is.
+pub(super) fn random_word() -> String {
+    let mut bytes = [0; 8];
+    // Where even the system's randomness fails, the process's number tells the replicas of one machine apart.
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        bytes = u64::from(std::process::id()).to_be_bytes();
+    }
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
 /// The folder for what may be lost: `$XDG_CACHE_HOME/kmm-preflight`, else `~/.cache/kmm-preflight`.
 pub(super) fn cache_folder(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let own = variable("XDG_CACHE_HOME")

@@ -7,6 +7,7 @@ mod check;
 mod crd;
 mod environment;
 mod explain;
+mod operator;
 mod output;
 mod progress;
 mod settings;
@@ -63,7 +64,8 @@ fn perform(task: Task, command: Command) -> anyhow::Result<Ending> {
     match task {
         Task::Check(args) => check::run(*args),
         Task::Explain(args) => explain::run(&args),
-        Task::Crd => output::print(&crd::yaml()),
+        Task::Operator(args) => operator::run(*args),
+        Task::Crd { output: format } => output::print(&crd::print(format)),
         Task::Completions { shell } => completions(shell, command),
         Task::Man { command: name } => man(command, name.as_deref()),
     }

@@ -71,11 +71,11 @@ impl Shared {
             count(&self.counters.layers_known, 1);
             return Ok(layer);
         }
-        let flight = (key, request.access.fingerprint());
-        match self.reading.join(&flight, self.find(request, descriptor, lens)).await {
+        let flight = (key.clone(), request.access.fingerprint());
+        match self.reading.join(&flight, self.find(request, descriptor, &key)).await {
             (Ok(layer), _) if layer.size == descriptor.size => Ok(layer),
             (Err(failure), Came::First) => Err(failure),
-            _ => self.find(request, descriptor, lens).await,
+            _ => self.find(request, descriptor, &key).await,
         }
     }
 
@@ -83,12 +83,8 @@ impl Shared {
         self: &Arc<Self>,
         request: &ImageRequest,
         descriptor: &Descriptor,
-        lens: Lens,
+        key: &LayerKey,
     ) -> Result<Arc<KnownLayer>, LookFailure> {
-        let key = LayerKey {
-            digest: descriptor.digest.clone(),
-            lens,
-        };
         let (shared, wanted) = (Arc::clone(self), key.clone());
         let on_disk = tokio::task::spawn_blocking(move || shared.cache.layer_on_disk(&wanted)).await;
         let on_disk = on_disk.map_err(|error| about(&request.reference, lost(&error)))?;
@@ -97,7 +93,7 @@ impl Shared {
             return Ok(layer);
         }
         let blob = Box::pin(self.sources.blob(&request.reference, &request.access, descriptor)).await?;
-        self.read(request, descriptor, key, blob).await
+        self.read(request, descriptor, key.clone(), blob).await
     }
 
     /// Reads a layer on a thread of its own. The turn is taken after the source has begun to answer, so that a

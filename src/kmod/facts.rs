@@ -72,6 +72,8 @@ pub enum ElfDefectKind {
     CommonSymbol,
     /// Anything else that `elf_validity_check` refuses.
     Malformed,
+    /// Nothing that the kernel minds: more than this program reads.
+    BeyondLimits,
 }
 
 /// What the kernel reads from the ELF image of a module.

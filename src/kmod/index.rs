@@ -89,7 +89,7 @@ impl<'a> Index<'a> {
                 return Ok(None);
             };
             let Some((next, after)) = after.split_first() else {
-                return Ok(values(&node)?.into_iter().min().map(|value| value.text));
+                return Ok(values(&node)?.into_iter().next().map(|value| value.text));
             };
             rest = after;
             offset = node.child(*next);
@@ -97,39 +97,31 @@ impl<'a> Index<'a> {
         Ok(None)
     }
 
-    /// The values of every key that, read as a shell pattern, matches this name (`index_searchwild`), by priority,
-    /// as modprobe looks names up in `modules.alias.bin`.
+    /// The values of every key that, read as a shell pattern, matches this name (`index_searchwild`), as modprobe
+    /// looks names up in `modules.alias.bin`: by priority, and among equals the last that libkmod meets comes first
+    /// (`add_value`).
     pub fn search_wild(&self, name: &str) -> Result<Vec<Value>, IndexError> {
-        let mut found = Vec::new();
-        let mut work = 0;
-        // The keys of the trie down to where the search is: each node cuts it back to its parent's.
-        let mut pattern = Vec::new();
-        let mut todo = vec![(self.root, 0, None)];
-        while let Some((offset, depth, label)) = todo.pop() {
-            pattern.truncate(depth);
-            pattern.extend(label);
-            let Some(node) = self.node(offset)? else {
-                continue;
-            };
-            pattern.extend_from_slice(node.prefix);
-            work += 1 + node.prefix.len();
-            if work > MAX_WORK || pattern.len() > MAX_PATTERN || found.len() > MAX_VALUES {
-                return Err(IndexError::Damaged("its nodes lead in circles"));
+        let mut search = WildSearch {
+            index: *self,
+            name: name.as_bytes(),
+            pattern: Vec::new(),
+            work: 0,
+            todo: vec![Visit::Node {
+                offset: self.root,
+                depth: 0,
+                label: None,
+            }],
+            found: Vec::new(),
+        };
+        while let Some(visit) = search.todo.pop() {
+            match visit {
+                Visit::Node { offset, depth, label } => search.enter(offset, depth, label)?,
+                Visit::Values { node, depth } => search.take_values(&node, depth)?,
             }
-            if !could_match(&pattern, name.as_bytes()) {
-                continue;
-            }
-            if node.values.is_some() {
-                work += pattern.len() * name.len().max(1);
-                if matches(&pattern, name.as_bytes()) {
-                    found.extend(values(&node)?);
-                }
-            }
-            let depth = pattern.len();
-            todo.extend(node.labelled().map(|(label, child)| (child, depth, Some(label))));
         }
-        found.sort();
-        Ok(found)
+        search.found.reverse();
+        search.found.sort_by_key(|value| value.priority);
+        Ok(search.found)
     }
 
     /// The node behind an offset; `None` for the offset that means "no such child".
@@ -191,6 +183,82 @@ impl Node<'_> {
     }
 }
 
+/// A search for every pattern that matches a name.
+struct WildSearch<'a, 'n> {
+    index: Index<'a>,
+    name: &'n [u8],
+    /// The keys of the trie down to where the search is: each node cuts it back to its parent's.
+    pattern: Vec<u8>,
+    /// The bytes compared so far.
+    work: usize,
+    /// What is still to be visited, the next one last.
+    todo: Vec<Visit<'a>>,
+    found: Vec<Value>,
+}
+
+/// A step of a [`WildSearch`]; `depth` is how much of the pattern the nodes above make.
+enum Visit<'a> {
+    /// A node, behind that label of its parent.
+    Node {
+        offset: u32,
+        depth: usize,
+        label: Option<u8>,
+    },
+    /// A node's own values, which libkmod takes after those of the nodes below it.
+    Values { node: Node<'a>, depth: usize },
+}
+
+impl<'a> WildSearch<'a, '_> {
+    fn enter(&mut self, offset: u32, depth: usize, label: Option<u8>) -> Result<(), IndexError> {
+        self.pattern.truncate(depth);
+        self.pattern.extend(label);
+        let Some(node) = self.index.node(offset)? else {
+            return Ok(());
+        };
+        self.pattern.extend_from_slice(node.prefix);
+        self.work += 1 + node.prefix.len();
+        if self.work > MAX_WORK || self.pattern.len() > MAX_PATTERN || self.found.len() > MAX_VALUES {
+            return Err(IndexError::Damaged("its nodes lead in circles"));
+        }
+        if could_match(&self.pattern, self.name) {
+            self.visit_below(node);
+        }
+        Ok(())
+    }
+
+    /// The nodes below, in their order, but those of wildcards before those of the name's own letters
+    /// (`index_searchwild__node`, `index_searchwild__all`); then the node's values.
+    fn visit_below(&mut self, node: Node<'a>) {
+        let depth = self.pattern.len();
+        let mut below: Vec<(u8, u32)> = node.labelled().filter(|(_, child)| *child != 0).collect();
+        if !self.pattern.iter().copied().any(is_wildcard) {
+            below.sort_by_key(|(label, _)| !is_wildcard(*label));
+        }
+        self.todo.push(Visit::Values { node, depth });
+        self.todo
+            .extend(below.into_iter().rev().map(|(label, offset)| Visit::Node {
+                offset,
+                depth,
+                label: Some(label),
+            }));
+    }
+
+    fn take_values(&mut self, node: &Node<'_>, depth: usize) -> Result<(), IndexError> {
+        self.pattern.truncate(depth);
+        if node.values.is_some() {
+            self.work += self.pattern.len() * self.name.len().max(1);
+            if matches(&self.pattern, self.name) {
+                self.found.extend(values(node)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+const fn is_wildcard(byte: u8) -> bool {
+    matches!(byte, b'*' | b'?' | b'[')
+}
+
 fn values(node: &Node<'_>) -> Result<Vec<Value>, IndexError> {
     let Some(bytes) = node.values else {
         return Ok(Vec::new());
@@ -225,7 +293,7 @@ fn be32(bytes: &[u8], at: usize) -> Option<u32> {
 fn could_match(beginning: &[u8], name: &[u8]) -> bool {
     let literal = beginning
         .iter()
-        .take_while(|byte| !matches!(byte, b'*' | b'?' | b'[' | b'\\'))
+        .take_while(|byte| !is_wildcard(**byte) && **byte != b'\\')
         .count();
     let literal = beginning.get(..literal).unwrap_or_default();
     name.starts_with(literal)
@@ -351,6 +419,65 @@ mod tests {
         let index = Index::open(&bytes).unwrap();
         assert!(matches!(index.search_wild("anything"), Err(IndexError::Damaged(_))));
         assert_eq!(index.search("***").unwrap(), None);
+    }
+
+    /// An index whose root has that prefix, these values, and a child for each of these labels with values of its own.
+    fn index_of(prefix: &str, own: &[(u32, &str)], below: &[(u8, &[(u32, &str)])]) -> Vec<u8> {
+        const ROOT: usize = 12;
+        let listed = |values: &[(u32, &str)]| {
+            let mut bytes = u32::try_from(values.len()).unwrap().to_be_bytes().to_vec();
+            for (priority, text) in values {
+                bytes.extend([&priority.to_be_bytes(), text.as_bytes(), b"\0"].concat());
+            }
+            bytes
+        };
+        let (first, last) = (below[0].0, below[below.len() - 1].0);
+        let own = listed(own);
+        let mut at = ROOT + prefix.len() + 1 + 2 + 4 * (usize::from(last - first) + 1) + own.len();
+        let (mut offsets, mut leaves) = (Vec::new(), Vec::new());
+        for label in first..=last {
+            let values = below.iter().find(|(named, _)| *named == label);
+            let leaf = values.map(|(_, values)| listed(values)).unwrap_or_default();
+            let offset = if leaf.is_empty() {
+                0
+            } else {
+                VALUES | u32::try_from(at).unwrap()
+            };
+            offsets.extend(offset.to_be_bytes());
+            at += leaf.len();
+            leaves.extend(leaf);
+        }
+        let root = PREFIX | CHILDS | VALUES | u32::try_from(ROOT).unwrap();
+        let header = [MAGIC, 0x0002_0001, root].map(u32::to_be_bytes).concat();
+        let node = [prefix.as_bytes(), b"\0", &[first, last], &offsets, &own, &leaves].concat();
+        [header, node].concat()
+    }
+
+    #[test]
+    fn among_values_of_one_priority_the_last_that_libkmod_meets_comes_first() {
+        let texts = |bytes: &[u8], name| -> Vec<String> {
+            let found = Index::open(bytes).unwrap().search_wild(name).unwrap();
+            found.into_iter().map(|value| value.text).collect()
+        };
+        let below: &[(u8, &[(u32, &str)])] = &[
+            (b'*', &[(1, "any"), (1, "any again")]),
+            (b'?', &[(1, "one letter")]),
+            (b'b', &[(1, "itself"), (0, "urgent")]),
+        ];
+        let bytes = index_of("a", &[(1, "short")], below);
+        assert_eq!(
+            texts(&bytes, "ab"),
+            ["urgent", "itself", "one letter", "any again", "any"]
+        );
+        assert_eq!(texts(&bytes, "a"), ["short", "any again", "any"]);
+        assert_eq!(texts(&bytes, "b"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn of_one_key_modprobe_takes_the_value_that_stands_first() {
+        let bytes = index_of("a", &[(2, "first"), (1, "second")], &[(b'b', &[(1, "other")])]);
+        let index = Index::open(&bytes).unwrap();
+        assert_eq!(index.search("a").unwrap().as_deref(), Some("first"));
     }
 
     #[test]

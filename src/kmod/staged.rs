@@ -71,6 +71,8 @@ pub enum Entry {
     Index(Arc<Vec<u8>>),
     /// A file that modprobe reads but that is larger than this program is willing to read (its size in bytes).
     TooLarge(u64),
+    /// A kernel module, or a file that modprobe reads, whose content is not known; why.
+    Unread(String),
     /// A symbolic link, with its target as it stands.
     Link(String),
     /// Any other file, and device nodes, sockets, pipes.

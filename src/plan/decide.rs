@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::reason;
 use super::resolve::{Resolution, Target, resolve};
 use super::supplies::Supplies;
-use crate::api::{Finding, Module, Severity, VerificationStage, VerificationStatus};
+use super::surroundings::Node;
+use crate::api::{Finding, Module, ModuleStatus, Severity, VerificationStage, VerificationStatus};
 use crate::image::{Digest, LookFailure, LookFailureKind};
 use crate::kernel::KernelVersion;
 
@@ -48,6 +49,17 @@ impl Subject {
             name,
             resolution: resolve(module, kernel),
         }
+    }
+
+    /// The same, where the nodes that its selector picks are known: where none of them could run that kernel, there is
+    /// nothing to load. A selector that picks no node yet says nothing.
+    pub fn resolve_among(module: &Module, kernel: &KernelVersion, selected: &[&Node]) -> Self {
+        let mut subject = Self::resolve(module, kernel);
+        let runs_it = |node: &&Node| node.architecture == kernel.architecture();
+        if kernel.architecture().is_some() && !selected.is_empty() && !selected.iter().any(runs_it) {
+            subject.resolution = Resolution::NothingToLoad;
+        }
+        subject
     }
 
     /// The target, where it comes to one.
@@ -167,10 +179,10 @@ fn failed(world: &World<'_>, target: &Target, failure: &LookFailure, lasted: Sig
         }
         LookFailureKind::Damaged => Verdict::failure(reason::damaged(said)),
         LookFailureKind::NoPlatform => Verdict::failure(reason::no_platform(said)),
-        LookFailureKind::TooLarge => Verdict::failure(reason::too_large(said)),
+        LookFailureKind::TooLarge | LookFailureKind::OffLimits => Verdict::failure(reason::not_judged(said)),
         LookFailureKind::UnknownPlatform => Verdict::in_progress(reason::unknown_platform(said)),
         LookFailureKind::Unreachable if lasted >= UNREACHABLE_PATIENCE => {
-            Verdict::failure(reason::unreachable_for_long(said, lasted))
+            Verdict::failure(reason::unreachable_for_long(said, UNREACHABLE_PATIENCE))
         }
         LookFailureKind::Unreachable => Verdict::in_progress(reason::unreachable(said)),
     }
@@ -208,6 +220,23 @@ impl Verdict {
 
     fn in_progress(reason: impl Into<String>) -> Self {
         Self::new(VerificationStage::Image, VerificationStatus::InProgress, reason)
+    }
+
+    /// The verdict that a row of a status tells of.
+    pub fn of_row(row: &ModuleStatus) -> Self {
+        Self {
+            stage: row.verification_stage,
+            status: row.verification_status,
+            reason: row.status_reason.clone().unwrap_or_default(),
+            image: row.image.clone(),
+            digest: row.digest.as_deref().and_then(|digest| Digest::parse(digest).ok()),
+            findings: row.findings.clone(),
+        }
+    }
+
+    /// The verdict on a Module that cannot be read.
+    pub fn unreadable(why: &str) -> Self {
+        Self::failure(reason::unreadable(why))
     }
 
     fn about(mut self, target: &Target) -> Self {

@@ -5,17 +5,21 @@
 
 mod build_args;
 mod decide;
+mod inputs;
 mod merge;
 mod reason;
 mod resolve;
 mod soundness;
+mod status;
 mod supplies;
 mod surroundings;
 
 pub use build_args::build_args;
 pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, Verdict, World, decide, decides, verdict};
+pub use inputs::inputs;
 pub use resolve::{Resolution, Target, resolve};
-pub use supplies::{CERTIFICATE_KEY, DTK_AUTO, Supplies};
+pub use status::{Answer, COMPLETE, STATUS_LIMIT, Tally, VERIFIED, fit, refused, status};
+pub use supplies::{CERTIFICATE_KEY, DTK_AUTO, KnownSecret, ObjectName, Supplies};
 pub use surroundings::{Node, Surroundings, Unreadable};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::decide::World;
 use super::resolve::Target;
 use crate::api::{FieldError, Finding, Rule, Severity};
-use crate::image::Digest;
+use crate::image::{Digest, LookFailureKind};
 
 pub(super) const NOTHING_TO_LOAD: &str = "no kernel module to load";
 pub(super) const PENDING: &str = "verification is not finished yet: its image has not been looked at";
@@ -21,6 +21,10 @@ pub(super) fn no_mapping(mappings: usize, kernel: &str) -> String {
 pub(super) fn invalid(problems: &[FieldError]) -> String {
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     format!("the Module is invalid: {}", problems.join("; "))
+}
+
+pub(super) fn unreadable(why: &str) -> String {
+    format!("the Module cannot be read: {why}. Correct it; KMM cannot use it either")
 }
 
 pub(super) fn loads(target: &Target, digest: &Digest, findings: &[Finding]) -> String {
@@ -75,6 +79,7 @@ pub(super) fn mend_by_pushing(rule: Rule) -> String {
 }
 
 pub(super) fn does_not_exist(target: &Target, said: &str) -> String {
+    let said = LookFailureKind::NotFound.without_meaning(said);
     format!(
         "verified image does not exist: {said}. Build it for {} and push it, or give the Module a build section",
         target.kernel.raw()
@@ -82,10 +87,12 @@ pub(super) fn does_not_exist(target: &Target, said: &str) -> String {
 }
 
 pub(super) fn denied(said: &str) -> String {
+    let said = LookFailureKind::Denied.without_meaning(said);
     format!("verified image does not exist, or is not accessible: {said}")
 }
 
 pub(super) fn damaged(said: &str) -> String {
+    let said = LookFailureKind::Damaged.without_meaning(said);
     format!("the image is damaged, no node could pull it: {said}. Copy or push it again")
 }
 
@@ -93,7 +100,7 @@ pub(super) fn no_platform(said: &str) -> String {
     format!("the image does not fit the kernel's architecture: {said}")
 }
 
-pub(super) fn too_large(said: &str) -> String {
+pub(super) fn not_judged(said: &str) -> String {
     format!("the image could not be judged: {said}")
 }
 
@@ -105,14 +112,17 @@ pub(super) fn unreachable(said: &str) -> String {
     format!("verification is not finished yet: {said}")
 }
 
-pub(super) fn unreachable_for_long(said: &str, lasted: SignedDuration) -> String {
+/// The time is not told by the minute: the reason would change with every look, and nothing else.
+pub(super) fn unreachable_for_long(said: &str, patience: SignedDuration) -> String {
+    let said = LookFailureKind::Unreachable.without_meaning(said);
     format!(
-        "the image could not be looked at for {} minutes: {said}. It will be tried again",
-        lasted.as_mins()
+        "the image could not be looked at for more than {} minutes: {said}. It will be tried again",
+        patience.as_mins()
     )
 }
 
 pub(super) fn cannot_be_made(because: &str, lacks: &[String]) -> String {
+    let because = LookFailureKind::NotFound.without_meaning(because);
     format!(
         "verified image does not exist and build/sign failed: {because}; and it cannot be built: {}",
         lacks.join("; ")

@@ -19,17 +19,39 @@ pub(super) const PRIVATE_KEY_KEY: &str = "key";
 pub const DTK_AUTO: &str = "DTK_AUTO";
 
 /// Namespace and name.
-pub(super) type ObjectName = (String, String);
+pub type ObjectName = (String, String);
 
 /// The ConfigMaps and Secrets that are known. Of Secrets only the keys are kept, never what stands under them.
 #[derive(Clone, Debug, Default)]
 pub struct Supplies {
-    /// Whether what is not listed here does not exist. Over files it may well exist in the cluster.
-    pub complete: bool,
+    /// Whether a ConfigMap that is listed nowhere here does not exist. Over files it may well exist in the cluster.
+    pub dockerfiles_complete: bool,
     /// The Dockerfile of each ConfigMap, or `None` where the ConfigMap has no such key.
     pub dockerfiles: BTreeMap<ObjectName, Option<String>>,
-    /// The keys of each Secret.
-    pub secrets: BTreeMap<ObjectName, BTreeSet<String>>,
+    /// The ConfigMaps that could not be read. They may well exist.
+    pub unread: BTreeSet<ObjectName>,
+    /// What is known of each Secret.
+    pub secrets: BTreeMap<ObjectName, KnownSecret>,
+}
+
+/// What is known of a Secret: never what stands in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnownSecret {
+    /// There is none of that name.
+    Absent,
+    /// It exists; its keys were not asked for.
+    Exists,
+    /// It exists and has these keys.
+    Keys(BTreeSet<String>),
+}
+
+impl KnownSecret {
+    /// The keys of a Secret.
+    pub fn keys_of(secret: &Secret) -> Self {
+        let binary = secret.data.iter().flat_map(BTreeMap::keys);
+        let text = secret.string_data.iter().flat_map(BTreeMap::keys);
+        Self::Keys(binary.chain(text).cloned().collect())
+    }
 }
 
 impl Supplies {
@@ -42,23 +64,16 @@ impl Supplies {
             )
         };
         let dockerfile = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get(DOCKERFILE_KEY)).cloned();
-        let keys = |secret: &Secret| {
-            let binary = secret.data.iter().flat_map(BTreeMap::keys);
-            binary
-                .chain(secret.string_data.iter().flat_map(BTreeMap::keys))
-                .cloned()
-                .collect()
-        };
         Self {
-            complete: false,
             dockerfiles: config_maps
                 .iter()
                 .map(|map| (name(&map.metadata), dockerfile(map)))
                 .collect(),
             secrets: secrets
                 .iter()
-                .map(|secret| (name(&secret.metadata), keys(secret)))
+                .map(|secret| (name(&secret.metadata), KnownSecret::keys_of(secret)))
                 .collect(),
+            ..Self::default()
         }
     }
 
@@ -95,8 +110,11 @@ impl Supplies {
     fn dockerfile_lack(&self, target: &Target, build: &Build, toolkit_image: Option<&str>) -> Option<String> {
         let name = &build.dockerfile_config_map.name;
         let map = format!("ConfigMap {}/{name}", target.namespace);
-        match self.dockerfiles.get(&(target.namespace.clone(), name.clone())) {
-            None if self.complete => Some(format!("the {map} does not exist")),
+        let key = (target.namespace.clone(), name.clone());
+        match self.dockerfiles.get(&key) {
+            None if self.dockerfiles_complete && !self.unread.contains(&key) => {
+                Some(format!("the {map} does not exist"))
+            }
             Some(None) => Some(format!("the {map} has no key `{DOCKERFILE_KEY}`")),
             Some(Some(text)) if text.contains(DTK_AUTO) && toolkit_image.is_none() => Some(format!(
                 "the Dockerfile of {map} uses {DTK_AUTO}, and no driver toolkit is known for {}: set spec.dtkImage",
@@ -125,8 +143,8 @@ impl Supplies {
     fn secret_lack(&self, target: &Target, name: &str, key: Option<&str>) -> Option<String> {
         let namespace = &target.namespace;
         match (self.secrets.get(&(namespace.clone(), name.to_owned())), key) {
-            (None, _) if self.complete => Some(format!("the Secret {namespace}/{name} does not exist")),
-            (Some(keys), Some(key)) if !keys.contains(key) => {
+            (Some(KnownSecret::Absent), _) => Some(format!("the Secret {namespace}/{name} does not exist")),
+            (Some(KnownSecret::Keys(keys)), Some(key)) if !keys.contains(key) => {
                 Some(format!("the Secret {namespace}/{name} has no key `{key}`"))
             }
             _ => None,

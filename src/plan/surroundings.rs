@@ -14,7 +14,7 @@ pub struct Surroundings {
     pub modules: Option<Vec<Arc<Module>>>,
     /// Modules that are no Modules this program could read, sorted likewise.
     pub unreadable: Vec<Unreadable>,
-    /// The Dockerfiles that Modules name, once all that exist have been read (`complete`).
+    /// The Dockerfiles that Modules name, once all that exist have been read (`dockerfiles_complete`).
     pub supplies: Supplies,
     /// The nodes.
     pub nodes: Option<Vec<Node>>,

@@ -41,6 +41,7 @@ pub use credential::{Credential, Fingerprint};
 pub use keyring::{Candidates, Keyring, KeyringError, usual_files};
 pub use layout::{Layout, LayoutError};
 pub use manifest::{Descriptor, MANIFEST_CAP, Manifest, is_index};
+pub use pattern::RegistryPattern;
 pub use place::Places;
 pub use settings::{Deadlines, Proxies, Settings, SettingsError};
 pub use sources::Sources;

@@ -4,11 +4,51 @@
 //! (`*.example.com` matches one label more, not two); ports must be equal; the path is a plain prefix.
 //! Facts: kubernetes `pkg/credentialprovider/keyring.go`, `Add`, `URLsMatch`, `Lookup`.
 
+use crate::image::Reference;
+
 /// The key of a credential.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pattern {
     /// Host and path without the scheme; the order of patterns is the order of these texts.
     text: String,
+}
+
+/// Registries, or paths in them, that an administrator allows: `host[:port][/path]`, each label of the host perhaps a
+/// pattern, the path a whole part of the repository's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryPattern(Pattern);
+
+impl RegistryPattern {
+    /// Reads a pattern; `None` where there is no host in it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let pattern = Pattern::parse(text);
+        let host = pattern.text.split('/').next().unwrap_or_default();
+        (!host.is_empty() && !pattern.text.contains(char::is_whitespace)).then_some(Self(pattern))
+    }
+
+    /// Whether an image's repository is among those.
+    pub fn covers(&self, image: &Reference) -> bool {
+        self.allows(image.registry(), image.repository())
+    }
+
+    /// Whether it allows a repository. `example.com/team` allows `team/x`, and not `teams/x`.
+    fn allows(&self, registry: &str, repository: &str) -> bool {
+        let path = self
+            .0
+            .text
+            .find('/')
+            .and_then(|slash| self.0.text.get(slash..))
+            .unwrap_or_default();
+        let path = path.trim_end_matches('/');
+        let whole = format!("/{repository}/");
+        self.0.matches(registry, repository) && (path.is_empty() || whole.starts_with(&format!("{path}/")))
+    }
+}
+
+impl std::fmt::Display for RegistryPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 impl Pattern {
@@ -191,5 +231,30 @@ mod tests {
         let pattern = "*a".repeat(2_000);
         assert!(!glob(&pattern, &"a".repeat(1_999)));
         assert!(glob(&pattern, &"a".repeat(2_000)));
+    }
+
+    #[test]
+    fn an_administrator_allows_hosts_and_whole_parts_of_paths() {
+        let rows = [
+            ("registry.example.com", "registry.example.com", "a/b", true),
+            ("registry.example.com", "registry.example.com:5000", "a/b", false),
+            ("*.example.com", "registry.example.com", "a", true),
+            ("*.example.com", "example.com", "a", false),
+            ("*.example.com", "evil.example.com.attacker.net", "a", false),
+            ("quay.io/team", "quay.io", "team/x", true),
+            ("quay.io/team/", "quay.io", "team/x", true),
+            ("quay.io/team", "quay.io", "team", true),
+            ("quay.io/team", "quay.io", "teams/x", false),
+        ];
+        for (pattern, registry, repository, allowed) in rows {
+            let pattern = RegistryPattern::parse(pattern).unwrap();
+            assert_eq!(
+                pattern.allows(registry, repository),
+                allowed,
+                "{pattern} {registry}/{repository}"
+            );
+        }
+        assert_eq!(RegistryPattern::parse("/path"), None);
+        assert_eq!(RegistryPattern::parse("a b"), None);
     }
 }

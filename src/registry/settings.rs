@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::pattern::RegistryPattern;
 use super::place::Places;
 
 /// How long a connection (TCP and TLS) may take.
@@ -42,6 +43,8 @@ pub struct Settings {
     pub backoff: Duration,
     /// How long a registry that does not answer is not asked again.
     pub rest: Duration,
+    /// Which registries may be asked at all: those of any of these patterns, all of them where there is none.
+    pub allowed: Vec<RegistryPattern>,
     /// Where registries themselves may be: anywhere by default; an operator narrows it.
     pub registry_places: Places,
     /// Where token services and redirects may lead although the registry itself is not there: nowhere but the
@@ -59,6 +62,7 @@ impl Default for Settings {
             attempts: ATTEMPTS,
             backoff: BACKOFF,
             rest: REST,
+            allowed: Vec::new(),
             registry_places: Places::ANYWHERE,
             other_places: Places::PUBLIC,
         }

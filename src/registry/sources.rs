@@ -127,6 +127,7 @@ impl Sources {
         if let Some((layout, _)) = self.layout_of(image) {
             return layout.blob(descriptor);
         }
+        self.engine.allows(image)?;
         let download = Download {
             engine: Arc::clone(&self.engine),
             remote: self.engine.remote(image, access),
@@ -151,8 +152,8 @@ impl Sources {
             Some(layout) if trouble.kind == LookFailureKind::Unreachable => {
                 let folder = layout.folder().display();
                 let words = format!(
-                    "the layout {folder} has other images of {}, but not this one, and its registry could not be asked ({})",
-                    image.name(),
+                    "the layout {folder} has other images of that repository, but not this one, and the registry could not be \
+                     asked ({})",
                     trouble.message
                 );
                 Trouble::new(LookFailureKind::NotFound, words)
@@ -162,6 +163,7 @@ impl Sources {
     }
 
     async fn ask(&self, question: &Question<'_>) -> Result<Manifest, Trouble> {
+        self.engine.allows(question.image)?;
         let remote = self.engine.remote(question.image, question.access);
         let exchange = Exchange {
             transport: &self.engine.transport,
@@ -192,6 +194,20 @@ impl Question<'_> {
 }
 
 impl Engine {
+    /// Whether the administrator lets us ask an image's registry.
+    fn allows(&self, image: &Reference) -> Result<(), Trouble> {
+        let allowed = &self.transport.settings.allowed;
+        if allowed.is_empty() || allowed.iter().any(|one| one.covers(image)) {
+            return Ok(());
+        }
+        let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+        let words = format!(
+            "its registry may not be asked: the administrator allows {} only",
+            allowed.join(", ")
+        );
+        Err(Trouble::new(LookFailureKind::OffLimits, words))
+    }
+
     /// What is known of the registry of an image, under its TLS policy.
     fn remote(&self, image: &Reference, access: &Access) -> Arc<Remote> {
         let settings = &self.transport.settings;

@@ -9,7 +9,7 @@ fn a_file_is_required() {
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    check("-f absent.yaml").fails_with("absent.yaml: No such file or directory");
+    check("-f absent.yaml").fails_with("absent.yaml: there is no such file or folder");
 }
 
 #[test]

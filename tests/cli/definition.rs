@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::cli::support::kmm_preflight;
 
-const COMMITTED: &str = include_str!("../../charts/kmm-preflight/crds/preflightvalidationsocp.yaml");
+const COMMITTED: &str = include_str!("../../charts/kmm-preflight/files/preflightvalidationsocp.yaml");
 const UPSTREAM: &str = include_str!("../compat/crds/preflightvalidationsocp.yaml");
 
 fn ours() -> Value {
@@ -30,7 +30,16 @@ fn the_committed_definition_is_the_printed_one() {
     assert_eq!(
         COMMITTED,
         kmm_preflight("crd").ends_with(0).out,
-        "run: kmm-preflight crd > charts/…"
+        "run: kmm-preflight crd > charts/kmm-preflight/files/preflightvalidationsocp.yaml"
+    );
+}
+
+#[test]
+fn the_reference_in_docs_is_what_is_printed() {
+    assert_eq!(
+        include_str!("../../docs/api.md"),
+        kmm_preflight("crd -o markdown").ends_with(0).out,
+        "run: kmm-preflight crd -o markdown > docs/api.md"
     );
 }
 

@@ -2,7 +2,7 @@
 
 use kmm_preflight::api::{PreflightValidationOCP, PreflightValidationOCPSpec};
 use kmm_preflight::plan::Surroundings;
-use kmm_preflight::validate::preflight::{apply_defaults, validate};
+use kmm_preflight::validate::preflight::{admit_create, admit_update, apply_defaults};
 
 use crate::rows::{row, text};
 
@@ -24,19 +24,37 @@ fn is_admitted(id: &str) -> bool {
 #[test]
 fn preflights_are_admitted_by_their_kernel() {
     for id in ["wp-1", "wp-2", "wp-3", "wp-4", "wp-5", "wp-6", "wp-7", "wp-8"] {
-        let found = validate(&preflight(text(row(id), "kernelVersion")));
-        assert_eq!(found.is_ok(), is_admitted(id), "{id}: {found:?}");
-        for error in found.err().into_iter().flatten() {
+        let errors = admit_create(&preflight(text(row(id), "kernelVersion")), &Surroundings::default()).errors;
+        assert_eq!(errors.is_empty(), is_admitted(id), "{id}: {errors:?}");
+        for error in errors {
             assert_eq!(error.path, "spec.kernelVersion", "{id}");
         }
+    }
+}
+
+#[test]
+fn an_update_of_the_spec_has_the_rules_of_a_new_object() {
+    assert_eq!(row("wp-9")["out"], "same rules as create");
+    let (old, around) = (preflight("6.1.0-18-amd64"), Surroundings::default());
+    for kernel in ["6.0.15-300.fc37.x86_64", "test", "1.2", "5,14,0"] {
+        let new = preflight(kernel);
+        assert_eq!(
+            admit_update(&old, &new, &around),
+            admit_create(&new, &around),
+            "wp-9: {kernel}"
+        );
     }
 }
 
 /// Upstream admits it and then fails for ever without a status.
 #[test]
 fn a_release_with_commas_is_refused() {
-    let errors = validate(&preflight("5,14,0")).expect_err("D16");
-    assert!(errors[0].to_string().contains("','"), "D16: {errors:?}");
+    assert_eq!(row("D16")["ours"], "denied");
+    let errors = admit_create(&preflight("5,14,0"), &Surroundings::default()).errors;
+    assert!(
+        matches!(errors.as_slice(), [error] if error.to_string().contains("','")),
+        "D16: {errors:?}"
+    );
 }
 
 #[test]
@@ -46,10 +64,7 @@ fn errors_come_all_at_once_and_defaults_change_nothing_that_is_written() {
     apply_defaults(&mut preflight, &Surroundings::default());
     assert_eq!(preflight.spec.push_built_image, Some(false));
     assert_eq!(preflight.spec.kernel_version, " 5.14.0 ");
-    let paths: Vec<String> = validate(&preflight)
-        .expect_err("two errors")
-        .into_iter()
-        .map(|e| e.path)
-        .collect();
+    let errors = admit_create(&preflight, &Surroundings::default()).errors;
+    let paths: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
     assert_eq!(paths, ["spec.kernelVersion", "spec.dtkImage"]);
 }

@@ -1,3 +1,91 @@
 //! `cargo xtask`: the tasks of this project that are not the product.
 
-fn main() {}
+#![expect(clippy::print_stdout, reason = "this is how tasks talk to people")]
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+use xtask::demo;
+use xtask::image::{self, Destination};
+use xtask::interrupt::Interrupt;
+use xtask::programs::{self, Size};
+use xtask::{ControlPlane, Node};
+
+/// The tasks of this project that are not the product
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Build what a throw-away Kubernetes is made of, as far as it is missing
+    Kube {
+        /// Also what a node is made of, on which pods run
+        #[arg(long)]
+        node: bool,
+    },
+    /// Run a throw-away Kubernetes until Ctrl-C
+    Cluster {
+        /// With a node, on which pods run: this machine (needs root)
+        #[arg(long)]
+        node: bool,
+    },
+    /// Show what the operator does, step by step, on a throw-away control plane of this machine
+    Demo {
+        /// Leave the cluster running until Ctrl-C, to look around in it
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Build the operator's image
+    Image {
+        /// Push it to a registry, under this reference; else it goes to target/kmm-preflight.tar, as `docker load` takes it
+        #[arg(long, value_name = "REFERENCE")]
+        push: Option<String>,
+        /// Whether the registry must have a certificate that this machine trusts; `false` also allows plain HTTP
+        #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, requires = "push")]
+        tls_verify: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    match Task::parse() {
+        Task::Kube { node } => programs::build(if node { Size::Node } else { Size::ControlPlane }),
+        Task::Cluster { node: false } => run_control_plane(),
+        Task::Cluster { node: true } => run_node(),
+        Task::Demo { keep } => demo::run_demo(keep),
+        Task::Image { push, tls_verify } => build_image(push, tls_verify),
+    }
+}
+
+fn run_control_plane() -> Result<()> {
+    let interrupt = Interrupt::listen()?;
+    programs::build_missing(Size::ControlPlane)?;
+    let cluster = ControlPlane::start()?;
+    introduce(&cluster);
+    interrupt.wait();
+    Ok(())
+}
+
+fn run_node() -> Result<()> {
+    let interrupt = Interrupt::listen()?;
+    programs::build_missing(Size::Node)?;
+    let node = Node::start()?;
+    introduce(node.control_plane());
+    println!("registry {}", node.registry().host());
+    interrupt.wait();
+    Ok(())
+}
+
+fn introduce(cluster: &ControlPlane) {
+    println!("Kubernetes {} at {}, until Ctrl-C", programs::KUBERNETES, cluster.url());
+    println!("export KUBECONFIG={}", cluster.kubeconfig().display());
+}
+
+fn build_image(push: Option<String>, tls_verify: bool) -> Result<()> {
+    let destination = match push {
+        Some(reference) => Destination::Registry { reference, tls_verify },
+        None => Destination::Archive {
+            file: PathBuf::from("target/kmm-preflight.tar"),
+            name: "kmm-preflight:latest".into(),
+        },
+    };
+    image::build_operator(&destination)
+}

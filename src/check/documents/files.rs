@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{DocumentProblem, Source};
+use super::{DocumentProblem, Source, disguise};
 
 /// Longest file that is read. The dump of ten thousand Modules is a quarter of it.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -138,12 +138,16 @@ impl Budget {
     pub(super) fn read(&mut self, file: &File, stdin: &mut dyn Read) -> Result<String, DocumentProblem> {
         let problem = |message: String| DocumentProblem::new(format!("{}: {message}", file.name));
         let limit = MAX_FILE_BYTES.min(self.0);
-        let bytes = read_capped(&file.source, stdin, limit).map_err(|error| problem(format!("{error}")))?;
+        let bytes = read_capped(&file.source, stdin, limit).map_err(|error| unreadable(file, &error))?;
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if size > limit {
             return Err(problem(format!("larger than the {} MiB that are read", limit >> 20)));
         }
         self.0 = self.0.saturating_sub(size);
+        if let Some(seen) = disguise::seen_through(&bytes) {
+            let message = format!("this is neither YAML nor JSON: it seems to be {}", seen.seems);
+            return Err(problem(message).advising(Some(seen.advice.to_owned())));
+        }
         let text = String::from_utf8(bytes).map_err(|error| problem(not_utf8(&error)))?;
         Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
     }
@@ -157,6 +161,26 @@ fn read_capped(source: &Source, stdin: &mut dyn Read, limit: u64) -> io::Result<
         Source::Stdin => stdin.take(one_more).read_to_end(&mut bytes)?,
     };
     Ok(bytes)
+}
+
+/// Why a file cannot be opened or read, and what to do about it.
+fn unreadable(file: &File, error: &io::Error) -> DocumentProblem {
+    let is_link = matches!(&file.source, Source::Path(path) if path.is_symlink());
+    let (what, advice) = match error.kind() {
+        io::ErrorKind::NotFound if is_link => {
+            ("it is a link that leads nowhere", "mend the link, or name another file")
+        }
+        io::ErrorKind::NotFound => (
+            "there is no such file or folder",
+            "look for a typing mistake after -f; a path that does not begin with / is relative to the current folder",
+        ),
+        io::ErrorKind::PermissionDenied => (
+            "it may not be read (permission denied)",
+            "change its permissions, or run this as somebody who may read it",
+        ),
+        _ => return DocumentProblem::new(format!("{}: it cannot be read: {error}", file.name)),
+    };
+    DocumentProblem::new(format!("{}: {what}", file.name)).advising(Some(advice.to_owned()))
 }
 
 fn not_utf8(error: &std::string::FromUtf8Error) -> String {

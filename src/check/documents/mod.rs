@@ -2,6 +2,7 @@
 //!
 //! A document that cannot be read never hides the others: every problem is collected, with its place.
 
+mod disguise;
 mod excerpt;
 mod files;
 mod locate;

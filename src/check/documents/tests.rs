@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use kube::ResourceExt;
+use miette::Diagnostic;
 
 use super::{Documents, Source, read};
 
@@ -321,12 +322,34 @@ fn standard_input_is_read_once() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_a_problem() {
+fn a_file_that_is_not_there_is_named_with_what_to_do() {
     let documents = read(&[Source::Path("no/such/file.yaml".into())], &mut std::io::empty());
     assert_eq!(
         problems(&documents),
-        ["no/such/file.yaml: No such file or directory (os error 2)"]
+        ["no/such/file.yaml: there is no such file or folder"]
     );
+    let advice = documents.problems[0].help().expect("advice").to_string();
+    assert!(advice.contains("after -f"), "{advice}");
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_called_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let link = folder.path().join("given.yaml");
+    std::os::unix::fs::symlink("gone.yaml", &link).expect("a link");
+    let documents = read(&[Source::Path(link)], &mut std::io::empty());
+    assert_eq!(problems(&documents), [": it is a link that leads nowhere"]);
+}
+
+#[test]
+fn a_file_that_is_no_document_at_all_is_called_what_it_is() {
+    let documents = reading("<!DOCTYPE html>\n<title>502 Bad Gateway</title>\n");
+    assert_eq!(
+        problems(&documents),
+        [": this is neither YAML nor JSON: it seems to be an HTML page"]
+    );
+    let advice = documents.problems[0].help().expect("advice").to_string();
+    assert!(advice.contains("login page"), "{advice}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn row(name: &str, status: VerificationStatus, reason: &str, findings: Vec<Findi
         image: Some(format!("registry.example.com/drivers/{name}:5.14")),
         digest: (status == VerificationStatus::Success).then(|| DIGEST.to_owned()),
         findings,
+        inputs: None,
     }
 }
 

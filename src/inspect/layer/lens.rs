@@ -14,6 +14,7 @@ use super::paths::File;
 use super::tarball::Member;
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{ModuleContent, ModuleFile, Packing, Unpackable};
+use crate::kmod::index::Index;
 use crate::kmod::symvers::Symvers;
 
 /// The largest kernel module that is read, in bytes as it lies in the layer. The largest real ones, with all
@@ -32,8 +33,15 @@ pub(super) const MAX_TEXT: u64 = 16 << 20;
 /// The memory that unpacking an xz stream may take, in KiB: its largest preset needs 65 MiB.
 const XZ_MEMORY_KIB: u32 = 80 * 1024;
 
-/// The bytes that tell an ELF file and its machine.
-const ELF_HEAD: usize = 20;
+/// The bytes that tell an ELF file, its type and its machine.
+const HEAD: usize = 20;
+
+/// How many files of one layer are read for what they are rather than for their names, and how many bytes they may
+/// have together: all modules of a distribution's kernel, and their debug information.
+const MAX_UNNAMED: Unnamed = Unnamed {
+    files: 20_000,
+    bytes: 2 << 30,
+};
 
 /// Why a layer is read: it decides which files' contents matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,6 +101,25 @@ pub(super) struct Reader {
     lens: Lens,
     /// The kernels of which an in-tree module has been read.
     sampled: BTreeSet<String>,
+    unnamed: Unnamed,
+}
+
+/// What may still be read whose name does not say that it matters.
+#[derive(Clone, Copy, Debug)]
+struct Unnamed {
+    files: u32,
+    bytes: u64,
+}
+
+impl Unnamed {
+    /// Takes a file of that size off what may still be read; `false` where it is too much.
+    fn take(&mut self, size: u64) -> bool {
+        let left = self.files.checked_sub(1).zip(self.bytes.checked_sub(size));
+        if let Some((files, bytes)) = left {
+            *self = Self { files, bytes };
+        }
+        left.is_some()
+    }
 }
 
 impl Reader {
@@ -100,15 +127,19 @@ impl Reader {
         Self {
             lens,
             sampled: BTreeSet::new(),
+            unnamed: MAX_UNNAMED,
         }
     }
 
     /// Reads of a file what matters of it.
     pub(super) fn read(&mut self, path: &str, member: &Member, body: impl Read) -> io::Result<(File, Option<Content>)> {
-        let interest = self.interest(path);
         let mut body = body;
-        let mut head = Vec::with_capacity(ELF_HEAD);
-        body.by_ref().take(ELF_HEAD as u64).read_to_end(&mut head)?;
+        let mut head = Vec::with_capacity(HEAD);
+        body.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
+        let interest = match self.interest(path) {
+            Interest::None => self.interest_in_unnamed(&head, member.size),
+            named => named,
+        };
         let file = File {
             machine: elf_machine(&head),
             content: None,
@@ -142,6 +173,21 @@ impl Reader {
                 Interest::Sample(kernel) if self.sampled.contains(&kernel) => Interest::None,
                 interest => interest,
             },
+        }
+    }
+
+    /// What a file may be that has no telling name: a hard link that follows may give it one (OSTree keeps every file
+    /// under its hash). Compressed modules cannot be told from other compressed files, and are not read.
+    fn interest_in_unnamed(&mut self, head: &[u8], size: u64) -> Interest {
+        let interest = match self.lens {
+            Lens::ModuleImage if is_object(head) && size <= MAX_MODULE => Interest::Module,
+            Lens::ModuleImage if Index::open(head).is_ok() && size <= MAX_INDEX => Interest::Index,
+            _ => return Interest::None,
+        };
+        if self.unnamed.take(size) {
+            interest
+        } else {
+            Interest::None
         }
     }
 
@@ -184,8 +230,13 @@ fn module_interest(name: &str) -> Interest {
     }
 }
 
+/// Whether a file's name says that modprobe reads it.
+pub fn matters(path: &str) -> bool {
+    module_interest(split(path).1) != Interest::None
+}
+
 /// Whether a file's name says that it is a kernel module (kmod `libkmod-util: path_ends_with_kmod_ext`).
-pub fn is_module(name: &str) -> bool {
+fn is_module(name: &str) -> bool {
     [".ko", ".ko.gz", ".ko.xz", ".ko.zst"]
         .iter()
         .any(|suffix| name.ends_with(suffix))
@@ -298,6 +349,11 @@ impl<R: Read> Read for Passing<R> {
             other => other,
         }
     }
+}
+
+/// Whether an ELF file's first bytes call it relocatable, which modules are and programs and libraries are not.
+fn is_object(head: &[u8]) -> bool {
+    head.starts_with(b"\x7fELF") && matches!(head.get(16..18), Some([1, 0] | [0, 1]))
 }
 
 /// `e_machine` of an ELF file's first bytes, in the byte order that they tell.

@@ -23,7 +23,7 @@ use std::io::Read;
 use serde::{Deserialize, Serialize};
 
 pub use defect::ScanError;
-pub use lens::{Content, KernelSample, Lens, is_module};
+pub use lens::{Content, KernelSample, Lens, matters};
 pub use paths::{File, Kind, NodeId, PathTable};
 pub use unpack::Limits;
 

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::layer::{Content, is_module};
+use super::layer::{Content, matters};
 use super::tree::{Dir, Found, MergedTree};
-use crate::kmod::facts::{ModuleFile, Packing, Unpackable};
 use crate::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
 
 /// Where programs are looked for: the `PATH` that container runtimes give to an image without one of its own.
@@ -115,32 +114,22 @@ fn entry(path: &str, found: &Found<'_>) -> Option<Entry> {
         Found::Link(target) => Some(Entry::Link((*target).to_owned())),
         Found::File {
             content: Some(content), ..
-        } => Some(known(path, content)),
-        Found::File { content: None, .. } if is_module(path) => Some(unread_module(
-            "it is a hard link to a file of another name, which was not read",
+        } => Some(known(content)),
+        Found::File { content: None, .. } if matters(path) => Some(Entry::Unread(
+            "it is a hard link to a file of another name, of which nothing was kept".to_owned(),
         )),
         Found::File { content: None, .. } | Found::Other => Some(Entry::Other),
     }
 }
 
-fn known(path: &str, content: &Content) -> Entry {
+fn known(content: &Content) -> Entry {
     match content {
         Content::Module(file) => Entry::Module(Arc::clone(file)),
         Content::Index(bytes) => Entry::Index(Arc::clone(bytes)),
         Content::TooLarge(size) => Entry::TooLarge(*size),
-        Content::Unreadable(why) if is_module(path) => unread_module(why),
+        Content::Unreadable(why) => Entry::Unread(why.clone()),
         _ => Entry::Other,
     }
-}
-
-/// A module file whose bytes the layer does not hold as they will be on the node.
-fn unread_module(why: &str) -> Entry {
-    let content = Err(Unpackable::Damaged(why.to_owned()));
-    Entry::Module(Arc::new(ModuleFile {
-        packing: Packing::Plain,
-        size: 0,
-        content,
-    }))
 }
 
 #[cfg(test)]

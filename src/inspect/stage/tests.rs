@@ -3,7 +3,7 @@
 use super::StageRequest;
 use crate::inspect::layer::fixture::Layer;
 use crate::inspect::tree::MergedTree;
-use crate::kmod::facts::Unpackable;
+use crate::kmod::facts::ModuleFile;
 use crate::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
 
 const KERNEL: &str = "5.14.0-570.el9.x86_64";
@@ -257,19 +257,50 @@ fn modprobes_configuration_is_seen_where_authors_put_it() {
     }
 }
 
+/// A module, and an index, as the kernel's own tools write them.
+const MODULE: &[u8] = include_bytes!("../../../tests/fixtures/kmod/kmmp_lone.ko");
+const INDEX: &[u8] = include_bytes!("../../../tests/fixtures/kmod/modules.dep.bin");
+
 #[test]
-fn files_whose_bytes_are_not_known_are_never_taken_for_good() {
-    let sparse = Layer::new()
-        .pax(&[("GNU.sparse.major", "1")])
-        .file(&in_folder("sparse.ko"), b"map");
-    let image = stage(vec![
-        Layer::new().file("store/1f", b"bytes"),
-        sparse.hard_link(&in_folder("linked.ko"), "store/1f"),
-    ]);
-    for path in ["sparse.ko", "linked.ko"] {
-        let Entry::Module(file) = &folder(&image).entries[path] else {
-            panic!("{path} is no module")
+fn a_hard_link_to_a_file_under_its_hash_is_the_module_or_index_that_it_is() {
+    let store = |name: &str| format!("sysroot/ostree/repo/objects/{name}.file");
+    let objects = Layer::new().file(&store("ab/01"), MODULE).file(&store("cd/02"), INDEX);
+    let linked = |layer: Layer| {
+        layer
+            .hard_link(&in_folder("kernel/lone.ko"), &store("ab/01"))
+            .hard_link(&in_folder("modules.dep.bin"), &store("cd/02"))
+    };
+    for (case, layers) in [
+        ("in one layer", vec![linked(objects.clone())]),
+        ("from a layer above", vec![objects, linked(Layer::new())]),
+    ] {
+        let image = stage(layers);
+        let entries = &folder(&image).entries;
+        let module = ModuleFile::read(MODULE);
+        assert_eq!(entries["kernel/lone.ko"], Entry::Module(module.into()), "{case}");
+        assert_eq!(
+            entries["modules.dep.bin"],
+            Entry::Index(INDEX.to_vec().into()),
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn files_whose_bytes_are_not_known_are_called_so_and_neither_good_nor_damaged() {
+    let sparse = |layer: Layer, path: &str| layer.pax(&[("GNU.sparse.major", "1")]).file(&in_folder(path), b"map");
+    let store = Layer::new()
+        .file("store/1f", b"\xfd7zXZ\0 and more")
+        .hard_link(&in_folder("linked.ko.xz"), "store/1f");
+    let image = stage(vec![sparse(sparse(store, "sparse.ko"), "modules.dep.bin")]);
+    for (path, why) in [
+        ("linked.ko.xz", "hard link"),
+        ("sparse.ko", "sparse"),
+        ("modules.dep.bin", "sparse"),
+    ] {
+        let Entry::Unread(said) = &folder(&image).entries[path] else {
+            panic!("{path} was read")
         };
-        assert!(matches!(file.content, Err(Unpackable::Damaged(_))), "{path}");
+        assert!(said.contains(why), "{path}: {said}");
     }
 }

@@ -139,7 +139,8 @@ fn number(text: &str) -> Option<u32> {
 }
 
 /// The architectures and page sizes that end the names of Debian's kernels.
-const DEBIAN_FLAVOURS: [&str; 14] = [
+const DEBIAN_FLAVOURS: [&str; 15] = [
+    "486",
     "686",
     "686-pae",
     "amd64",
@@ -156,24 +157,31 @@ const DEBIAN_FLAVOURS: [&str; 14] = [
     "s390x",
 ];
 
-/// The two numbers of `6.7-amd64`, `6.11-cloud-arm64`, `6.12-rc6-rt-amd64`: the first kernels of a series in Debian's
-/// experimental and unstable really call themselves so, and they alone. Everybody else keeps the Makefile's `X.Y.0`.
+/// The two numbers of `6.7-amd64`, `6.11-cloud-arm64`, `6.12-rc6-rt-arm64`: the first kernels of a series in Debian's
+/// experimental and unstable really call themselves so, and in the days of 3.x all did: `3.14-2-amd64`. Everybody
+/// else keeps the Makefile's `X.Y.0`.
 fn two_numbers_of_debian(text: &str) -> Option<(u32, u32)> {
-    let (numbers, flavour) = text.split_once('-')?;
+    let (numbers, rest) = text.split_once('-')?;
     let (x, y) = numbers.split_once('.')?;
-    let candidate = flavour.split_once('-').filter(|(first, _)| is_candidate(first));
-    let flavour = candidate.map_or(flavour, |(_, rest)| rest);
+    let numbers = (number(x)?, number(y)?);
+    let build = rest.split_once('-');
+    let build = build.filter(|(build, _)| is_candidate(build) || numbers.0 == 3 && is_abi(build));
+    let flavour = build.map_or(rest, |(_, flavour)| flavour);
     let special = ["cloud-", "rt-"]
         .into_iter()
         .find_map(|name| flavour.strip_prefix(name));
     let is_debians = DEBIAN_FLAVOURS.contains(&special.unwrap_or(flavour));
-    let numbers = (number(x)?, number(y)?);
     (is_debians && (3..=255).contains(&numbers.0) && numbers.1 <= 255).then_some(numbers)
 }
 
 /// Whether a part says that this is a candidate: `rc6`.
 fn is_candidate(part: &str) -> bool {
     part.strip_prefix("rc").is_some_and(is_digits)
+}
+
+/// Whether a part tells a kernel's ABI as Debian did in the days of 3.x: `2`, `trunk`, `0.bpo.2`.
+fn is_abi(part: &str) -> bool {
+    part == "trunk" || is_digits(part.strip_prefix("0.bpo.").unwrap_or(part))
 }
 
 fn check_complete(text: &str) -> Result<(), KernelVersionError> {

@@ -41,6 +41,8 @@ fn the_first_kernels_of_a_series_have_two_numbers_in_debian_alone() {
         "6.12-rc1",
         "5.15-generic",
         "6.1-18-amd64",
+        "3.14-2-generic",
+        "3.14-0.bpo.-amd64",
         "6.7-amd64-x",
         "6.7-x86_64",
         "6.7.amd64",

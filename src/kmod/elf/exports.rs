@@ -6,7 +6,7 @@
 
 use super::image::Image;
 use super::symbols::{SHN_ABS, SHN_UNDEF, Symbol, Symbols, text_at};
-use super::{Budget, malformed};
+use super::{Budget, MAX_TEXT_BYTES, beyond_limits};
 use crate::kmod::facts::{ElfDefect, Export};
 
 const SHT_RELA: u32 = 4;
@@ -62,10 +62,17 @@ fn names<'a>(image: &Image<'a>, symbols: &Symbols<'a>, section: usize) -> Result
     let content = image.allocated_content("__ksymtab_strings").unwrap_or_default();
     let mut entries: Vec<Names<'a>> = Vec::new();
     let mut is_open = false;
+    let mut length = 0;
     for relocation in relocations(image, section)? {
         let target = relocation.target(symbols);
         let in_strings = target.filter(|(symbol, _)| strings == Some(usize::from(symbol.section)));
         let text = in_strings.map(|(_, place)| text_at(content, place).unwrap_or_default());
+        length += text.map_or(0, <[u8]>::len);
+        if length > MAX_TEXT_BYTES {
+            return Err(beyond_limits(
+                "its exports have longer names than this program is willing to read",
+            ));
+        }
         match (text, entries.last_mut()) {
             (None, _) => is_open = true,
             (Some(name), _) if is_open => {
@@ -112,7 +119,9 @@ fn relocations(image: &Image<'_>, section: usize) -> Result<Vec<Relocation>, Elf
     };
     let mut relocations: Vec<_> = entries.take(MAX_RELOCATIONS + 1).filter_map(read).collect();
     if relocations.len() > MAX_RELOCATIONS {
-        return Err(malformed("it has more exports than this program is willing to read"));
+        return Err(beyond_limits(
+            "it has more exports than this program is willing to read",
+        ));
     }
     relocations.sort_by_key(|relocation| relocation.offset);
     Ok(relocations)

@@ -104,7 +104,7 @@ impl Budget {
         match (self.texts.checked_sub(1), self.bytes.checked_sub(text.len())) {
             (Some(texts), Some(bytes)) => *self = Self { texts, bytes },
             _ => {
-                return Err(malformed("it has more names than this program is willing to read"));
+                return Err(beyond_limits("it has more names than this program is willing to read"));
             }
         }
         Ok(String::from_utf8_lossy(text).into_owned())
@@ -120,6 +120,10 @@ fn defect(kind: ElfDefectKind, message: impl Into<String>) -> ElfDefect {
 
 fn malformed(message: impl Into<String>) -> ElfDefect {
     defect(ElfDefectKind::Malformed, message)
+}
+
+fn beyond_limits(message: &str) -> ElfDefect {
+    defect(ElfDefectKind::BeyondLimits, message)
 }
 
 fn not_a_module(message: &str) -> ElfDefect {

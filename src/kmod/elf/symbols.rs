@@ -13,9 +13,6 @@ pub(super) const SHN_ABS: u16 = 0xfff1;
 const SHN_COMMON: u16 = 0xfff2;
 const STB_WEAK: u8 = 2;
 
-/// The longest symbol name that is read. The kernel's own limit is 512 (`KSYM_NAME_LEN`).
-pub(super) const MAX_NAME: usize = 1024;
-
 /// An entry of the symbol table.
 #[derive(Clone, Copy)]
 pub(super) struct Symbol {
@@ -140,10 +137,10 @@ impl<'a> Symbols<'a> {
     }
 }
 
-/// The text that begins at a place of a string table and ends in NUL, if it is no longer than [`MAX_NAME`].
+/// The text that begins at a place of a string table and ends in NUL. The kernel takes names of any length.
 pub(super) fn text_at(strings: &[u8], at: u64) -> Option<&[u8]> {
     let rest = strings.get(usize::try_from(at).ok()?..)?;
-    let end = rest.iter().take(MAX_NAME + 1).position(|byte| *byte == 0)?;
+    let end = rest.iter().position(|byte| *byte == 0)?;
     rest.get(..end)
 }
 

@@ -25,7 +25,7 @@ pub(super) const TEXTS: &[Explanation] = &[
         mend: "Strip debug information: `strip --strip-debug FILE.ko`.",
         source: "a limit of this program",
         depends_on: "",
-        certainty: "Nothing is known of the file, so this warns.",
+        certainty: "Nothing is known of the file, and nobody should upgrade on that.",
     },
     Explanation {
         rule: Rule::SignatureMissing,

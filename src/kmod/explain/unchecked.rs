@@ -5,6 +5,18 @@ use crate::api::Rule;
 
 pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
+        rule: Rule::FileNotRead,
+        title: "a file that was not read",
+        meaning: "The file is there, but its content could not be had: the layer keeps it with holes (a sparse file), or \
+                  under another name of which nothing was kept (a hard link to a compressed file, say), or it has more \
+                  names than this program takes in. Whether the kernel takes it was not checked.",
+        see: "podman run --rm IMAGE stat -c '%h names, %b blocks, %s bytes' FILE.ko",
+        mend: "Have it in the image as a file of its own: `cp --sparse=never`, and `COPY` instead of a hard link.",
+        source: "a limit of this program",
+        depends_on: "",
+        certainty: "Nothing is known of the file, so this warns.",
+    },
+    Explanation {
         rule: Rule::ToolkitMissing,
         title: "no driver toolkit",
         meaning: "What the kernel exports, and how it is configured, stands in its driver toolkit. Without one, only what \

@@ -62,6 +62,10 @@ fn defect(defect: &ElfDefect) -> Finding {
             Rule::ElfMalformed,
             format!("the module has common symbols ({message}); compile it with -fno-common"),
         ),
+        ElfDefectKind::BeyondLimits => {
+            let sentence = format!("the file was not read: {message}. Whether the kernel takes it was not checked");
+            return Finding::warns(Rule::FileNotRead, sentence);
+        }
     };
     Finding::decides(rule, sentence)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::lookup::not_read;
 use super::names::normalised;
 use crate::api::{Finding, Rule};
 use crate::kmod::index::Index;
@@ -120,6 +121,10 @@ impl<'a> Indexes<'a> {
                 entry: Entry::TooLarge(size),
                 ..
             } => Err(too_large(name, *size)),
+            Reached::File {
+                entry: Entry::Unread(why),
+                ..
+            } => Err(not_read(name, why, "modprobe finds the module through it")),
             _ => Ok(None),
         }
     }

@@ -340,6 +340,10 @@ fn lost(path: &str, reached: &Reached<'_>) -> Finding {
             let message = format!("{path} is larger than this program reads, so nobody can say that it loads");
             return Finding::decides(Rule::FileTooLarge, message).in_file(path);
         }
+        Reached::File {
+            entry: Entry::Unread(why),
+            ..
+        } => return not_read(path, why, "the kernel takes it"),
         Reached::Outside(_) | Reached::Loop => (
             Rule::LinkLeavesFolder,
             "copy the file itself into the folder instead of a link",
@@ -354,6 +358,14 @@ fn lost(path: &str, reached: &Reached<'_>) -> Finding {
         format!("modules.dep.bin names {path}, {}; {advice}", where_to(reached)),
     )
     .in_file(path)
+}
+
+/// A file that is there, but of which nothing is known.
+pub(super) fn not_read(path: &str, why: &str, question: &str) -> Finding {
+    let message = format!(
+        "{path} was not read: {why}. Whether {question} was not checked; have it in the image as a file of its own"
+    );
+    Finding::warns(Rule::FileNotRead, message).in_file(path)
 }
 
 fn where_to(reached: &Reached<'_>) -> String {

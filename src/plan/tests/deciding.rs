@@ -6,7 +6,7 @@ use super::{KERNEL, module};
 use crate::api::{Finding, Rule, VerificationStage, VerificationStatus};
 use crate::image::{Digest, LookFailure, LookFailureKind};
 use crate::kernel::KernelVersion;
-use crate::plan::{Look, Subject, Supplies, UNREACHABLE_PATIENCE, Verdict, World, decide};
+use crate::plan::{KnownSecret, Look, Subject, Supplies, UNREACHABLE_PATIENCE, Verdict, World, decide};
 
 const PLAIN: &str = "{kernelMappings: [{regexp: .}]}";
 const BUILT: &str = "{kernelMappings: [{regexp: ., build: {dockerfileConfigMap: {name: df}}}]}";
@@ -237,7 +237,8 @@ fn what_a_build_lacks_is_said_at_once() {
     // Rows "D20", "st-23", and those of the table.
     let name = |name: &str| ("ns1".to_owned(), name.to_owned());
     let complete = Supplies {
-        complete: true,
+        dockerfiles_complete: true,
+        secrets: ["k", "c"].map(|secret| (name(secret), KnownSecret::Absent)).into(),
         ..Supplies::default()
     };
     let dockerfile = |text: Option<&str>| Supplies {
@@ -245,7 +246,7 @@ fn what_a_build_lacks_is_said_at_once() {
         ..complete.clone()
     };
     let keyless = Supplies {
-        secrets: [(name("k"), ["wrong".to_owned()].into())].into(),
+        secrets: [(name("k"), KnownSecret::Keys(["wrong".to_owned()].into()))].into(),
         ..Supplies::default()
     };
     for (row, container, supplies, reason) in [
@@ -281,6 +282,17 @@ fn what_a_build_lacks_is_said_at_once() {
         &dockerfile(Some("FROM scratch")),
     );
     assert_eq!(fine.status, VerificationStatus::InProgress);
+}
+
+#[test]
+fn a_dockerfile_that_could_not_be_read_is_not_called_missing() {
+    let supplies = Supplies {
+        dockerfiles_complete: true,
+        unread: [("ns1".to_owned(), "df".to_owned())].into(),
+        ..Supplies::default()
+    };
+    let verdict = verdict(BUILT, &failed(LookFailureKind::NotFound), false, &supplies);
+    assert_eq!(verdict.status, VerificationStatus::InProgress, "{}", verdict.reason);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::sketch::{AARCH64, a_module, a_scene, each, with};
 use crate::kmod::facts::{ElfDefectKind, Signature, Unpackable};
 use crate::kmod::load::Enforcement;
+use crate::kmod::staged::Entry;
 
 #[test]
 fn what_stands_in_the_file() {
@@ -24,6 +25,16 @@ fn what_stands_in_the_file() {
         ("a cut-off file", defect(ElfDefectKind::Truncated), "elf-truncated!"),
         ("a stripped file", defect(ElfDefectKind::NoSymbols), "elf-stripped!"),
         ("a plain object", defect(ElfDefectKind::NotAModule), "not-a-module!"),
+        (
+            "more than is read, which the kernel does not mind",
+            defect(ElfDefectKind::BeyondLimits),
+            "file-not-read?",
+        ),
+        (
+            "a file of which nothing is known",
+            a_scene().entry("extra/drv.ko", Entry::Unread("a sparse file".to_owned())),
+            "file-not-read?",
+        ),
         (
             "another machine",
             with(a_module().change(|elf| elf.machine = AARCH64)),

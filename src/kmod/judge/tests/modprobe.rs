@@ -99,6 +99,11 @@ fn what_the_indexes_know() {
             dep(Entry::TooLarge(1 << 40)),
             "file-too-large!",
         ),
+        (
+            "an index of which nothing is known",
+            dep(Entry::Unread("a sparse file".to_owned())),
+            "file-not-read?",
+        ),
         ("an index through a link", a_scene().link("x", "y"), ""),
         ("no such module", a_scene().module("other"), "module-not-found!"),
         (
@@ -287,6 +292,13 @@ fn what_is_loaded_before() {
                 )
                 .line("drv", "extra/drv.ko: extra/lib.ko"),
             "file-too-large!",
+        ),
+        (
+            "so does one of which nothing is known",
+            user()
+                .entry("extra/lib.ko", Entry::Unread("a sparse file".to_owned()))
+                .line("drv", "extra/drv.ko: extra/lib.ko"),
+            "file-not-read?",
         ),
     ]);
 }

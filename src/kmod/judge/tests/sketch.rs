@@ -247,6 +247,11 @@ impl Scene {
         self
     }
 
+    pub(super) fn entry(mut self, path: &str, entry: Entry) -> Self {
+        self.entries.insert(path.to_owned(), entry);
+        self
+    }
+
     pub(super) fn link(mut self, path: &str, target: &str) -> Self {
         self.entries.insert(path.to_owned(), Entry::Link(target.to_owned()));
         self

@@ -75,7 +75,7 @@ fn cluster(modules: impl IntoIterator<Item = Arc<Module>>) -> Surroundings {
         ("plain", Some("FROM scratch\n")),
         ("without-key", None),
     ];
-    around.supplies.complete = true;
+    around.supplies.dockerfiles_complete = true;
     around.supplies.dockerfiles = dockerfiles
         .map(|(name, text)| (("drivers".to_owned(), name.to_owned()), text.map(str::to_owned)))
         .into();

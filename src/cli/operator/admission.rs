@@ -1,0 +1,107 @@
+//! The webhook of one replica: where its certificate comes from, and how it is served.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use tracing::info;
+use webhook_certs::{CertificateResolver, Keeper, MountedFiles, Settings, WebhookConfiguration};
+
+use super::args::CertificateSource;
+use super::{Shared, listen};
+use crate::cli::environment;
+use crate::cluster::FIELD_MANAGER;
+use crate::telemetry::AdmissionOutcome;
+use crate::webhook::probes::Readiness;
+use crate::webhook::{Bounds, Knowledge, Limits, Observation, Observer, Outcome, Server, router};
+
+/// Who keeps the certificate.
+pub(super) enum Certificate {
+    /// Nobody: there is no webhook.
+    Unwanted,
+    /// This program, in a Secret.
+    Kept(Box<Keeper>),
+    /// Somebody else, in files.
+    Mounted(Box<MountedFiles>),
+}
+
+impl Certificate {
+    /// The certificate that the settings ask for. Nothing is read yet.
+    pub(super) fn of(shared: &Shared) -> Self {
+        let args = &shared.args.admission;
+        match (&shared.settings.names, args.certificates) {
+            _ if args.no_webhook => Self::Unwanted,
+            (Some(names), CertificateSource::SelfMade) => {
+                let (namespace, secret) = (&shared.args.namespace, &args.certificate_secret);
+                let mut settings = Settings::new(namespace, secret, names.clone(), FIELD_MANAGER);
+                let configuration = &args.webhook_configuration;
+                settings.configurations = vec![
+                    WebhookConfiguration::Mutating(configuration.clone()),
+                    WebhookConfiguration::Validating(configuration.clone()),
+                ];
+                let keeper = Keeper::new(shared.client.clone(), settings, Box::new(environment::now));
+                Self::Kept(Box::new(keeper))
+            }
+            _ => Self::Mounted(Box::new(MountedFiles::new(&args.certificate_dir))),
+        }
+    }
+
+    /// What the TLS server asks.
+    pub(super) fn resolver(&self) -> Option<CertificateResolver> {
+        match self {
+            Self::Unwanted => None,
+            Self::Kept(keeper) => Some(keeper.resolver()),
+            Self::Mounted(files) => Some(files.resolver()),
+        }
+    }
+
+    async fn keep(self) -> Infallible {
+        match self {
+            Self::Unwanted => std::future::pending().await,
+            Self::Kept(keeper) => keeper.run().await,
+            Self::Mounted(files) => files.run().await,
+        }
+    }
+}
+
+/// Whether the API server should send reviews here.
+pub(super) fn readiness(shared: &Arc<Shared>, resolver: Option<CertificateResolver>) -> Readiness {
+    let shared = Arc::clone(shared);
+    Arc::new(move || match &resolver {
+        _ if shared.is_ending() => Err("ending"),
+        Some(resolver) if !resolver.is_ready() => Err("no certificate yet"),
+        _ => Ok(()),
+    })
+}
+
+/// Serves admission until the process is asked to end and every accepted request has its answer.
+pub(super) async fn serve(shared: Arc<Shared>, certificate: Certificate) -> anyhow::Result<()> {
+    let Some(resolver) = certificate.resolver() else {
+        shared.end().await;
+        return Ok(());
+    };
+    let listener = listen(shared.args.admission.webhook_port, "--webhook-port").await?;
+    info!("admission on {}", listener.local_addr()?);
+    let router = router::router(knowledge(&shared), observer(&shared), &Bounds::default());
+    let server = Server::tls(listener, Arc::new(resolver), router, Limits::default())?;
+    tokio::select! {
+        () = server.run(shared.end()) => Ok(()),
+        never = certificate.keep() => match never {},
+    }
+}
+
+fn knowledge(shared: &Arc<Shared>) -> Knowledge {
+    let watches = Arc::clone(&shared.watches);
+    Arc::new(move || watches.surroundings())
+}
+
+fn observer(shared: &Arc<Shared>) -> Observer {
+    let telemetry = Arc::clone(&shared.telemetry);
+    Arc::new(move |observation: Observation| {
+        let outcome = match observation.outcome {
+            Outcome::Allowed => AdmissionOutcome::Allowed,
+            Outcome::Denied => AdmissionOutcome::Denied,
+            Outcome::Error => AdmissionOutcome::Error,
+        };
+        telemetry.admitted(observation.operation.name(), outcome, observation.elapsed.as_secs_f64());
+    })
+}

@@ -1,0 +1,175 @@
+//! One preflight and what is known around it → what is to be decided: every Module resolved, with the fingerprint of
+//! what its verdict rests on. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::memory::{Known, Memory};
+use crate::api::{PreflightStatus, PreflightValidationOCP};
+use crate::kernel::{Architecture, KernelVersion};
+use crate::plan::{
+    self, Answer, KnownSecret, Look, Node, ObjectName, Subject, Supplies, Surroundings, Target, Unreadable, Verdict,
+    World,
+};
+
+/// Everything that one preflight's decisions rest on, apart from its images.
+pub(super) struct Gathered {
+    /// The target kernel.
+    pub(super) kernel: KernelVersion,
+    /// Its driver toolkit: the preflight's own, else the one that the administrator named for the kernel.
+    pub(super) toolkit_image: Option<String>,
+    /// The Modules, resolved.
+    pub(super) cases: Vec<Case>,
+    push_built_image: bool,
+    supplies: Supplies,
+    unreadable: Vec<Unreadable>,
+}
+
+/// One Module of a preflight.
+pub(super) struct Case {
+    /// Its namespace and name.
+    pub(super) name: ObjectName,
+    /// What it comes to.
+    pub(super) subject: Subject,
+    /// The architecture of the nodes that it selects, where all of them agree.
+    pub(super) architecture: Option<Architecture>,
+    /// The fingerprint of what its verdict rests on, where it has a target.
+    pub(super) inputs: Option<String>,
+}
+
+impl Gathered {
+    /// Resolves every Module for a preflight's kernel.
+    pub(super) fn new(
+        preflight: &PreflightValidationOCP,
+        kernel: KernelVersion,
+        around: &Surroundings,
+        secrets: &BTreeMap<ObjectName, KnownSecret>,
+    ) -> Self {
+        let spec = &preflight.spec;
+        let toolkit_image = spec
+            .dtk_image
+            .clone()
+            .or_else(|| around.toolkit(&kernel).map(str::to_owned));
+        let nodes = around.nodes.as_deref().unwrap_or_default();
+        let modules = around.modules.as_deref().unwrap_or_default();
+        let mut gathered = Self {
+            toolkit_image,
+            push_built_image: spec.push_built_image.unwrap_or_default(),
+            cases: modules
+                .iter()
+                .map(|module| {
+                    let selected = selected(nodes, &module.spec.selector);
+                    Case::new(Subject::resolve_among(module, &kernel, &selected), &selected)
+                })
+                .collect(),
+            kernel,
+            supplies: Supplies {
+                secrets: secrets.clone(),
+                ..around.supplies.clone()
+            },
+            unreadable: around.unreadable.clone(),
+        };
+        gathered.cases.sort_by(|a, b| a.name.cmp(&b.name));
+        gathered.take_fingerprints();
+        gathered
+    }
+
+    fn take_fingerprints(&mut self) {
+        let mut cases = std::mem::take(&mut self.cases);
+        for case in &mut cases {
+            let target = case.subject.target();
+            case.inputs = target.map(|target| plan::inputs(target, &self.world(), case.architecture));
+        }
+        self.cases = cases;
+    }
+
+    fn world(&self) -> World<'_> {
+        World {
+            subjects: &[],
+            supplies: &self.supplies,
+            toolkit_image: self.toolkit_image.as_deref(),
+            push_built_image: self.push_built_image,
+        }
+    }
+
+    /// The targets and their fingerprints.
+    pub(super) fn targets(&self) -> impl Iterator<Item = (ObjectName, &str)> {
+        self.cases
+            .iter()
+            .filter_map(|case| Some((case.name.clone(), case.inputs.as_deref()?)))
+    }
+
+    /// How many rows the status has.
+    pub(super) fn rows(&self) -> usize {
+        self.cases.len() + self.unreadable.len()
+    }
+
+    /// What a look at a Module comes to, if it is one of these.
+    pub(super) fn verdict(&self, name: &ObjectName, look: &Look, now: Timestamp) -> Option<Verdict> {
+        let at = self.cases.binary_search_by(|case| case.name.cmp(name)).ok()?;
+        Some(self.verdict_on(self.cases.get(at)?, look, now))
+    }
+
+    fn verdict_on(&self, case: &Case, look: &Look, now: Timestamp) -> Verdict {
+        plan::verdict(&self.world(), &case.subject, look, now)
+    }
+
+    /// The status that says what is known: a row for every Module, in order.
+    pub(super) fn status(
+        &self,
+        memory: &Memory,
+        previous: Option<&PreflightStatus>,
+        generation: Option<i64>,
+        now: Timestamp,
+    ) -> PreflightStatus {
+        let mut answers: Vec<Answer> = self
+            .cases
+            .iter()
+            .map(|case| Answer {
+                namespace: case.name.0.clone(),
+                name: case.name.1.clone(),
+                verdict: match memory.known(&case.name) {
+                    Known::Look(look) => self.verdict_on(case, &look, now),
+                    Known::Row(row) => Verdict::of_row(&row),
+                },
+                inputs: case.inputs.clone(),
+            })
+            .chain(self.unreadable.iter().map(unreadable))
+            .collect();
+        answers.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        plan::fit(plan::status(previous, generation, answers, now), plan::STATUS_LIMIT)
+    }
+}
+
+impl Case {
+    fn new(subject: Subject, nodes: &[&Node]) -> Self {
+        let name = (subject.namespace.clone(), subject.name.clone());
+        let mut architectures = nodes.iter().map(|node| node.architecture);
+        let first = architectures.next().flatten();
+        Self {
+            name,
+            subject,
+            architecture: first.filter(|_| architectures.all(|other| other == first)),
+            inputs: None,
+        }
+    }
+
+    /// Its target, where it has one.
+    pub(super) fn target(&self) -> Option<&Target> {
+        self.subject.target()
+    }
+}
+
+fn selected<'a>(nodes: &'a [Node], selector: &BTreeMap<String, String>) -> Vec<&'a Node> {
+    nodes.iter().filter(|node| node.is_selected_by(selector)).collect()
+}
+
+fn unreadable(module: &Unreadable) -> Answer {
+    Answer {
+        namespace: module.namespace.clone(),
+        name: module.name.clone(),
+        verdict: Verdict::unreadable(&module.why),
+        inputs: None,
+    }
+}

@@ -1,0 +1,135 @@
+//! One round of looks: credentials first, then every image; results come back one image at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use super::Operator;
+use super::gathered::Gathered;
+use super::wallet::Wallet;
+use crate::api::module::RegistryTls;
+use crate::examine::{Examination, Seen, Toolkit};
+use crate::image::Reference;
+use crate::kernel::Architecture;
+use crate::plan::{KnownSecret, ObjectName, Target};
+
+/// What a round of looks has to tell.
+pub(super) enum Report {
+    /// What is known of the Secrets that builds and signatures need.
+    Secrets(BTreeMap<ObjectName, KnownSecret>),
+    /// What looking at some targets came to.
+    Seen(Vec<Sight>),
+    /// The round is over; these targets were in it.
+    Over(Vec<ObjectName>),
+}
+
+/// What looking at one target came to.
+pub(super) struct Sight {
+    /// The Module.
+    pub(super) name: ObjectName,
+    /// The fingerprint of what was asked.
+    pub(super) inputs: String,
+    /// The result.
+    pub(super) seen: Seen,
+}
+
+/// One round: some cases of what was gathered.
+pub(super) struct Round {
+    /// What was gathered.
+    pub(super) gathered: Arc<Gathered>,
+    /// Which of its cases.
+    pub(super) cases: Vec<usize>,
+}
+
+impl Round {
+    /// Looks, and reports until all is seen or nobody listens any more.
+    pub(super) async fn run(self, operator: Arc<Operator>, reports: mpsc::Sender<Report>) {
+        let names = self.targets().map(|(_, name, _, _)| name.clone()).collect();
+        // Nobody listens where the preflight is gone: then the round is over too.
+        let _ = self.look(&operator, &reports).await;
+        let _ = reports.send(Report::Over(names)).await;
+    }
+
+    async fn look(
+        &self,
+        operator: &Operator,
+        reports: &mpsc::Sender<Report>,
+    ) -> Result<(), mpsc::error::SendError<Report>> {
+        let targets: Vec<&Target> = self.targets().map(|(_, _, _, target)| target).collect();
+        let wallet = Wallet::fetch(
+            &operator.client,
+            &targets,
+            operator.settings.cluster_pull_secret.as_ref(),
+        )
+        .await;
+        reports.send(Report::Secrets(wallet.known())).await?;
+        let (examinations, failed) = self.examinations(&wallet);
+        reports.send(Report::Seen(failed)).await?;
+        let mut seen = std::pin::pin!(operator.examiner.look(examinations, self.toolkit(operator, &wallet)));
+        while let Some(group) = seen.next().await {
+            let stats = operator.examiner.inspector.stats();
+            operator
+                .telemetry
+                .read_layers(stats.layers_scanned, stats.bytes_scanned);
+            let sights = group
+                .into_iter()
+                .filter_map(|(at, seen)| self.sight(at, seen))
+                .collect();
+            reports.send(Report::Seen(sights)).await?;
+        }
+        Ok(())
+    }
+
+    fn targets(&self) -> impl Iterator<Item = (usize, &ObjectName, Option<Architecture>, &Target)> {
+        self.cases.iter().filter_map(|at| {
+            let case = self.gathered.cases.get(*at)?;
+            Some((*at, &case.name, case.architecture, case.target()?))
+        })
+    }
+
+    /// What is to be looked at, and what cannot be for want of its credentials.
+    fn examinations(&self, wallet: &Wallet) -> (Vec<Examination<'_>>, Vec<Sight>) {
+        let (mut examinations, mut failed) = (Vec::new(), Vec::new());
+        for (at, _, architecture, target) in self.targets() {
+            match wallet.access(target) {
+                Ok((access, missing_credentials)) => examinations.push(Examination {
+                    at,
+                    target,
+                    access,
+                    missing_credentials,
+                    architecture,
+                    signatures: wallet.signatures(target),
+                }),
+                Err(why) => failed.extend(self.sight(at, Seen::Failed(why))),
+            }
+        }
+        (examinations, failed)
+    }
+
+    fn toolkit(&self, operator: &Operator, wallet: &Wallet) -> Option<Toolkit<'_>> {
+        let image = self.gathered.toolkit_image.as_deref()?;
+        let plain = &operator.settings.plain_toolkit_registries;
+        let reference = Reference::parse(image).ok();
+        let tls = RegistryTls {
+            insecure: reference.is_some_and(|image| plain.iter().any(|registry| registry.covers(&image))),
+            ..RegistryTls::default()
+        };
+        Some(Toolkit {
+            image,
+            kernel: &self.gathered.kernel,
+            access: wallet.own(tls),
+            architecture: self.gathered.cases.iter().find_map(|case| case.architecture),
+        })
+    }
+
+    fn sight(&self, at: usize, seen: Seen) -> Option<Sight> {
+        let case = self.gathered.cases.get(at)?;
+        Some(Sight {
+            name: case.name.clone(),
+            inputs: case.inputs.clone()?,
+            seen,
+        })
+    }
+}

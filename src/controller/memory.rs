@@ -1,0 +1,351 @@
+//! What one preflight knows of its targets: what was seen of each, for which inputs, and when to look again. Pure.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::pace::SHORTEST;
+use super::schedule;
+use crate::api::{ModuleStatus, PreflightStatus, VerificationStatus};
+use crate::examine::Seen;
+use crate::plan::{Look, ObjectName};
+
+/// What is known of the targets.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    entries: HashMap<ObjectName, Entry>,
+}
+
+/// What is known of one target.
+#[derive(Debug)]
+struct Entry {
+    inputs: String,
+    known: Known,
+    attempts: u32,
+    due: Due,
+}
+
+/// What is known of a target's image.
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    /// What looking at it came to, or that it was not looked at.
+    Look(Look),
+    /// It was verified by another process for the same inputs: the row that says so.
+    Row(Box<ModuleStatus>),
+}
+
+/// When to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    At(Timestamp),
+    /// A look is on its way.
+    Underway,
+    /// The answer is final for these inputs.
+    Never,
+}
+
+impl Memory {
+    /// Learns what the targets are now: those that went are forgotten, and those with other inputs are other
+    /// questions. What another process verified for the same inputs stands in `previous`, and stays verified.
+    pub(super) fn learn<'a>(
+        &mut self,
+        targets: impl IntoIterator<Item = (ObjectName, &'a str)>,
+        previous: Option<&PreflightStatus>,
+        now: Timestamp,
+    ) {
+        let mut present = HashSet::new();
+        for (name, inputs) in targets {
+            present.insert(name.clone());
+            match self.entries.get(&name) {
+                Some(entry) if entry.inputs == inputs => {}
+                _ => {
+                    let entry = Entry::new(inputs, verified_row(previous, &name, inputs), now);
+                    self.entries.insert(name, entry);
+                }
+            }
+        }
+        self.entries.retain(|name, _| present.contains(name));
+    }
+
+    /// What is known of a target.
+    pub(super) fn known(&self, name: &ObjectName) -> Known {
+        let entry = self.entries.get(name);
+        entry.map_or(Known::Look(Look::Pending), |entry| entry.known.clone())
+    }
+
+    /// Whether a target is to be looked at now.
+    pub(super) fn is_due(&self, name: &ObjectName, now: Timestamp) -> bool {
+        let due = self.entries.get(name).map(|entry| entry.due);
+        matches!(due, Some(Due::At(time)) if time <= now)
+    }
+
+    /// A look at these targets is on its way.
+    pub(super) fn started<'a>(&mut self, names: impl IntoIterator<Item = &'a ObjectName>) {
+        for name in names {
+            if let Some(entry) = self.entries.get_mut(name) {
+                entry.due = Due::Underway;
+            }
+        }
+    }
+
+    /// The looks at these targets ended. What brought nothing is due again.
+    pub(super) fn ended<'a>(&mut self, names: impl IntoIterator<Item = &'a ObjectName>, now: Timestamp) {
+        for name in names {
+            if let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.due == Due::Underway) {
+                entry.due = Due::At(now + SHORTEST);
+            }
+        }
+    }
+
+    /// A look came to something; what was asked for other inputs is an answer to another question. `is_final` says of
+    /// a look whether its answer stands until an input changes.
+    pub(super) fn record(
+        &mut self,
+        name: &ObjectName,
+        inputs: &str,
+        seen: Seen,
+        now: Timestamp,
+        is_final: impl Fn(&Look) -> bool,
+    ) {
+        let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.inputs == inputs) else {
+            return;
+        };
+        let look = seen.into_look(now);
+        entry.attempts = match &entry.known {
+            Known::Look(before) if is_alike(before, &look) => entry.attempts.saturating_add(1),
+            _ => 0,
+        };
+        let look = entry.since_when(look);
+        entry.due = if is_final(&look) {
+            Due::Never
+        } else {
+            Due::At(now + schedule::pause(&look, entry.attempts, &format!("{}/{}", name.0, name.1)))
+        };
+        entry.known = Known::Look(look);
+    }
+
+    /// Whether a look is on its way.
+    pub(super) fn is_underway(&self) -> bool {
+        self.entries.values().any(|entry| entry.due == Due::Underway)
+    }
+
+    /// How many targets wait for a look, or are looked at.
+    pub(super) fn waiting(&self, now: Timestamp) -> usize {
+        let waits = |entry: &&Entry| match entry.due {
+            Due::At(time) => time <= now,
+            Due::Underway => true,
+            Due::Never => false,
+        };
+        self.entries.values().filter(waits).count()
+    }
+
+    /// When the next target is due, if any is.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let due = |entry: &Entry| match entry.due {
+            Due::At(time) => Some(time),
+            Due::Underway | Due::Never => None,
+        };
+        self.entries.values().filter_map(due).min()
+    }
+}
+
+impl Entry {
+    fn new(inputs: &str, verified: Option<&ModuleStatus>, now: Timestamp) -> Self {
+        let known = verified.map_or(Known::Look(Look::Pending), |row| Known::Row(Box::new(row.clone())));
+        Self {
+            inputs: inputs.to_owned(),
+            due: if verified.is_some() { Due::Never } else { Due::At(now) },
+            known,
+            attempts: 0,
+        }
+    }
+
+    /// An outage that goes on began when it began.
+    fn since_when(&self, look: Look) -> Look {
+        match (&self.known, look) {
+            (Known::Look(Look::Failed { failure: before, since }), Look::Failed { failure, .. })
+                if before.kind == failure.kind =>
+            {
+                let since = *since;
+                Look::Failed { failure, since }
+            }
+            (_, look) => look,
+        }
+    }
+}
+
+/// Whether two looks came to the same kind of answer.
+fn is_alike(before: &Look, after: &Look) -> bool {
+    match (before, after) {
+        (Look::Failed { failure: before, .. }, Look::Failed { failure: after, .. }) => before.kind == after.kind,
+        (Look::Judged { digest: before, .. }, Look::Judged { digest: after, .. }) => before == after,
+        _ => false,
+    }
+}
+
+fn verified_row<'a>(
+    previous: Option<&'a PreflightStatus>,
+    (namespace, name): &ObjectName,
+    inputs: &str,
+) -> Option<&'a ModuleStatus> {
+    previous?.modules.iter().find(|row| {
+        row.namespace == *namespace
+            && row.name == *name
+            && row.verification_status == VerificationStatus::Success
+            && row.inputs.as_deref() == Some(inputs)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+    use crate::api::VerificationStage;
+    use crate::image::{Digest, LookFailure, LookFailureKind};
+
+    fn nic() -> ObjectName {
+        ("drivers".to_owned(), "nic".to_owned())
+    }
+
+    fn second(at: i64) -> Timestamp {
+        Timestamp::from_second(at).unwrap()
+    }
+
+    fn good() -> Seen {
+        let hash = "a".repeat(64);
+        Seen::Judged {
+            digest: Digest::parse(&format!("sha256:{hash}")).unwrap(),
+            findings: Vec::new(),
+        }
+    }
+
+    fn failed(kind: LookFailureKind) -> Seen {
+        Seen::Failed(LookFailure::new(kind, "why"))
+    }
+
+    fn is_good(look: &Look) -> bool {
+        matches!(look, Look::Judged { .. })
+    }
+
+    fn knowing(inputs: &str) -> Memory {
+        let mut memory = Memory::default();
+        memory.learn([(nic(), inputs)], None, second(0));
+        memory
+    }
+
+    #[test]
+    fn a_new_target_is_due_at_once_and_only_once() {
+        let mut memory = knowing("one");
+        assert!(memory.is_due(&nic(), second(0)));
+        memory.started([&nic()]);
+        assert!(!memory.is_due(&nic(), second(1_000)));
+        assert_eq!(memory.next_due(), None);
+    }
+
+    #[test]
+    fn success_is_never_looked_at_again_until_an_input_changes() {
+        let mut memory = knowing("one");
+        memory.record(&nic(), "one", good(), second(1), is_good);
+        assert_eq!(memory.next_due(), None);
+        memory.learn([(nic(), "one")], None, second(2));
+        assert_eq!(memory.next_due(), None);
+        memory.learn([(nic(), "two")], None, second(3));
+        assert!(memory.is_due(&nic(), second(3)));
+    }
+
+    #[test]
+    fn a_failure_is_tried_again_ever_more_seldom() {
+        // D05 and st-30: upstream never looks again.
+        let ids = ["D05", "st-30"];
+        let mut memory = knowing("one");
+        let mut before = SignedDuration::ZERO;
+        for attempt in 0..3 {
+            let now = second(attempt * 10_000);
+            memory.record(&nic(), "one", failed(LookFailureKind::NotFound), now, is_good);
+            let pause = memory.next_due().expect("another try").duration_since(now);
+            assert!(pause > before, "{ids:?}");
+            before = pause;
+        }
+        memory.record(
+            &nic(),
+            "one",
+            failed(LookFailureKind::Unreachable),
+            second(90_000),
+            is_good,
+        );
+        let pause = memory.next_due().expect("another try").duration_since(second(90_000));
+        assert!(pause < before, "another cause begins anew");
+    }
+
+    #[test]
+    fn an_outage_that_goes_on_began_when_it_began() {
+        let mut memory = knowing("one");
+        for at in [5, 50] {
+            memory.record(&nic(), "one", failed(LookFailureKind::Unreachable), second(at), is_good);
+        }
+        match memory.known(&nic()) {
+            Known::Look(Look::Failed { since, .. }) => assert_eq!(since, second(5)),
+            known => panic!("{known:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_to_the_question_of_before_is_dropped() {
+        let mut memory = knowing("one");
+        memory.started([&nic()]);
+        memory.learn([(nic(), "two")], None, second(1));
+        memory.record(&nic(), "one", good(), second(2), is_good);
+        assert!(matches!(memory.known(&nic()), Known::Look(Look::Pending)));
+        assert!(memory.is_due(&nic(), second(2)));
+    }
+
+    #[test]
+    fn a_target_that_went_is_forgotten() {
+        let mut memory = knowing("one");
+        memory.learn([], None, second(1));
+        assert_eq!(memory.next_due(), None);
+        memory.record(&nic(), "one", good(), second(2), is_good);
+        assert!(matches!(memory.known(&nic()), Known::Look(Look::Pending)));
+    }
+
+    #[test]
+    fn a_look_that_ended_without_a_result_is_due_again() {
+        let mut memory = knowing("one");
+        memory.started([&nic()]);
+        memory.ended([&nic()], second(5));
+        assert_eq!(memory.next_due(), Some(second(6)));
+    }
+
+    #[test]
+    fn what_another_process_verified_for_the_same_inputs_stays_verified() {
+        let row = |status, inputs: &str| ModuleStatus {
+            name: "nic".to_owned(),
+            namespace: "drivers".to_owned(),
+            verification_stage: VerificationStage::Done,
+            verification_status: status,
+            status_reason: None,
+            last_transition_time: Time(second(0)),
+            image: None,
+            digest: None,
+            findings: Vec::new(),
+            inputs: Some(inputs.to_owned()),
+        };
+        let rows = [
+            ("the same", row(VerificationStatus::Success, "one"), true),
+            ("other inputs", row(VerificationStatus::Success, "two"), false),
+            ("a failure", row(VerificationStatus::Failure, "one"), false),
+        ];
+        for (name, row, kept) in rows {
+            let status = PreflightStatus {
+                modules: vec![row],
+                ..Default::default()
+            };
+            let mut memory = Memory::default();
+            memory.learn([(nic(), "one")], Some(&status), second(1));
+            assert_eq!(memory.next_due().is_none(), kept, "{name}");
+            assert_eq!(matches!(memory.known(&nic()), Known::Row(_)), kept, "{name}");
+        }
+    }
+}

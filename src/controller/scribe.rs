@@ -1,0 +1,164 @@
+//! Writes one preflight's status where it differs from what stands there, tells people what is new in it, and notices
+//! when somebody else writes it.
+
+use jiff::SignedDuration;
+use kube::Resource;
+use tracing::warn;
+
+use super::Operator;
+use super::news::{News, news};
+use crate::api::{PreflightStatus, PreflightValidationOCP};
+use crate::cluster::{CallError, Notice, Weight, WriteOutcome, fit, foreign_managers, write_status};
+
+/// How long to wait after a write that failed.
+const PAUSE: SignedDuration = SignedDuration::from_secs(5);
+
+/// What stands in one preflight's status, as far as is known.
+pub(super) struct Scribe {
+    standing: Option<PreflightStatus>,
+    /// The version of the object with it.
+    version: Option<u64>,
+}
+
+/// What came of writing.
+pub(super) enum Wrote {
+    /// Nothing was to be written.
+    Nothing,
+    /// The status.
+    Status,
+    /// It could not be written; it is to be tried again after that time.
+    Failed(SignedDuration),
+}
+
+impl Scribe {
+    /// What stands in a preflight.
+    pub(super) fn new(preflight: &PreflightValidationOCP) -> Self {
+        Self {
+            standing: preflight.status.clone(),
+            version: version(preflight),
+        }
+    }
+
+    /// The status that stands, as far as is known.
+    pub(super) fn standing(&self) -> Option<&PreflightStatus> {
+        self.standing.as_ref()
+    }
+
+    /// Writes a status if it differs from what stands there.
+    pub(super) async fn write(
+        &mut self,
+        operator: &Operator,
+        preflight: &PreflightValidationOCP,
+        status: PreflightStatus,
+    ) -> Wrote {
+        if self.standing.as_ref() == Some(&status) {
+            return Wrote::Nothing;
+        }
+        match self.put(operator, preflight, &status).await {
+            Ok(None) => Wrote::Nothing,
+            Ok(Some(version)) => {
+                operator.telemetry.wrote_status("written");
+                let kernel = &preflight.spec.kernel_version;
+                let name = preflight.metadata.name.as_deref().unwrap_or_default();
+                let news = news(name, kernel, self.standing.as_ref(), &status);
+                news.into_iter().for_each(|news| tell(operator, preflight, news));
+                self.version = version.parse().ok();
+                self.standing = Some(status);
+                Wrote::Status
+            }
+            Err(why) => failed(operator, preflight, &why),
+        }
+    }
+
+    /// The version of the object that was written; `None` where the installed schema has no room for what differs, or
+    /// the preflight is gone.
+    async fn put(
+        &self,
+        operator: &Operator,
+        preflight: &PreflightValidationOCP,
+        status: &PreflightStatus,
+    ) -> Result<Option<String>, CallError> {
+        let schema = operator.schemas.current().await?;
+        let value = fit(status, &schema);
+        if self
+            .standing
+            .as_ref()
+            .is_some_and(|standing| fit(standing, &schema) == value)
+        {
+            return Ok(None);
+        }
+        match write_status(&operator.client, preflight, &value, &schema).await? {
+            WriteOutcome::Written { resource_version } => Ok(Some(resource_version)),
+            WriteOutcome::Gone => Ok(None),
+        }
+    }
+
+    /// Looks whether what stands there is what was written. What somebody else wrote is told of, and written over.
+    pub(super) async fn notice(&mut self, operator: &Operator, preflight: &PreflightValidationOCP) {
+        let seen = version(preflight);
+        if seen <= self.version {
+            return;
+        }
+        self.version = seen;
+        let Ok(schema) = operator.schemas.current().await else {
+            return;
+        };
+        let fitting = |status: &Option<PreflightStatus>| status.as_ref().map(|status| fit(status, &schema));
+        if fitting(&preflight.status) == fitting(&self.standing) {
+            return;
+        }
+        self.standing.clone_from(&preflight.status);
+        let managers = foreign_managers(&preflight.metadata);
+        if !managers.is_empty() {
+            operator.telemetry.saw_foreign_write();
+            tell(operator, preflight, foreign(managers.into_iter().collect()));
+        }
+    }
+}
+
+fn foreign(managers: Vec<String>) -> News {
+    News {
+        module: None,
+        warns: true,
+        reason: "ForeignStatus",
+        note: format!(
+            "somebody else writes this status ({}): KMM's own preflight controllers and kmm-preflight must not both be \
+             at work; see \"Living with KMM\" in the administrator's guide",
+            managers.join(", ")
+        ),
+    }
+}
+
+fn failed(operator: &Operator, preflight: &PreflightValidationOCP, why: &CallError) -> Wrote {
+    let name = preflight.metadata.name.as_deref().unwrap_or_default();
+    warn!("the status of the preflight {name} could not be written, and will be tried again: {why}");
+    operator
+        .telemetry
+        .wrote_status(if why.is_transient() { "failed" } else { "refused" });
+    if !why.is_transient() {
+        operator.schemas.doubt();
+    }
+    Wrote::Failed(PAUSE)
+}
+
+/// Hands news to those who publish them; where too many wait already, the status still says it.
+fn tell(operator: &Operator, preflight: &PreflightValidationOCP, news: News) {
+    let on = match &news.module {
+        None => Some(preflight.object_ref(&())),
+        Some(name) => operator.module(name).map(|module| module.object_ref(&())),
+    };
+    let notice = Notice {
+        weight: if news.warns { Weight::Warning } else { Weight::Normal },
+        reason: news.reason,
+        action: "Validate",
+        note: news.note,
+    };
+    if let Some(on) = on {
+        let _ = operator.notices.try_send((on, notice));
+    }
+}
+
+/// Versions are numbers that grow, as Kubernetes has promised since 1.35 and etcd has always done.
+fn version(preflight: &PreflightValidationOCP) -> Option<u64> {
+    preflight.metadata.resource_version.as_deref()?.parse().ok()
+}

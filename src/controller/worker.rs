@@ -1,0 +1,275 @@
+//! One preflight, from its first look to its last answer: gather, look, decide, write; again when something relevant
+//! changes, or when a failure is due for another try.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::Operator;
+use super::gathered::Gathered;
+use super::look::{Report, Round, Sight};
+use super::memory::Memory;
+use super::pace::Pace;
+use super::scribe::{Scribe, Wrote};
+use crate::api::{FieldError, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStatus};
+use crate::examine::Seen;
+use crate::plan::{self, KnownSecret, ObjectName, Surroundings, Tally};
+use crate::telemetry::STATUSES;
+use crate::validate::preflight::validate;
+
+/// Reports that wait to be read: each is small, and a round waits where nobody reads.
+const REPORTS: usize = 256;
+/// How long a worker sleeps at the most; whatever it may have missed, it sees by then.
+const LONGEST_SLEEP: Duration = Duration::from_secs(300);
+
+/// What is done for one preflight, by one replica.
+pub(super) struct Worker {
+    operator: Arc<Operator>,
+    name: String,
+    uid: Option<String>,
+    memory: Memory,
+    pace: Pace,
+    scribe: Scribe,
+    secrets: BTreeMap<ObjectName, KnownSecret>,
+    gathered: Option<Known>,
+    rounds: JoinSet<()>,
+    reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+}
+
+/// What was gathered, and from what.
+struct Known {
+    around: Arc<Surroundings>,
+    spec: PreflightValidationOCPSpec,
+    secrets: BTreeMap<ObjectName, KnownSecret>,
+    gathered: Arc<Gathered>,
+}
+
+impl Known {
+    fn is_current(
+        &self,
+        preflight: &PreflightValidationOCP,
+        around: &Arc<Surroundings>,
+        secrets: &BTreeMap<ObjectName, KnownSecret>,
+    ) -> bool {
+        Arc::ptr_eq(&self.around, around) && self.spec == preflight.spec && self.secrets == *secrets
+    }
+}
+
+/// What one pass came to.
+enum Pass {
+    /// Nothing to do before this moment, unless something changes.
+    Until(Option<Timestamp>),
+    /// The preflight is gone.
+    Gone,
+}
+
+impl Worker {
+    /// Nothing is known yet.
+    pub(super) fn new(operator: Arc<Operator>, preflight: &PreflightValidationOCP) -> Self {
+        Self {
+            name: preflight.metadata.name.clone().unwrap_or_default(),
+            uid: preflight.metadata.uid.clone(),
+            scribe: Scribe::new(preflight),
+            operator,
+            memory: Memory::default(),
+            pace: Pace::default(),
+            secrets: BTreeMap::new(),
+            gathered: None,
+            rounds: JoinSet::new(),
+            reports: mpsc::channel(REPORTS),
+        }
+    }
+
+    /// Works until the preflight is gone. Dropped at any moment, it leaves nothing behind that another would miss.
+    pub(super) async fn run(mut self) {
+        let mut changes = self.operator.watches.changes();
+        while let Pass::Until(moment) = self.pass().await {
+            let wait = self.wait(moment);
+            tokio::select! {
+                report = self.reports.1.recv() => self.take_in(report),
+                changed = changes.changed() => if changed.is_err() { return },
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    fn wait(&self, moment: Option<Timestamp>) -> Duration {
+        let now = (self.operator.clock)();
+        let until = moment.map(|moment| Duration::try_from(moment.duration_since(now)).unwrap_or_default());
+        until.map_or(LONGEST_SLEEP, |wait| wait.min(LONGEST_SLEEP))
+    }
+
+    /// Takes in a report and all that wait behind it.
+    fn take_in(&mut self, report: Option<Report>) {
+        let now = (self.operator.clock)();
+        let mut next = report;
+        while let Some(report) = next {
+            match report {
+                Report::Secrets(known) => self.secrets.extend(known),
+                Report::Seen(sights) => sights.into_iter().for_each(|sight| self.record(sight, now)),
+                Report::Over(names) => self.memory.ended(&names, now),
+            }
+            next = self.reports.1.try_recv().ok();
+        }
+    }
+
+    fn record(&mut self, sight: Sight, now: Timestamp) {
+        self.operator.telemetry.inspected(outcome(&sight.seen));
+        let Some(Known { gathered, .. }) = &self.gathered else {
+            return;
+        };
+        let is_final = |look: &_| {
+            let verdict = gathered.verdict(&sight.name, look, now);
+            verdict.is_some_and(|verdict| verdict.status == VerificationStatus::Success)
+        };
+        self.memory
+            .record(&sight.name, &sight.inputs, sight.seen, now, is_final);
+    }
+
+    /// Everything that can be done now.
+    async fn pass(&mut self) -> Pass {
+        let Some(preflight) = self.operator.preflight(&self.name, self.uid.as_deref()) else {
+            return Pass::Gone;
+        };
+        self.scribe.notice(&self.operator, &preflight).await;
+        let around = self.operator.watches.surroundings();
+        if around.modules.is_none() {
+            return Pass::Until(None);
+        }
+        let now = (self.operator.clock)();
+        let status = match self.gather(&preflight, around) {
+            Ok(gathered) => {
+                self.start_rounds(&gathered, now);
+                self.status(&preflight, &gathered, now)
+            }
+            Err(errors) => self.refusal(&preflight, &errors, now),
+        };
+        while self.rounds.try_join_next().is_some() {}
+        let again = match status {
+            Ok(status) => self.write(&preflight, status, now).await,
+            Err(later) => Some(later),
+        };
+        Pass::Until([self.memory.next_due(), again].into_iter().flatten().min())
+    }
+
+    /// What decisions rest on, anew where something changed.
+    ///
+    /// # Errors
+    /// The preflight itself cannot be understood: admission would have refused it.
+    fn gather(
+        &mut self,
+        preflight: &PreflightValidationOCP,
+        around: Arc<Surroundings>,
+    ) -> Result<Arc<Gathered>, Vec<FieldError>> {
+        if let Some(known) = &self.gathered
+            && known.is_current(preflight, &around, &self.secrets)
+        {
+            return Ok(Arc::clone(&known.gathered));
+        }
+        let kernel = validate(preflight)?;
+        let gathered = Arc::new(Gathered::new(preflight, kernel, &around, &self.secrets));
+        let now = (self.operator.clock)();
+        self.memory.learn(gathered.targets(), self.scribe.standing(), now);
+        self.gathered = Some(Known {
+            around,
+            spec: preflight.spec.clone(),
+            secrets: self.secrets.clone(),
+            gathered: Arc::clone(&gathered),
+        });
+        Ok(gathered)
+    }
+
+    fn start_rounds(&mut self, gathered: &Arc<Gathered>, now: Timestamp) {
+        let cases = gathered.cases.iter().enumerate();
+        let due: Vec<usize> = cases
+            .filter(|(_, case)| self.memory.is_due(&case.name, now))
+            .map(|(at, _)| at)
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        let names = due.iter().filter_map(|at| Some(&gathered.cases.get(*at)?.name));
+        self.memory.started(names);
+        let round = Round {
+            gathered: Arc::clone(gathered),
+            cases: due,
+        };
+        self.rounds
+            .spawn(round.run(Arc::clone(&self.operator), self.reports.0.clone()));
+    }
+
+    /// The status that stands to be written, or the moment before which none may be.
+    fn status(
+        &self,
+        preflight: &PreflightValidationOCP,
+        gathered: &Gathered,
+        now: Timestamp,
+    ) -> Result<PreflightStatus, Timestamp> {
+        self.may_write(gathered.rows(), !self.memory.is_underway(), now)?;
+        let status = gathered.status(&self.memory, self.scribe.standing(), preflight.metadata.generation, now);
+        self.measure(&status);
+        Ok(status)
+    }
+
+    /// A preflight that admission would have refused says so in its status.
+    fn refusal(
+        &self,
+        preflight: &PreflightValidationOCP,
+        errors: &[FieldError],
+        now: Timestamp,
+    ) -> Result<PreflightStatus, Timestamp> {
+        self.may_write(0, true, now)?;
+        let generation = preflight.metadata.generation;
+        Ok(plan::refused(self.scribe.standing(), generation, errors, now))
+    }
+
+    fn may_write(&self, rows: usize, complete: bool, now: Timestamp) -> Result<(), Timestamp> {
+        let earliest = self.pace.next(rows, complete);
+        if now < earliest { Err(earliest) } else { Ok(()) }
+    }
+
+    /// Writes the status where it differs; where that fails, says when to try again.
+    async fn write(
+        &mut self,
+        preflight: &PreflightValidationOCP,
+        status: PreflightStatus,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let complete = Tally::of(&status.modules).open == 0;
+        match self.scribe.write(&self.operator, preflight, status).await {
+            Wrote::Nothing => None,
+            Wrote::Status => {
+                self.pace.wrote(now, complete);
+                None
+            }
+            Wrote::Failed(pause) => Some(now + pause),
+        }
+    }
+
+    fn measure(&self, status: &PreflightStatus) {
+        let tally = Tally::of(&status.modules);
+        let [success, failure, open] = STATUSES;
+        let counts = [(success, tally.verified), (failure, tally.failed), (open, tally.open)];
+        let waiting = self.memory.waiting((self.operator.clock)());
+        self.operator.telemetry.verdicts(&self.name, counts, waiting);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.operator.telemetry.forget(&self.name);
+    }
+}
+
+/// The value of a metric's label.
+fn outcome(seen: &Seen) -> &'static str {
+    match seen {
+        Seen::Judged { .. } => "judged",
+        Seen::Failed(failure) => failure.kind.name(),
+    }
+}

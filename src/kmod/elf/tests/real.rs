@@ -1,0 +1,66 @@
+//! What real modules say, as the kernel's own tools made them.
+
+use super::{PUMP, RING, X86_64};
+use crate::kmod::elf::read;
+use crate::kmod::facts::Export;
+
+#[test]
+fn a_real_module_says_what_modinfo_says() {
+    let pump = read(PUMP).unwrap();
+    assert_eq!((pump.machine, pump.this_module_size), (X86_64, 896));
+    assert_eq!(pump.name.as_deref(), Some("kmmp_pump"));
+    let one = |key: &str| pump.info(key).map(str::to_owned);
+    assert_eq!(one("license").as_deref(), Some("GPL"));
+    assert_eq!(one("depends").as_deref(), Some("kmmp_ring"));
+    assert_eq!(one("import_ns").as_deref(), Some("KMMP_RING"));
+    assert_eq!(
+        one("vermagic").as_deref(),
+        Some("6.1.0-50-cloud-amd64 SMP preempt mod_unload modversions ")
+    );
+    let mut types: Vec<_> = pump.infos("parmtype").collect();
+    types.sort_unstable();
+    assert_eq!(
+        types,
+        ["label:charp", "lanes:array of ushort", "level:int", "quiet:bool"]
+    );
+    assert!(pump.exports.is_empty());
+}
+
+/// The CRCs are those that `modprobe --dump-modversions` prints.
+#[test]
+fn a_real_module_has_the_versions_of_what_it_needs() {
+    let pump = read(PUMP).unwrap();
+    let versions = pump.versions.as_ref().unwrap();
+    assert!(!versions.extended);
+    assert_eq!(versions.crc("module_layout"), Some(0x8216_4fbb));
+    assert_eq!(versions.crc("_printk"), Some(0x9299_7ed8));
+    assert_eq!(versions.crc("kmmp_ring_open"), Some(0x46c8_89a1));
+    for undefined in &pump.undefined {
+        assert!(
+            !undefined.weak && versions.crc(&undefined.name).is_some(),
+            "{undefined:?}"
+        );
+    }
+    assert_eq!(
+        versions.crcs.len(),
+        pump.undefined.len() + 1,
+        "all of them, and module_layout"
+    );
+}
+
+#[test]
+fn a_real_module_exports_what_its_users_expect() {
+    let export = |name: &str, gpl_only, namespace: Option<&str>, crc| Export {
+        name: name.to_owned(),
+        gpl_only,
+        namespace: namespace.map(str::to_owned),
+        crc: Some(crc),
+    };
+    assert_eq!(
+        read(RING).unwrap().exports,
+        [
+            export("kmmp_ring_size", false, None, 0xc810_318c),
+            export("kmmp_ring_open", true, Some("KMMP_RING"), 0x46c8_89a1),
+        ]
+    );
+}

@@ -1,0 +1,297 @@
+//! Installed, changed, rolled back and uninstalled on a real API server.
+
+use serde_json::json;
+
+use crate::chart::release::{Cluster, NAME, NAMESPACE};
+
+const PREFLIGHT: &str = include_str!("../../examples/operator/preflight.yaml");
+const MODULE: &str = include_str!("../../examples/operator/module.yaml");
+
+/// What the operator fills in, done by hand: the CA bundle (`Q0E=`), the Secret, the Lease.
+fn fill_in(cluster: &Cluster) {
+    for (kind, webhook) in [("Mutating", "default"), ("Validating", "validate")] {
+        let bundle = format!(
+            "apiVersion: admissionregistration.k8s.io/v1\nkind: {kind}WebhookConfiguration\nmetadata: {{name: {NAME}}}\n\
+             webhooks:\n- name: {webhook}.preflightvalidationsocp.kmm.sigs.x-k8s.io\n  clientConfig: {{caBundle: Q0E=}}\n"
+        );
+        cluster.apply("operator", &bundle).unwrap();
+    }
+    cluster
+        .patch(
+            &["secret", "kmm-preflight-tls", "-n", NAMESPACE],
+            &json!({"data": {"tls.crt": "Q0VSVA=="}}),
+        )
+        .unwrap();
+    cluster
+        .patch(
+            &["lease", NAME, "-n", NAMESPACE],
+            &json!({"spec": {"holderIdentity": "pod-1"}}),
+        )
+        .unwrap();
+}
+
+fn assert_filled_in(cluster: &Cluster) {
+    for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
+        assert_eq!(
+            cluster.get(&[kind, NAME])["webhooks"][0]["clientConfig"]["caBundle"],
+            "Q0E=",
+            "{kind}"
+        );
+    }
+    assert_eq!(
+        cluster.get(&["secret", "kmm-preflight-tls", "-n", NAMESPACE])["data"]["tls.crt"],
+        "Q0VSVA=="
+    );
+    assert_eq!(
+        cluster.get(&["lease", NAME, "-n", NAMESPACE])["spec"]["holderIdentity"],
+        "pod-1"
+    );
+}
+
+#[test]
+fn upgrades_and_rollbacks_leave_alone_what_the_operator_fills_in() {
+    let Some(cluster) = Cluster::with_definitions(&["modules"]) else {
+        return;
+    };
+    cluster.install("replicas=2");
+    fill_in(&cluster);
+
+    cluster.upgrade("replicas=3,webhook.timeoutSeconds=9,toolkits.6\\.1\\.0-1=registry.example.com/dtk:1");
+    assert_filled_in(&cluster);
+    assert_eq!(
+        cluster.get(&["deployment", NAME, "-n", NAMESPACE])["spec"]["replicas"],
+        3
+    );
+    assert_eq!(
+        cluster.get(&["validatingwebhookconfiguration", NAME])["webhooks"][0]["timeoutSeconds"],
+        9
+    );
+    let toolkits = cluster.get(&["configmap", "kmm-preflight-toolkits", "-n", NAMESPACE]);
+    assert_eq!(
+        toolkits["data"]["toolkits.yaml"],
+        "6.1.0-1: registry.example.com/dtk:1\n"
+    );
+
+    cluster.helm(&["rollback", NAME, "1"]).unwrap();
+    assert_filled_in(&cluster);
+    assert_eq!(
+        cluster.get(&["deployment", NAME, "-n", NAMESPACE])["spec"]["replicas"],
+        2
+    );
+    assert_eq!(
+        cluster.get(&["validatingwebhookconfiguration", NAME])["webhooks"][0]["timeoutSeconds"],
+        5
+    );
+}
+
+#[test]
+fn a_secret_that_was_made_anew_with_another_type_is_no_obstacle_to_an_upgrade() {
+    let Some(cluster) = Cluster::with_definitions(&["modules"]) else {
+        return;
+    };
+    cluster.install("replicas=2");
+    let secret = ["secret", "kmm-preflight-tls", "-n", NAMESPACE];
+    cluster.kubectl(&[&["delete"], &secret[..]].concat()).unwrap();
+    let anew = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: kmm-preflight-tls, namespace: {NAMESPACE}}}\n\
+         type: kubernetes.io/tls\ndata: {{tls.crt: Q0VSVA==, tls.key: S0VZ}}\n"
+    );
+    cluster.apply("operator", &anew).unwrap();
+    cluster.upgrade("replicas=3");
+    assert_eq!(cluster.get(&secret)["data"]["tls.key"], "S0VZ");
+    cluster.helm(&["uninstall", NAME]).unwrap();
+    cluster
+        .kubectl(&[&["get"], &secret[..]].concat())
+        .expect_err("it goes with the release");
+}
+
+#[test]
+fn the_pods_are_admitted_where_the_restricted_standard_is_enforced() {
+    let Some(cluster) = Cluster::with_definitions(&["modules"]) else {
+        return;
+    };
+    cluster.kubectl(&["create", "namespace", NAMESPACE]).unwrap();
+    let enforce = "pod-security.kubernetes.io/enforce=restricted";
+    cluster.kubectl(&["label", "namespace", NAMESPACE, enforce]).unwrap();
+    cluster.install("caBundle.configMap=trusted");
+    let mut pod = cluster.get(&["deployment", NAME, "-n", NAMESPACE])["spec"]["template"].clone();
+    pod["apiVersion"] = "v1".into();
+    pod["kind"] = "Pod".into();
+    pod["metadata"]["name"] = "one".into();
+    pod["metadata"]["namespace"] = NAMESPACE.into();
+    let dry = "--dry-run=server";
+    cluster.create(dry, &pod.to_string()).unwrap();
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = true.into();
+    let refusal = cluster
+        .create(dry, &pod.to_string())
+        .expect_err("the standard is enforced");
+    assert!(refusal.contains("violates PodSecurity"), "{refusal}");
+}
+
+#[test]
+fn an_uninstall_leaves_the_definition_and_nothing_that_blocks_the_api() {
+    let Some(cluster) = Cluster::with_definitions(&["modules"]) else {
+        return;
+    };
+    cluster.kubectl(&["create", "namespace", NAMESPACE]).unwrap();
+    cluster.kubectl(&["create", "namespace", "drivers"]).unwrap();
+    let before = cluster.objects();
+    let notes =
+        cluster.install("kmm.silencePreflight=true,rbac.secretNamespaces={drivers},clusterPullSecret=drivers/pull");
+    assert!(
+        notes.contains("kubectl wait --for=condition=Complete preflightvalidationocp/upgrade"),
+        "{notes}"
+    );
+    fill_in(&cluster);
+    assert!(cluster.objects().len() > before.len() + 15);
+
+    cluster.helm(&["uninstall", NAME]).unwrap();
+    let after = cluster.objects();
+    let left: Vec<_> = after.iter().filter(|object| !before.contains(object)).collect();
+    let definition = [
+        "<none> APIService v1beta2.kmm.sigs.x-k8s.io",
+        "<none> CustomResourceDefinition preflightvalidationsocp.kmm.sigs.x-k8s.io",
+    ];
+    assert_eq!(left, definition);
+    cluster.eventually("preflights are stored without a webhook", |cluster| {
+        cluster.apply("admin", PREFLIGHT)
+    });
+}
+
+#[test]
+fn with_no_pod_that_answers_preflights_wait_and_nothing_else_does() {
+    let Some(cluster) = Cluster::with_definitions(&["modules"]) else {
+        return;
+    };
+    cluster.install("webhook.failurePolicy=Ignore");
+    cluster.eventually("preflights are stored unchecked", |cluster| {
+        cluster.apply("admin", PREFLIGHT)
+    });
+    cluster.upgrade("webhook.failurePolicy=Fail");
+    let change = PREFLIGHT.replace("6.1.0-50", "6.1.0-51");
+    cluster.eventually("preflights cannot be changed", |cluster| {
+        match cluster.apply("admin", &change) {
+            Err(complaint) if complaint.contains("failed calling webhook") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    cluster.apply("admin", MODULE).unwrap();
+    let upgrade = ["preflightvalidationocp", "upgrade"];
+    cluster
+        .patch(
+            &[&upgrade[..], &["--subresource=status"]].concat(),
+            &json!({"status": {"summary": "0/1"}}),
+        )
+        .unwrap();
+    cluster
+        .kubectl(&[&["delete", "--timeout=30s"], &upgrade[..]].concat())
+        .unwrap();
+}
+
+#[test]
+fn the_definition_comes_with_the_release_and_keeps_its_rules() {
+    let Some(cluster) = Cluster::with_definitions(&[]) else {
+        return;
+    };
+    cluster.install("webhook.enabled=false");
+    cluster.eventually("good preflights are stored", |cluster| {
+        cluster.apply("admin", PREFLIGHT)
+    });
+    let refusal = cluster
+        .apply("admin", include_str!("../../examples/operator/malformed.yaml"))
+        .unwrap_err();
+    assert!(
+        refusal.contains("must be a kernel release as `uname -r` prints it"),
+        "{refusal}"
+    );
+    let columns = cluster.kubectl(&["get", "pfvo"]).unwrap();
+    assert!(columns.starts_with("NAME      KERNEL "), "{columns}");
+
+    // Deleted by mistake, it comes back with the next upgrade, for the release brought it.
+    cluster
+        .kubectl(&["delete", "crd", "preflightvalidationsocp.kmm.sigs.x-k8s.io"])
+        .unwrap();
+    cluster.upgrade("replicas=1");
+    cluster.eventually("good preflights are stored again", |cluster| {
+        cluster.apply("admin", PREFLIGHT)
+    });
+}
+
+/// What the operator asks of the API server, as `kubectl auth can-i` takes it.
+const NEEDED: [&str; 20] = [
+    "watch preflightvalidationsocp",
+    "patch preflightvalidationsocp --subresource=status",
+    "list modules -A",
+    "watch modules -A",
+    "list configmaps -A",
+    "get configmaps -n drivers",
+    "watch nodes",
+    "get serviceaccounts -n drivers",
+    "get secrets -n drivers",
+    "create events.events.k8s.io -n default",
+    "patch events.events.k8s.io -n drivers",
+    "get crd/preflightvalidationsocp.kmm.sigs.x-k8s.io",
+    "patch mutatingwebhookconfigurations/kmm-preflight",
+    "watch validatingwebhookconfigurations/kmm-preflight",
+    "create leases -n preflight",
+    "update leases/kmm-preflight -n preflight",
+    "create secrets -n preflight",
+    "update secrets/kmm-preflight-tls -n preflight",
+    "watch secrets/kmm-preflight-tls -n preflight",
+    "watch configmaps/kmm-preflight-toolkits -n preflight",
+];
+
+/// What somebody who got hold of it would like to do besides.
+const UNNEEDED: [&str; 25] = [
+    "list secrets -A",
+    "watch secrets -A",
+    "list secrets -n preflight",
+    "create secrets -n drivers",
+    "update secrets/other -n preflight",
+    "delete secrets/kmm-preflight-tls -n preflight",
+    "create preflightvalidationsocp",
+    "update preflightvalidationsocp",
+    "patch preflightvalidationsocp",
+    "delete preflightvalidationsocp",
+    "patch modules -n drivers",
+    "patch modules --subresource=status -n drivers",
+    "patch configmaps -n drivers",
+    "patch nodes",
+    "create pods -n preflight",
+    "create pods --subresource=exec -n preflight",
+    "create serviceaccounts --subresource=token -n preflight",
+    "impersonate users",
+    "patch mutatingwebhookconfigurations/other",
+    "list validatingwebhookconfigurations",
+    "create validatingwebhookconfigurations",
+    "delete validatingwebhookconfigurations/kmm-preflight",
+    "get crd/modules.kmm.sigs.x-k8s.io",
+    "update leases -n kube-system",
+    "patch clusterroles",
+];
+
+#[test]
+fn the_account_may_do_what_it_needs_and_no_more() {
+    let Some(cluster) = Cluster::with_definitions(&["modules"]) else {
+        return;
+    };
+    cluster.install("replicas=2");
+    let may = |what: &str| {
+        let words = ["auth", "can-i", "--as=system:serviceaccount:preflight:kmm-preflight"];
+        let answer = cluster.kubectl(&words.into_iter().chain(what.split_whitespace()).collect::<Vec<_>>());
+        match answer.as_deref().map(str::trim) {
+            Ok("yes") => true,
+            Err(complaint) if !complaint.contains("rror") => false,
+            other => panic!("{what}: {other:?}"),
+        }
+    };
+    cluster.eventually("the roles are heeded", |_| {
+        may(NEEDED[0]).then_some(()).ok_or("not yet".to_owned())
+    });
+    for what in NEEDED {
+        assert!(may(what), "it may not {what}");
+    }
+    for what in UNNEEDED {
+        assert!(!may(what), "it may {what}");
+    }
+}

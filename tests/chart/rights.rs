@@ -1,0 +1,151 @@
+//! What the operator may do: as little as it needs, each rule with its reason.
+
+use serde_json::{Value, json};
+
+use crate::chart::helm::{Rendered, chart_file, rendered, texts};
+use crate::chart::settings::EVERY_WAY;
+
+/// Every rule of every role.
+fn rules(release: &Rendered) -> Vec<&Value> {
+    let roles = release.of_kind("ClusterRole").chain(release.of_kind("Role"));
+    roles
+        .flat_map(|role| role["rules"].as_array().expect("rules"))
+        .collect()
+}
+
+#[test]
+fn no_rule_has_a_wildcard() {
+    for (name, values) in EVERY_WAY {
+        let Some(release) = rendered(values) else { return };
+        for rule in rules(&release) {
+            for list in ["apiGroups", "resources", "verbs", "resourceNames"] {
+                assert!(
+                    !texts(&rule[list]).iter().any(|word| word.contains('*')),
+                    "{name}: {rule}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn secrets_are_read_by_name_and_never_listed_or_watched() {
+    for (name, values) in EVERY_WAY {
+        let Some(release) = rendered(values) else {
+            return;
+        };
+        for role in release.of_kind("ClusterRole").chain(release.of_kind("Role")) {
+            let rules = role["rules"].as_array().expect("rules").iter();
+            for rule in rules.filter(|rule| texts(&rule["resources"]).contains(&"secrets")) {
+                // Of its own Secret, by name and in its own namespace, the operator watches the metadata.
+                let own = role["kind"] == "Role" && rule["resourceNames"].is_array();
+                let verbs = texts(&rule["verbs"]);
+                assert!(own || verbs == ["get"] || verbs == ["create"], "{name}: {rule}");
+                assert!(role["kind"] == "Role" || verbs == ["get"], "{name}: {rule}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_spec_of_a_preflight_a_module_and_a_node_are_never_written() {
+    let Some(release) = rendered("") else { return };
+    for rule in rules(&release) {
+        let writes = texts(&rule["verbs"])
+            .into_iter()
+            .any(|verb| !["get", "list", "watch"].contains(&verb));
+        let written = ["preflightvalidationsocp/status", "events", "leases", "secrets"];
+        let own = rule["resourceNames"] == json!(["preflight-kmm-preflight"]);
+        assert!(
+            !writes || own || texts(&rule["resources"]).iter().all(|name| written.contains(name)),
+            "{rule}"
+        );
+    }
+}
+
+#[test]
+fn secrets_of_namespaces_that_are_not_named_stay_closed() {
+    let Some(release) =
+        rendered("rbac: {secretNamespaces: [drivers]}\nclusterPullSecret: openshift-config/pull-secret")
+    else {
+        return;
+    };
+    let cluster = release.the("ClusterRole")["rules"].as_array().expect("rules");
+    assert!(cluster.iter().all(|rule| rule["resources"] != json!(["secrets"])));
+    let role = |namespace: &str| {
+        release
+            .of_kind("Role")
+            .find(|role| role["metadata"]["namespace"] == namespace)
+            .expect("a role")
+    };
+    assert_eq!(
+        role("drivers")["rules"],
+        json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}])
+    );
+    assert_eq!(
+        role("openshift-config")["rules"][0]["resourceNames"],
+        json!(["pull-secret"])
+    );
+}
+
+#[test]
+fn roles_are_bound_to_the_account_of_the_pods_and_to_nobody_else() {
+    for (name, values) in EVERY_WAY {
+        let Some(release) = rendered(values) else { return };
+        let account = &release.the("Deployment")["spec"]["template"]["spec"]["serviceAccountName"];
+        for binding in release
+            .of_kind("ClusterRoleBinding")
+            .chain(release.of_kind("RoleBinding"))
+        {
+            let subjects = json!([{"kind": "ServiceAccount", "name": account, "namespace": "checks"}]);
+            assert_eq!(binding["subjects"], subjects, "{name}");
+            let kind = binding["roleRef"]["kind"].as_str().expect("a kind");
+            let name = &binding["roleRef"]["name"];
+            assert!(
+                release.of_kind(kind).any(|role| role["metadata"]["name"] == *name),
+                "{binding}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_rule_says_why_in_the_chart() {
+    let template = chart_file("templates/rbac.yaml");
+    let lines: Vec<_> = template.lines().map(str::trim_start).collect();
+    for (number, _) in lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.starts_with("- apiGroups"))
+    {
+        assert!(
+            lines[number - 1].starts_with("# "),
+            "line {} of rbac.yaml has no reason",
+            number + 1
+        );
+    }
+}
+
+#[test]
+fn every_rule_is_told_in_docs_and_none_that_is_gone() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/security.md")).expect("docs/security.md");
+    let Some(release) = rendered("") else { return };
+    let mut expected: Vec<_> = rules(&release)
+        .into_iter()
+        .map(|rule| {
+            format!(
+                "| `{}` | {} |",
+                texts(&rule["resources"]).join("`, `"),
+                texts(&rule["verbs"]).join(", ")
+            )
+        })
+        .collect();
+    let told = page.lines().filter(|line| line.starts_with("| `"));
+    let mut told: Vec<_> = told
+        .map(|line| line.split_inclusive('|').take(3).collect::<String>())
+        .collect();
+    expected.sort();
+    told.sort();
+    assert_eq!(told, expected);
+}

@@ -1,0 +1,81 @@
+//! What the tests stand on: a control plane with CRDs, a client, and waiting for what comes.
+#![expect(clippy::disallowed_types, reason = "cluster edge")]
+
+use std::time::Duration;
+
+use kmm_preflight::cluster::{Watches, connect};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::{Value, json};
+use xtask::ControlPlane;
+
+/// How long anything may take on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_mins(1);
+
+/// KMM's own definition of Modules.
+pub(crate) const MODULES: &str = include_str!("../compat/crds/modules.yaml");
+/// KMM's own definition of preflights.
+pub(crate) const KMM_PREFLIGHTS: &str = include_str!("../compat/crds/preflightvalidationsocp.yaml");
+/// Our definition of preflights.
+pub(crate) const OUR_PREFLIGHTS: &str = include_str!("../../charts/kmm-preflight/files/preflightvalidationsocp.yaml");
+
+/// A control plane with these objects, and a client of somebody who may do everything.
+pub(crate) async fn cluster(objects: &[&str]) -> Option<(ControlPlane, Client)> {
+    let cluster = tokio::task::spawn_blocking(ControlPlane::for_test)
+        .await
+        .expect("started")?;
+    for object in objects {
+        apply(&cluster, object);
+    }
+    let client = client(&cluster.kubeconfig()).await;
+    Some((cluster, client))
+}
+
+pub(crate) async fn client(kubeconfig: &std::path::Path) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    connect(config.expect("a configuration")).expect("a client")
+}
+
+/// `kubectl apply` of YAML or JSON; definitions are established when it returns.
+pub(crate) fn apply(cluster: &ControlPlane, yaml: &str) {
+    let file = cluster.folder().join(format!("{:016x}.yaml", fingerprint(yaml)));
+    std::fs::write(&file, yaml).expect("written");
+    let path = file.to_str().expect("text");
+    // A definition carries KMM's whole schema: as an annotation it would be too large.
+    cluster
+        .run_kubectl(["apply", "--server-side", "--force-conflicts", "-f", path])
+        .expect("applied");
+    if yaml.contains("kind: CustomResourceDefinition") {
+        let wait = ["wait", "--for=condition=Established", "--timeout=60s", "-f", path];
+        cluster.run_kubectl(wait).expect("established");
+    }
+}
+
+pub(crate) fn delete(cluster: &ControlPlane, arguments: &[&str]) {
+    cluster
+        .run_kubectl([&["delete", "--wait=false"], arguments].concat())
+        .expect("deleted");
+}
+
+/// A definition whose Modules may hold anything, as an older or newer KMM's might.
+pub(crate) fn loose_modules() -> String {
+    let mut definition: Value = serde_saphyr::from_str(MODULES).expect("YAML");
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
+        json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    format!("# kind: CustomResourceDefinition\n{definition}")
+}
+
+/// Waits until the watches know something, which a change tells.
+pub(crate) async fn until(watches: &Watches, what: &str, is_so: impl Fn(&Watches) -> bool) {
+    let mut changes = watches.changes();
+    let so = tokio::time::timeout(SOON, changes.wait_for(|_| is_so(watches)));
+    assert!(so.await.is_ok(), "not seen in time: {what}; {:?}", watches.problems());
+}
+
+fn fingerprint(text: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,324 @@
+//! A stage for the operator: a real API server, a registry with the example's images, and the program as a process.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use xtask::control_plane::ControlPlane;
+use xtask::registry::Registry;
+
+/// How long anything may take that should happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The kernel of the example's images.
+pub(crate) const KERNEL: &str = "6.1.0-50-cloud-amd64";
+
+/// A cluster without nodes, and a registry.
+pub(crate) struct Stage {
+    pub(crate) plane: ControlPlane,
+    pub(crate) registry: Registry,
+}
+
+/// The operator as a process. Killed when dropped.
+pub(crate) struct Operator {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Stage {
+    /// A cluster with KMM's Modules and our preflights, and the example's images in its registry; `None` where there
+    /// is no Kubernetes to be had.
+    pub(crate) fn set() -> Option<Self> {
+        Self::with_definition("charts/kmm-preflight/files/preflightvalidationsocp.yaml")
+    }
+
+    /// The same with another definition of preflights.
+    pub(crate) fn with_definition(definition: &str) -> Option<Self> {
+        let plane = ControlPlane::for_test()?;
+        let registry = Registry::start().expect("a registry");
+        registry
+            .push_layout(&project("examples/upgrade/images"))
+            .expect("images");
+        let stage = Self { plane, registry };
+        stage.kubectl([
+            "apply",
+            "--server-side",
+            "-f",
+            &text(&project("tests/compat/crds/modules.yaml")),
+        ]);
+        stage.kubectl(["apply", "--server-side", "-f", &text(&project(definition))]);
+        stage.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+        stage.kubectl(["create", "namespace", "kmm-preflight"]);
+        Some(stage)
+    }
+
+    /// Runs kubectl, which must succeed, and returns what it prints.
+    #[track_caller]
+    pub(crate) fn kubectl<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
+        self.plane.run_kubectl(words).expect("kubectl")
+    }
+
+    /// What kubectl says when it applies a text: whether it did, and both its outputs.
+    pub(crate) fn try_apply(&self, yaml: &str) -> (bool, String) {
+        let mut kubectl = self.plane.kubectl();
+        kubectl
+            .args(["apply", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = kubectl.spawn().expect("kubectl");
+        child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(yaml.as_bytes())
+            .expect("its reader");
+        let output = child.wait_with_output().expect("kubectl's end");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// Applies a text, which must succeed.
+    #[track_caller]
+    pub(crate) fn apply(&self, yaml: &str) {
+        let (applied, said) = self.try_apply(yaml);
+        assert!(applied, "{said}\n{yaml}");
+    }
+
+    /// The example's Modules, with their namespaces and what they refer to, pulled from this registry.
+    pub(crate) fn apply_the_example(&self) {
+        for namespace in ["edge", "gpu", "network", "security", "sensors", "storage"] {
+            self.kubectl(["create", "namespace", namespace]);
+        }
+        for file in ["edge", "gpu", "network", "security", "sensors", "storage"] {
+            let yaml = fs::read_to_string(project(&format!("examples/upgrade/{file}.yaml"))).expect("an example");
+            self.apply(&self.with_our_registry(&yaml));
+        }
+    }
+
+    /// A text with our registry in the place of the example's, spoken to in plain HTTP.
+    pub(crate) fn with_our_registry(&self, yaml: &str) -> String {
+        let host = self.registry.host();
+        let modules = yaml.replace("registry.example.com", &host);
+        modules.replace(
+            "    container:\n      modprobe:",
+            "    container:\n      registryTLS: {insecure: true}\n      modprobe:",
+        )
+    }
+
+    /// A preflight for that kernel.
+    pub(crate) fn preflight(&self, name: &str, kernel: &str) {
+        self.apply(&preflight(name, kernel));
+    }
+
+    /// The same, with the toolkit of the example's kernel.
+    pub(crate) fn preflight_with_toolkit(&self, name: &str, kernel: &str) {
+        let toolkit = self
+            .registry
+            .reference(&format!("registry.example.com/dtk/driver-toolkit:{KERNEL}"));
+        self.apply(&format!("{}  dtkImage: {toolkit}\n", preflight(name, kernel)));
+    }
+
+    /// The status of a preflight as JSON.
+    pub(crate) fn status(&self, name: &str) -> Value {
+        self.object("preflightvalidationocp", name)["status"].clone()
+    }
+
+    /// An object as JSON; null where there is none.
+    pub(crate) fn object(&self, kind: &str, name: &str) -> Value {
+        let found = self.plane.run_kubectl([
+            "get",
+            kind,
+            name,
+            "-o",
+            "json",
+            "--ignore-not-found",
+            "--show-managed-fields",
+        ]);
+        serde_json::from_str(&found.unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Waits until a preflight's status is as wanted, and returns it.
+    #[track_caller]
+    pub(crate) fn wait_for_status(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let came = eventually(|| {
+            last = self.status(name);
+            wanted(&last)
+        });
+        assert!(came, "the status of {name} did not come to what was wanted: {last:#}");
+        last
+    }
+
+    /// Starts the operator without admission, with these further words, and returns when it is ready.
+    #[track_caller]
+    pub(crate) fn operator(&self, words: &[&str]) -> Operator {
+        self.operator_as(&self.plane.kubeconfig(), &[&["--no-webhook"], words].concat())
+    }
+
+    /// Starts the operator as whom that kubeconfig says.
+    #[track_caller]
+    pub(crate) fn operator_as(&self, kubeconfig: &Path, words: &[&str]) -> Operator {
+        let number = fs::read_dir(self.plane.folder()).expect("the folder").count();
+        let log = self.plane.folder().join(format!("operator-{number}.log"));
+        let child = Command::new(env!("CARGO_BIN_EXE_kmm-preflight"))
+            .args(["operator", "--namespace", "kmm-preflight", "--metrics-port", "0"])
+            .args([
+                "--allow-places",
+                "private,machine",
+                "--log-level",
+                "info,kmm_preflight=debug",
+            ])
+            .args(words)
+            .env("KUBECONFIG", kubeconfig)
+            .stderr(File::create(&log).expect("a log"))
+            .spawn()
+            .expect("the operator");
+        let operator = Operator { child, log };
+        assert!(
+            eventually(|| operator.is_ready()),
+            "the operator is not ready:\n{}",
+            operator.log()
+        );
+        operator
+    }
+}
+
+impl Operator {
+    /// What it logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The port that a line of its log tells.
+    pub(crate) fn port(&self, of: &str) -> Option<u16> {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(of))?;
+        line.rsplit(':').next()?.trim().parse().ok()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.get("/readyz")
+            .is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    }
+
+    /// Its metrics.
+    pub(crate) fn metrics(&self) -> String {
+        self.get("/metrics").unwrap_or_default()
+    }
+
+    /// The value of one metric.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let metrics = self.metrics();
+        let line = metrics.lines().find(|line| line.starts_with(name))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    fn get(&self, path: &str) -> Option<String> {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port("health and metrics on")?)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
+        .ok()?;
+        std::io::read_to_string(&mut stream).ok()
+    }
+
+    /// Kills it as a lost machine would be lost.
+    pub(crate) fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to end, and returns its log when it has.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> String {
+        let pid = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+        assert!(asked.success());
+        let mut ended = None;
+        assert!(
+            eventually(|| {
+                ended = self.child.try_wait().ok().flatten();
+                ended.is_some()
+            }),
+            "it did not end:\n{}",
+            self.log()
+        );
+        assert!(ended.is_some_and(|status| status.success()), "{}", self.log());
+        self.log()
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the operator's log:\n{}", self.log());
+        }
+    }
+}
+
+/// A preflight.
+pub(crate) fn preflight(name: &str, kernel: &str) -> String {
+    format!(
+        "apiVersion: kmm.sigs.x-k8s.io/v1beta2\nkind: PreflightValidationOCP\nmetadata: {{name: {name}}}\n\
+         spec:\n  kernelVersion: '{kernel}'\n  pushBuiltImage: false\n"
+    )
+}
+
+/// A Module that takes its image from a mapping of every kernel.
+pub(crate) fn module(namespace: &str, name: &str, image: &str) -> String {
+    format!(
+        "apiVersion: kmm.sigs.x-k8s.io/v1beta1\nkind: Module\nmetadata: {{namespace: {namespace}, name: {name}}}\n\
+         spec:\n  selector: {{}}\n  moduleLoader:\n    container:\n      registryTLS: {{insecure: true}}\n      modprobe: {{moduleName: {name}}}\n      \
+         kernelMappings: [{{regexp: '^.+$', containerImage: '{image}'}}]\n"
+    )
+}
+
+/// The row of a Module, by its name.
+pub(crate) fn row(status: &Value, module: &str) -> Value {
+    let rows = status["modules"].as_array().cloned().unwrap_or_default();
+    rows.into_iter().find(|row| row["name"] == module).unwrap_or_default()
+}
+
+/// Whether every Module has a final answer.
+pub(crate) fn is_complete(status: &Value) -> bool {
+    condition(status, "Complete") == "True"
+}
+
+/// What a condition says.
+pub(crate) fn condition(status: &Value, kind: &str) -> String {
+    let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+    let found = conditions.into_iter().find(|condition| condition["type"] == kind);
+    found
+        .and_then(|condition| condition["status"].as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// Waits until something is so; whether it came to be.
+pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if is_so() {
+            return true;
+        }
+        std::thread::park_timeout(LOOK);
+    }
+    false
+}
+
+pub(crate) fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,281 @@
+//! `cargo xtask demo`: what a user of the operator does and sees, on a throw-away control plane and registry.
+//!
+//! The chart is installed as it is. As no pod runs on a control plane without nodes, its Deployment's command line is
+//! run here, as the chart's service account; its Service is made to lead to this machine.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::json;
+
+use crate::control_plane::ControlPlane;
+use crate::image::repository;
+use crate::interrupt::Interrupt;
+use crate::port;
+use crate::process::{Process, run};
+use crate::programs::{self, Size};
+use crate::registry::Registry;
+
+/// The release, its namespace and, by the chart's rules, everything in it.
+const RELEASE: &str = "kmm-preflight";
+/// The registry of the example, whose place the throw-away one takes.
+const EXAMPLE_REGISTRY: &str = "registry.example.com";
+/// How long the operator may take until it can answer; it takes a second.
+const OPERATOR_READY: Duration = Duration::from_mins(1);
+/// How long an answer about its readiness may take.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// Shows it all, and ends; with `keep`, when Ctrl-C comes.
+pub fn run_demo(keep: bool) -> anyhow::Result<()> {
+    let interrupt = Interrupt::listen()?;
+    say("A throw-away control plane and a registry with the images of examples/upgrade");
+    programs::build_missing(Size::ControlPlane)?;
+    let demo = Demo {
+        cluster: ControlPlane::start()?,
+        registry: Registry::start_with_tls()?,
+        interrupt,
+    };
+    demo.registry.push_layout(&example().join("images"))?;
+    demo.prepare_cluster()?;
+    let _operator = demo.install_operator()?;
+    demo.ask()?;
+    if keep {
+        say("The cluster stays until Ctrl-C");
+        say(&format!("export KUBECONFIG={}", demo.cluster.kubeconfig().display()));
+        demo.interrupt.wait();
+    }
+    Ok(())
+}
+
+struct Demo {
+    cluster: ControlPlane,
+    registry: Registry,
+    interrupt: Interrupt,
+}
+
+impl Demo {
+    /// What a cluster with KMM has: its Modules, and a node that runs today's kernel.
+    fn prepare_cluster(&self) -> anyhow::Result<()> {
+        say("What the cluster has already: KMM's Modules, and a node with today's kernel");
+        let crd = repository().join("tests/compat/crds/modules.yaml");
+        self.cluster
+            .run_kubectl(["apply", "--server-side", "--filename", text(&crd)?])?;
+        self.cluster
+            .run_kubectl(["wait", "--for=condition=Established", "crd/modules.kmm.sigs.x-k8s.io"])?;
+        self.cluster
+            .feed_kubectl(["create", "--filename=-"], &node().to_string())?;
+        let manifests = self.manifests()?;
+        for namespace in namespaces(&manifests) {
+            self.cluster.run_kubectl(["create", "namespace", &namespace])?;
+        }
+        self.cluster.feed_kubectl(["apply", "--filename=-"], &manifests)?;
+        self.show(&["get", "modules", "--all-namespaces"])
+    }
+
+    /// The example's manifests but the preflight, with the throw-away registry in them.
+    fn manifests(&self) -> anyhow::Result<String> {
+        let mut files: Vec<_> = fs::read_dir(example())?.flatten().map(|entry| entry.path()).collect();
+        files.retain(|file| file.extension().is_some_and(|end| end == "yaml") && !file.ends_with("preflight.yaml"));
+        files.sort();
+        let contents = files.iter().map(fs::read_to_string).collect::<Result<Vec<_>, _>>()?;
+        Ok(contents
+            .join("\n---\n")
+            .replace(EXAMPLE_REGISTRY, &self.registry.host()))
+    }
+
+    /// Installs the chart and starts its operator; ends with what is returned.
+    fn install_operator(&self) -> anyhow::Result<Process> {
+        say("helm install kmm-preflight charts/kmm-preflight -n kmm-preflight --create-namespace");
+        let mut helm = self.cluster.helm();
+        helm.args(["install", RELEASE])
+            .arg(repository().join("charts/kmm-preflight"));
+        helm.args([
+            "--namespace",
+            RELEASE,
+            "--create-namespace",
+            "--set",
+            "registries.places={machine}",
+        ]);
+        print(&run(&mut helm)?);
+        let (webhook, metrics) = (port::free()?, port::free()?);
+        self.lead_service_here(webhook)?;
+        let mut operator = Process::start("operator", self.cluster.folder(), &self.operator(webhook, metrics)?)?;
+        operator.wait_until(OPERATOR_READY, |_| is_ready(metrics))?;
+        Ok(operator)
+    }
+
+    /// Lets the API server find the operator on this machine.
+    fn lead_service_here(&self, webhook: u16) -> anyhow::Result<()> {
+        self.cluster.lead_service_here(RELEASE, RELEASE)?;
+        let port = json!([{ "op": "add", "path": "/webhooks/0/clientConfig/service/port", "value": webhook }]);
+        for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
+            self.cluster
+                .run_kubectl(["patch", kind, RELEASE, "--type=json", "--patch", &port.to_string()])?;
+        }
+        Ok(())
+    }
+
+    /// The command of the chart's Deployment, with free ports, as its service account.
+    fn operator(&self, webhook: u16, metrics: u16) -> anyhow::Result<Command> {
+        let arguments = "-o=jsonpath={.spec.template.spec.containers[0].args}";
+        let arguments = self
+            .cluster
+            .run_kubectl(["get", "deployment", RELEASE, "--namespace", RELEASE, arguments])?;
+        let mut arguments: Vec<String> = serde_json::from_str(&arguments)?;
+        arguments.retain(|one| !one.starts_with("--webhook-port=") && !one.starts_with("--metrics-port="));
+        let mut operator = Command::new(operator_binary()?);
+        operator.args(arguments);
+        operator.args([format!("--webhook-port={webhook}"), format!("--metrics-port={metrics}")]);
+        operator.arg("--ca-file").arg(self.registry.ca_file());
+        operator.env(
+            "KUBECONFIG",
+            self.cluster.kubeconfig_for_service_account(RELEASE, RELEASE)?,
+        );
+        operator.env("POD_NAMESPACE", RELEASE).env("POD_NAME", "demo");
+        Ok(operator)
+    }
+
+    /// A question that is refused, then one done right, and its answers.
+    fn ask(&self) -> anyhow::Result<()> {
+        say("A malformed question is refused at once:");
+        self.refuse(&repository().join("examples/operator/malformed.yaml"))?;
+
+        say("The right question: will every Module load on the kernel of the upgrade?");
+        let question = fs::read_to_string(repository().join("examples/operator/preflight.yaml"))?;
+        print(&question);
+        shown(&["kubectl", "apply", "-f", "examples/operator/preflight.yaml"]);
+        print(
+            &self
+                .cluster
+                .feed_kubectl(["apply", "--filename=-"], &self.here(&question))?,
+        );
+        self.show(&[
+            "wait",
+            "--for=condition=Complete",
+            "preflightvalidationocp/upgrade",
+            "--timeout=2m",
+        ])?;
+        self.show(&["get", "preflightvalidationsocp"])?;
+        self.show(&["describe", "preflightvalidationocp", "upgrade"])
+    }
+
+    /// Applies something that must not be taken, and shows what is said of it.
+    fn refuse(&self, file: &Path) -> anyhow::Result<()> {
+        self.interrupt.check()?;
+        print(&fs::read_to_string(file)?);
+        shown(&["kubectl", "apply", "-f", "examples/operator/malformed.yaml"]);
+        let output = self
+            .cluster
+            .kubectl()
+            .args(["apply", "--filename"])
+            .arg(file)
+            .output()?;
+        let refusal = String::from_utf8_lossy(&output.stderr);
+        print(&refusal);
+        let by_admission = !output.status.success() && refusal.contains("spec.kernelVersion");
+        anyhow::ensure!(by_admission, "this should have been refused for its spec.kernelVersion");
+        Ok(())
+    }
+
+    /// The text with the throw-away registry in place of the example's.
+    fn here(&self, manifests: &str) -> String {
+        manifests.replace(EXAMPLE_REGISTRY, &self.registry.host())
+    }
+
+    /// Runs `kubectl` before everybody's eyes.
+    fn show(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        self.interrupt.check()?;
+        shown(&[&["kubectl"], arguments].concat());
+        let status = self.cluster.kubectl().args(arguments).status()?;
+        anyhow::ensure!(status.success(), "kubectl failed ({status}): what it said stands above");
+        Ok(())
+    }
+}
+
+/// Compiles the operator.
+fn operator_binary() -> anyhow::Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(repository())
+        .args(["build", "--quiet", "--locked", "--bin=kmm-preflight"]);
+    anyhow::ensure!(
+        cargo.status().context("cargo does not start")?.success(),
+        "the operator does not compile"
+    );
+    Ok(repository().join("target/debug/kmm-preflight"))
+}
+
+/// A node of the cluster, as its kubelet would introduce it.
+fn node() -> serde_json::Value {
+    let kernel = json!({ "kernelVersion": "6.1.0-47-cloud-amd64", "architecture": "amd64", "operatingSystem": "linux",
+        "machineID": "", "systemUUID": "", "bootID": "", "osImage": "", "containerRuntimeVersion": "",
+        "kubeletVersion": programs::KUBERNETES, "kubeProxyVersion": "" });
+    let labels = json!({ "node-role.kubernetes.io/worker": "" });
+    json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "worker-1", "labels": labels },
+        "status": { "nodeInfo": kernel } })
+}
+
+/// The namespaces that manifests name, each once.
+fn namespaces(manifests: &str) -> Vec<String> {
+    let mut names: Vec<_> = manifests
+        .lines()
+        .filter_map(|line| line.strip_prefix("  namespace: "))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// Whether the operator says so.
+fn is_ready(port: u16) -> bool {
+    let answer = || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(PROBE))?;
+        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n")?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status)?;
+        Ok::<_, std::io::Error>(status)
+    };
+    answer().is_ok_and(|status| status.ends_with(b" 200"))
+}
+
+fn example() -> PathBuf {
+    repository().join("examples/upgrade")
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str()
+        .with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+/// A heading.
+fn say(words: &str) {
+    print(&format!("\n# {words}\n"));
+}
+
+/// A command that a user would type.
+fn shown(command: &[&str]) {
+    print(&format!("\n$ {}\n", command.join(" ")));
+}
+
+#[expect(clippy::print_stdout, reason = "a demo talks to people")]
+fn print(words: &str) {
+    print!("{words}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_namespaces_of_the_example_are_found() {
+        let manifests =
+            "metadata:\n  name: a\n  namespace: storage\n---\n  namespace: gpu\n---\n  namespace: storage\n";
+        assert_eq!(namespaces(manifests), ["gpu", "storage"]);
+    }
+}

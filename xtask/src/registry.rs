@@ -1,0 +1,162 @@
+//! A throw-away registry: Debian's `docker-registry` on this machine.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::pki::{Authority, Pair, Subject};
+use crate::process::Process;
+
+/// How long it may take; it takes 50 ms.
+const READY: Duration = Duration::from_secs(30);
+
+/// A registry of which everybody may pull and push. It is killed, and what it holds is removed, when this is dropped.
+pub struct Registry {
+    // Dropped before its folder.
+    _server: Process,
+    address: SocketAddr,
+    folder: TempDir,
+}
+
+impl Registry {
+    /// Starts one on a free port of 127.0.0.1, over plain HTTP.
+    pub fn start() -> anyhow::Result<Self> {
+        Self::start_at(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
+    }
+
+    /// Starts one at an address of this machine, over plain HTTP; port 0 is any that is free.
+    pub fn start_at(address: SocketAddrV4) -> anyhow::Result<Self> {
+        let folder = folder()?;
+        let config = config_at(address, folder.path());
+        Self::start_with(&config, folder)
+    }
+
+    /// Starts one on a free port of 127.0.0.1, over TLS with a certificate of its own authority.
+    pub fn start_with_tls() -> anyhow::Result<Self> {
+        let folder = folder()?;
+        let mut config = config_at(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), folder.path());
+        let subject = Subject {
+            name: "registry",
+            group: None,
+            hosts: &["127.0.0.1", "localhost"],
+        };
+        let Pair { certificate, key } = Authority::create(&folder.path().join("pki"))?.issue("registry", &subject)?;
+        config["http"]["tls"] = json!({ "certificate": certificate, "key": key });
+        Self::start_with(&config, folder)
+    }
+
+    fn start_with(config: &Value, folder: TempDir) -> anyhow::Result<Self> {
+        let file = folder.path().join("config.json"); // JSON is YAML
+        fs::write(&file, config.to_string())?;
+        let mut command = Command::new("docker-registry");
+        command.arg("serve").arg(&file);
+        let mut server = Process::start("docker-registry", folder.path(), &command)?;
+        let mut address = None;
+        server
+            .wait_until(READY, |log| {
+                address = listening_address(log);
+                address.is_some()
+            })
+            .context("`apt-get install docker-registry` where it is missing")?;
+        let address = address.context("a registry that does not say where it listens")?;
+        Ok(Self {
+            _server: server,
+            address,
+            folder,
+        })
+    }
+
+    /// The certificate of the authority that one with TLS has its own from.
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.path().join("pki/ca.crt")
+    }
+
+    /// What an image's reference begins with: `127.0.0.1:<port>`.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Puts every image of an OCI layout into the registry, under the repository and tag after its reference's host,
+    /// with all its architectures and the digests that it has. Returns the new references.
+    pub fn push_layout(&self, layout: &Path) -> anyhow::Result<Vec<String>> {
+        references(layout)?
+            .into_iter()
+            .map(|reference| {
+                let pushed = self.reference(&reference);
+                let from = format!("oci:{}:{reference}", layout.display());
+                let to = format!("docker://{pushed}");
+                let mut skopeo = Command::new("skopeo");
+                skopeo.args([
+                    "copy",
+                    "--quiet",
+                    "--all",
+                    "--preserve-digests",
+                    "--dest-tls-verify=false",
+                    &from,
+                    &to,
+                ]);
+                crate::process::run(&mut skopeo)?;
+                Ok(pushed)
+            })
+            .collect()
+    }
+
+    /// The reference with this registry in place of its own.
+    pub fn reference(&self, reference: &str) -> String {
+        let path = reference.split_once('/').map_or(reference, |(_, path)| path);
+        format!("{}/{path}", self.address)
+    }
+}
+
+fn folder() -> std::io::Result<TempDir> {
+    tempfile::Builder::new().prefix("kmm-preflight-registry-").tempdir()
+}
+
+fn config_at(address: SocketAddrV4, folder: &Path) -> Value {
+    json!({
+        "version": "0.1",
+        "log": { "level": "info", "accesslog": { "disabled": true } }, // it says where it listens at this level
+        "storage": { "filesystem": { "rootdirectory": folder.join("data") }, "delete": { "enabled": true } },
+        "http": { "addr": address.to_string(), "secret": "throw-away" },
+    })
+}
+
+/// Where it listens, as it says in its log.
+fn listening_address(log: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.rsplit_once("listening on ")?;
+    let (address, _) = rest.split_once(['"', ' ', ',', '\n'])?;
+    address.parse().ok()
+}
+
+/// The references of the images in an OCI layout.
+fn references(layout: &Path) -> anyhow::Result<Vec<String>> {
+    let index =
+        fs::read(layout.join("index.json")).with_context(|| format!("no OCI layout in {}", layout.display()))?;
+    let index: Value = serde_json::from_slice(&index)?;
+    let manifests = index["manifests"].as_array().into_iter().flatten();
+    let names = manifests.filter_map(|manifest| manifest["annotations"]["org.opencontainers.image.ref.name"].as_str());
+    Ok(names.map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_from_the_log() {
+        let log = "level=info msg=\"debug\"\nlevel=info msg=\"listening on 127.0.0.1:41207\" go.version=go1.19\n";
+        assert_eq!(listening_address(log).unwrap().to_string(), "127.0.0.1:41207");
+        assert_eq!(
+            listening_address("listening on 127.0.0.1:41"),
+            None,
+            "more digits may come"
+        );
+        assert_eq!(listening_address("not yet"), None);
+    }
+}
