@@ -25,7 +25,7 @@ use crate::registry::Registry;
 const RELEASE: &str = "kmm-preflight";
 /// The registry of the example, whose place the throw-away one takes.
 const EXAMPLE_REGISTRY: &str = "registry.example.com";
-/// How long the operator may take until it can answer; it takes a second.
+/// How long the operator may take until it can answer.
 const OPERATOR_READY: Duration = Duration::from_mins(1);
 /// How long an answer about its readiness may take.
 const PROBE: Duration = Duration::from_secs(2);
