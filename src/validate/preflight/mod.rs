@@ -16,7 +16,7 @@ use crate::plan::Surroundings;
 pub use defaults::apply_defaults;
 pub use fields::validate;
 pub use toolkit::NAMED_MODULES;
-pub use update::{admit_update, apply_defaults_on_update, validate_update};
+pub use update::{admit_update, apply_defaults_on_update};
 pub use warnings::{MAX_WARNING, MAX_WARNINGS};
 pub use words::refusal;
 

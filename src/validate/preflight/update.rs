@@ -5,8 +5,8 @@
 //! that is being deleted, is always admitted, also where today's rules would refuse the object: nobody must be kept
 //! from tidying up.
 
-use super::{Admission, admit_create, defaults, fields};
-use crate::api::{FieldError, PreflightValidationOCP};
+use super::{Admission, admit_create, defaults};
+use crate::api::PreflightValidationOCP;
 use crate::plan::Surroundings;
 
 /// What admission says to an object that is to replace `old`.
@@ -15,20 +15,6 @@ pub fn admit_update(old: &PreflightValidationOCP, new: &PreflightValidationOCP, 
         admit_create(new, around)
     } else {
         Admission::default()
-    }
-}
-
-/// Every error in the fields of an object that is to replace `old`; see [`validate`](super::validate). An update that
-/// asks nothing else has none.
-pub fn validate_update(
-    old: &PreflightValidationOCP,
-    new: &PreflightValidationOCP,
-    around: &Surroundings,
-) -> Result<(), Vec<FieldError>> {
-    if asks_anew(old, new, around) {
-        fields::validate(new).map(drop)
-    } else {
-        Ok(())
     }
 }
 

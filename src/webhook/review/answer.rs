@@ -7,9 +7,7 @@ use super::reply::{Answer, PREFLIGHT};
 use super::request::{NotAReview, Object, Operation, Request};
 use crate::api::{FieldError, GROUP, PreflightValidationOCP};
 use crate::plan::Surroundings;
-use crate::validate::preflight::{
-    Admission, admit_create, admit_update, apply_defaults, apply_defaults_on_update, validate, validate_update,
-};
+use crate::validate::preflight::{Admission, admit_create, admit_update, apply_defaults, apply_defaults_on_update};
 
 /// The version of the preflights that are admitted here. The API server converts others to it before it asks
 /// (`matchPolicy: Equivalent`).
@@ -18,7 +16,7 @@ const VERSION: &str = "v1beta2";
 /// What is asked of the webhook: one endpoint each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// Fill in what the user left out, if the rest is well-formed.
+    /// Fill in what the user left out, if nothing is wrong with the rest.
     Mutate,
     /// Say what is wrong.
     Validate,
@@ -98,24 +96,19 @@ fn refused(request: &Request<'_>, errors: &[FieldError]) -> Answer {
     Answer::invalid(&request.uid, request.operation, request.name(), errors)
 }
 
-/// What is malformed is refused here already: the API server holds an object against the schema before it asks for the
-/// verdict, and would refuse in the schema's coarse words, by the first wrong field alone.
 fn mutated(request: &Request<'_>, new: &PreflightValidationOCP, around: &Surroundings) -> Answer {
     let mut filled = new.clone();
-    let errors = match stored(request) {
-        Some(old) => {
-            apply_defaults_on_update(&old, &mut filled, around);
-            validate_update(&old, new, around)
-        }
-        None => {
-            apply_defaults(&mut filled, around);
-            validate(new).map(drop)
-        }
-    };
-    match errors {
-        Err(errors) => refused(request, &errors),
-        Ok(()) => Answer::patched(&request.uid, request.operation, &difference(new, &filled)),
+    match stored(request) {
+        Some(old) => apply_defaults_on_update(&old, &mut filled, around),
+        None => apply_defaults(&mut filled, around),
     }
+    // Between the two endpoints the API server holds the object against its schema, whose rule for kernel versions is
+    // coarse and stops at the first mistake. Refused here already, an object hears of all its mistakes.
+    let errors = admission(request, &filled, around).errors;
+    if !errors.is_empty() {
+        return refused(request, &errors);
+    }
+    Answer::patched(&request.uid, request.operation, &difference(new, &filled))
 }
 
 /// The changes to the spec. Both sides were read by the same type, so a field that the type does not have is in
@@ -128,14 +121,18 @@ fn difference(before: &PreflightValidationOCP, after: &PreflightValidationOCP) -
 }
 
 fn validated(request: &Request<'_>, new: &PreflightValidationOCP, around: &Surroundings) -> Answer {
-    let Admission { errors, warnings } = match stored(request) {
-        Some(old) => admit_update(&old, new, around),
-        None => admit_create(new, around),
-    };
+    let Admission { errors, warnings } = admission(request, new, around);
     if errors.is_empty() {
         Answer::allowed(&request.uid, request.operation, warnings)
     } else {
         refused(request, &errors).warn(warnings)
+    }
+}
+
+fn admission(request: &Request<'_>, new: &PreflightValidationOCP, around: &Surroundings) -> Admission {
+    match stored(request) {
+        Some(old) => admit_update(&old, new, around),
+        None => admit_create(new, around),
     }
 }
 

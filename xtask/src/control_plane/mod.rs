@@ -10,17 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 use crate::environment;
+use crate::folder::Folder;
 use crate::pki::{Authority, Subject};
 use crate::port;
 use crate::process::Process;
 use crate::programs::{Missing, Programs, Size};
 
-/// How long etcd may take; on a busy machine with two cores it took two seconds.
+/// How long etcd may take; it takes a fraction of a second, but many may start at once on few cores.
 const ETCD_READY: Duration = Duration::from_mins(1);
-/// How long the API server may take; on a busy machine with two cores it took twenty seconds.
+/// How long the API server may take; it takes four seconds, but many may start at once on few cores.
 const API_SERVER_READY: Duration = Duration::from_mins(2);
 /// How often a control plane is tried with another port where somebody took the port in the moment before the server did.
 const ATTEMPTS: usize = 3;
@@ -33,7 +32,7 @@ pub struct ControlPlane {
     programs: Programs,
     authority: Authority,
     shape: Shape,
-    folder: TempDir,
+    folder: Folder,
 }
 
 /// Under which names the API server is reached.
@@ -83,7 +82,7 @@ impl ControlPlane {
         environment::for_test(Self::available(), Self::start)
     }
 
-    /// Starts one and returns when it is ready, which takes about five seconds.
+    /// Starts one and returns when it is ready, which takes about four seconds.
     pub fn start() -> anyhow::Result<Self> {
         let programs = Programs::find(Size::ControlPlane)?;
         let attempt = || Self::start_as(programs.clone(), Shape::alone()?);
@@ -97,7 +96,7 @@ impl ControlPlane {
     }
 
     pub(crate) fn start_as(programs: Programs, shape: Shape) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("kmm-preflight-").tempdir()?;
+        let folder = Folder::create()?;
         let authority = Authority::create(&folder.path().join("pki"))?;
         authority.token_key("service-accounts")?;
         let mut cluster = Self {
