@@ -23,6 +23,10 @@ const AT_ONCE: usize = 8;
 /// The service account whose pull secrets count where a Module names neither.
 const DEFAULT_ACCOUNT: &str = "default";
 
+/// Why the cluster's pull secret does not count for a Module.
+const WITHHELD: &str = "the cluster's pull secret is not used where registryTLS is relaxed; trust the registry's CA \
+                        (--ca-file) instead, or give the Module a pull secret of its own";
+
 /// The credentials and certificates of one round.
 #[derive(Default)]
 pub(super) struct Wallet {
@@ -41,10 +45,20 @@ enum Source {
 
 /// What a source came to.
 enum Purse {
-    /// Credentials, and what is wrong with them as the end of a sentence.
-    Open(Arc<Keyring>, Option<String>),
+    /// Credentials that the Module may show.
+    Open(Credentials),
     /// Why they could not be read, which leaves the question open.
     Shut(String),
+}
+
+/// What a Module may show to its registry.
+struct Credentials {
+    /// Those of its namespace.
+    own: Arc<Keyring>,
+    /// The same, and where they lead nowhere, the cluster's.
+    all: Arc<Keyring>,
+    /// What is wrong with its own, as a sentence.
+    lack: Option<String>,
 }
 
 /// A Secret that a build or a signature needs.
@@ -79,9 +93,7 @@ impl Wallet {
     /// Its credentials could not be read: what a registry would say without them says nothing.
     pub(super) fn access(&self, target: &Target) -> Result<(Access, Option<String>), LookFailure> {
         match self.purses.get(&Source::of(target)) {
-            Some(Purse::Open(keyring, lack)) => {
-                Ok((Access::new(Arc::clone(keyring), target.registry_tls), lack.clone()))
-            }
+            Some(Purse::Open(credentials)) => Ok(credentials.access(target.registry_tls)),
             Some(Purse::Shut(why)) => Err(LookFailure::new(LookFailureKind::Unreachable, why.clone())),
             None => Ok((Access::new(Arc::default(), target.registry_tls), None)),
         }
@@ -146,13 +158,13 @@ impl Purse {
                 None => (None, but("is of no type that holds credentials")),
             },
         };
-        Self::Open(Arc::new(found.unwrap_or_default()), lack)
+        Self::Open(Credentials::new(found.unwrap_or_default(), lack))
     }
 
     /// The pull secrets of a service account; those that are missing or damaged are passed over, as the kubelet does.
     async fn of_account(client: &Client, (namespace, account): &ObjectName) -> Self {
         match account_keyring(client, namespace, account).await {
-            Ok(keyring) => Self::Open(Arc::new(keyring), None),
+            Ok(keyring) => Self::Open(Credentials::new(keyring, None)),
             Err(why) => Self::Shut(format!(
                 "the pull secrets of the service account {namespace}/{account} could not be read: {why}"
             )),
@@ -162,9 +174,32 @@ impl Purse {
     /// The same, and where these credentials lead nowhere, the others.
     fn then(self, other: &Keyring) -> Self {
         match self {
-            Self::Open(own, lack) => Self::Open(Arc::new(Keyring::clone(&own).then(other.clone())), lack),
+            Self::Open(Credentials { own, lack, .. }) => {
+                let all = Arc::new(Keyring::clone(&own).then(other.clone()));
+                Self::Open(Credentials { own, all, lack })
+            }
             Self::Shut(why) => Self::Shut(why),
         }
+    }
+}
+
+impl Credentials {
+    fn new(own: Keyring, lack: Option<String>) -> Self {
+        let own = Arc::new(own);
+        let all = Arc::clone(&own);
+        Self { own, all, lack }
+    }
+
+    /// Whom to be where TLS is as strict as this, and what is missing there. A Module's author may relax TLS for what is
+    /// the namespace's own; what is the cluster's must not be read by whoever stands in the way, or in the registry's
+    /// place.
+    fn access(&self, tls: RegistryTls) -> (Access, Option<String>) {
+        if !tls.insecure && !tls.insecure_skip_tls_verify {
+            return (Access::new(Arc::clone(&self.all), tls), self.lack.clone());
+        }
+        let is_withheld = self.own.fingerprint() != self.all.fingerprint();
+        let withheld = is_withheld.then(|| WITHHELD.to_owned());
+        (Access::new(Arc::clone(&self.own), tls), self.lack.clone().or(withheld))
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stage::{KERNEL, Operator, Stage, module, row};
 use crate::support::fake_image::FakeImage;
@@ -243,6 +243,62 @@ fn credentials_follow_a_registry_to_no_other_host() {
     assert!(reasons[1].contains("may not be asked from here"), "{reasons:#?}");
     assert_eq!(thief.count(Kind::Token), 0, "{reasons:#?}");
     assert!(saw_no_credentials(&thief), "{:#?}", thief.requests());
+}
+
+/// Who stands between the operator and a registry could otherwise have a tenant open the way to what is the cluster's.
+#[test]
+fn the_clusters_pull_secret_is_shown_only_where_tls_is_not_relaxed() {
+    let Some(stage) = Stage::set() else { return };
+    for namespace in ["platform", "a"] {
+        stage.kubectl(["create", "namespace", namespace]);
+    }
+    let certified = FakeRegistry::setup()
+        .asks(Asks::Basic)
+        .login(USER, PASSWORD)
+        .https(&["127.0.0.1"])
+        .start();
+    certified.push("acme/certified:1", &FakeImage::new());
+    certified.push("acme/unverified:1", &FakeImage::new());
+    let plain = guarded();
+    let config = json!({"auths": {
+        certified.host(): {"username": USER, "password": PASSWORD},
+        plain.host(): {"username": USER, "password": PASSWORD},
+    }});
+    let config = format!("--from-literal=.dockerconfigjson={config}");
+    let kind = "--type=kubernetes.io/dockerconfigjson";
+    stage.kubectl(["create", "secret", "generic", "pull", "-n", "platform", kind, &config]);
+    let modules = [
+        ("certified", certified.reference("acme/certified:1"), "insecure: false"),
+        (
+            "unverified",
+            certified.reference("acme/unverified:1"),
+            "insecureSkipTLSVerify: true",
+        ),
+        ("plain", plain.reference("acme/kmod:1"), "insecure: true"),
+    ];
+    for (name, image, tls) in &modules {
+        stage.apply(&module("a", name, image).replace("insecure: true", tls));
+    }
+    let authority = stage.plane.folder().join("registry.pem");
+    std::fs::write(&authority, certified.certificate()).expect("a file");
+    let authority = authority.display().to_string();
+    let _operator = stage.operator(&["--cluster-pull-secret", "platform/pull", "--ca-file", &authority]);
+    stage.preflight("upgrade", KERNEL);
+    let rows = modules.map(|(name, ..)| stage.looked_at(name));
+    assert!(rows[0]["digest"].is_string(), "{rows:#?}");
+    for row in &rows[1..] {
+        assert!(row["digest"].is_null(), "{row:#}");
+        assert!(
+            reason(row).contains("the cluster's pull secret is not used where registryTLS"),
+            "{row:#}"
+        );
+    }
+    assert!(saw_no_credentials(&plain), "{:#?}", plain.requests());
+    let unverified = certified
+        .requests()
+        .into_iter()
+        .filter(|request| request.target.contains("unverified"));
+    assert!(unverified.into_iter().all(|request| request.authorization.is_none()));
 }
 
 #[test]
