@@ -134,10 +134,10 @@ fn node(name: &str, kernel: &str, architecture: &str) -> String {
         "osImage",
         "systemUUID",
     ];
-    let info: String = info.iter().map(|field| format!("{field}: x, ")).collect();
+    let info = info.join(": x, ");
     format!(
         "apiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}\n\
-         status: {{nodeInfo: {{{info}kernelVersion: {kernel}, architecture: {architecture}}}}}\n"
+         status: {{nodeInfo: {{{info}: x, kernelVersion: {kernel}, architecture: {architecture}}}}}\n"
     )
 }
 

@@ -6,5 +6,6 @@ mod door;
 mod reconcile;
 mod rights;
 mod stage;
+#[expect(clippy::unwrap_used, reason = "tests say what they expect")]
 #[path = "../support/mod.rs"]
 mod support;

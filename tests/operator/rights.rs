@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::stage::{KERNEL, Stage, condition, eventually, module, preflight, project};
+use crate::stage::{KERNEL, Operator, Stage, condition, eventually, module, preflight, project, row};
 
 /// Words that are others on this machine: ports, places, and how much is logged.
 const OURS: [&str; 5] = [
@@ -14,6 +14,9 @@ const OURS: [&str; 5] = [
     "--log-level",
     "--log-format",
 ];
+
+/// Where a Module has room for more.
+const SELECTOR: &str = "  selector: {}\n";
 
 impl Stage {
     /// What helm makes of the chart in a release and a namespace called `kmm-preflight`.
@@ -71,88 +74,80 @@ fn forbidden(log: &str) -> Vec<&str> {
     log.lines().filter(tells).collect()
 }
 
+/// Modules whose questions need every right: pull secrets of their own, of an account and of the cluster, and
+/// a Dockerfile with the driver toolkit.
+fn demanding_modules(stage: &Stage) {
+    let server = format!("--docker-server={}", stage.registry.host());
+    for secret in ["everybodys", "own", "of-the-account"] {
+        let words = ["create", "secret", "docker-registry", secret, "-n", "sensors"];
+        let login = ["--docker-username=robot", "--docker-password=pass", &server];
+        stage.kubectl(words.into_iter().chain(login));
+    }
+    stage.apply(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {namespace: sensors, name: default}\n\
+         imagePullSecrets: [{name: of-the-account}]\n",
+    );
+    let sensors = std::fs::read_to_string(project("examples/upgrade/sensors.yaml")).expect("an example");
+    stage.apply(&stage.with_our_registry(&sensors));
+    let good = good_image(stage);
+    stage.apply(&module("sensors", "quicknic", &good));
+    let own = module("sensors", "own", &good).replace("moduleName: own", "moduleName: quicknic");
+    stage.apply(&own.replace(SELECTOR, "  selector: {}\n  imageRepoSecret: {name: own}\n"));
+}
+
+/// An image of the example that loads.
+fn good_image(stage: &Stage) -> String {
+    let name = format!("registry.example.com/network/quicknic:{KERNEL}");
+    stage.registry.reference(&name)
+}
+
+/// Whether an object of the operator's namespace is there.
+fn is_there(stage: &Stage, kind: &str, name: &str) -> bool {
+    let found = stage.plane.run_kubectl(["get", kind, name, "-n", "kmm-preflight"]);
+    found.is_ok()
+}
+
+/// Starts the operator as the chart's account, with the chart's words and these.
+fn start_as_installed(stage: &Stage, values: &[&str], words: &[&str]) -> Operator {
+    let installed = stage.install_rights(values);
+    let words: Vec<&str> = installed
+        .iter()
+        .map(String::as_str)
+        .chain(words.iter().copied())
+        .collect();
+    let account = stage
+        .plane
+        .kubeconfig_for_service_account("kmm-preflight", "kmm-preflight");
+    stage.admitting_operator_as(&account.expect("the account"), &words)
+}
+
 #[test]
 fn the_charts_rights_are_enough_for_everything() {
     let Some(stage) = Stage::set() else { return };
     stage.kubectl(["create", "namespace", "sensors"]);
-    let pull = r#"clusterPullSecret="sensors/everybodys""#;
-    let host = stage.registry.host();
-    let toolkit = stage
-        .registry
-        .reference(&format!("registry.example.com/dtk/driver-toolkit:{KERNEL}"));
-    let toolkits = format!(r#"toolkits={{"{KERNEL}": "{toolkit}"}}"#);
-    let words = stage.install_rights(&[pull, &toolkits]);
-    let plain = ["--plain-toolkit-registry", &host];
-    let words: Vec<&str> = words.iter().map(String::as_str).chain(plain).collect();
-    let kubeconfig = stage
-        .plane
-        .kubeconfig_for_service_account("kmm-preflight", "kmm-preflight")
-        .expect("the account");
-    let operator = stage.admitting_operator_as(&kubeconfig, &words);
-
-    for secret in ["everybodys", "own", "of-the-account"] {
-        let server = format!("--docker-server={host}");
-        stage.kubectl([
-            "create",
-            "secret",
-            "docker-registry",
-            secret,
-            "-n",
-            "sensors",
-            &server,
-            "--docker-username=robot",
-            "--docker-password=pass",
-        ]);
-    }
-    stage.apply(
-        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {namespace: sensors, name: default}\n\
-                 imagePullSecrets: [{name: of-the-account}]\n",
-    );
-    let sensors = std::fs::read_to_string(project("examples/upgrade/sensors.yaml")).expect("an example");
-    stage.apply(&stage.with_our_registry(&sensors));
-    let good = stage
-        .registry
-        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
-    stage.apply(&module("sensors", "quicknic", &good));
-    let with_secret = "  selector: {}\n  imageRepoSecret: {name: own}\n";
-    stage.apply(
-        &module("sensors", "own", &good)
-            .replace("moduleName: own", "moduleName: quicknic")
-            .replace("  selector: {}\n", with_secret),
-    );
-
-    let (refused, said) = stage.try_apply(&preflight("upgrade", "5.14"));
-    assert!(!refused && said.contains("spec.kernelVersion"), "{said}");
+    let toolkit = format!("registry.example.com/dtk/driver-toolkit:{KERNEL}");
+    let toolkits = format!(r#"toolkits={{"{KERNEL}": "{}"}}"#, stage.registry.reference(&toolkit));
+    let values = [r#"clusterPullSecret="sensors/everybodys""#, &toolkits];
+    let operator = start_as_installed(&stage, &values, &["--plain-toolkit-registry", &stage.registry.host()]);
+    demanding_modules(&stage);
+    let (admitted, said) = stage.try_apply(&preflight("upgrade", "5.14"));
+    assert!(!admitted && said.contains("spec.kernelVersion"), "{said}");
     stage.preflight("upgrade", KERNEL);
     // One image is not there and would be built: its question stays open.
     let status = stage.wait_for_status("upgrade", |status| {
         status["summary"] == "2/4" && condition(status, "Verified") == "False"
     });
-    assert!(
-        status
-            .to_string()
-            .contains("it would be built from ConfigMap sensors/i2cbridge-dockerfile"),
-        "{status:#}"
-    );
-    assert!(
-        eventually(|| stage.kubectl(["get", "events", "-A"]).contains("upgrade")),
-        "no event"
-    );
+    let build = "it would be built from ConfigMap sensors/i2cbridge-dockerfile";
+    assert!(status.to_string().contains(build), "{status:#}");
+    let has_event = || stage.kubectl(["get", "events", "-A"]).contains("upgrade");
+    assert!(eventually(has_event), "no event");
 
     // What the operator makes when somebody deletes it.
     stage.kubectl(["delete", "secret", "-n", "kmm-preflight", "kmm-preflight-tls"]);
     stage.kubectl(["delete", "lease", "-n", "kmm-preflight", "kmm-preflight"]);
-    let is_there = |kind: &str, name: &str| {
-        let found = stage.plane.run_kubectl(["get", kind, name, "-n", "kmm-preflight"]);
-        found.is_ok()
-    };
-    assert!(
-        eventually(|| is_there("secret", "kmm-preflight-tls") && is_there("lease", "kmm-preflight")),
-        "{}",
-        operator.log()
-    );
-    let log = operator.end();
-    assert_eq!(forbidden(&log), Vec::<&str>::new());
+    let are_back = || is_there(&stage, "secret", "kmm-preflight-tls") && is_there(&stage, "lease", "kmm-preflight");
+    assert!(eventually(are_back), "{}", operator.log());
+    assert_eq!(forbidden(&operator.end()), Vec::<&str>::new());
 }
 
 #[test]
@@ -162,27 +157,18 @@ fn secrets_of_namespaces_that_are_not_named_are_not_read_and_the_row_says_so() {
         stage.kubectl(["create", "namespace", namespace]);
         stage.kubectl(["create", "secret", "generic", "pull", "-n", namespace]);
     }
-    let words = stage.install_rights(&[r#"rbac.secretNamespaces=["drivers"]"#]);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let kubeconfig = stage
-        .plane
-        .kubeconfig_for_service_account("kmm-preflight", "kmm-preflight")
-        .expect("the account");
-    let good = stage
-        .registry
-        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    let good = good_image(&stage);
     for namespace in ["drivers", "closed"] {
         let named = "  selector: {}\n  imageRepoSecret: {name: pull}\n";
-        let text = module(namespace, "quicknic", &good).replace("  selector: {}\n", named);
+        let text = module(namespace, "quicknic", &good).replace(SELECTOR, named);
         stage.apply(&text.replace("name: quicknic}\n", &format!("name: {namespace}}}\n")));
     }
-    let _operator = stage.admitting_operator_as(&kubeconfig, &words);
+    let _operator = start_as_installed(&stage, &[r#"rbac.secretNamespaces=["drivers"]"#], &[]);
     stage.preflight("upgrade", KERNEL);
     let status = stage.wait_for_status("upgrade", |status| {
-        crate::stage::row(status, "drivers")["verificationStatus"] == "Success"
-            && status.to_string().contains("lacks the permission")
+        row(status, "drivers")["verificationStatus"] == "Success" && status.to_string().contains("lacks the permission")
     });
-    let closed = crate::stage::row(&status, "closed");
+    let closed = row(&status, "closed");
     let reason = closed["statusReason"].as_str().unwrap_or_default();
     assert!(
         reason.contains("lacks the permission to get secrets in namespace closed"),
