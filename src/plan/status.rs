@@ -339,6 +339,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_preflight_that_admission_never_saw_is_told_what_is_wrong_with_it() {
+        let errors = [FieldError::new("spec.kernelVersion", "is required")];
+        let status = refused(None, Some(2), &errors, at(1));
+        assert_eq!(status.phase.as_deref(), Some("Invalid"));
+        assert!(status.modules.is_empty());
+        for condition in &status.conditions {
+            assert_eq!(
+                (condition.status.as_str(), condition.reason.as_str()),
+                ("False", "Invalid")
+            );
+            assert_eq!(condition.message, "spec.kernelVersion: is required");
+        }
+        assert_eq!(refused(Some(&status), Some(2), &errors, at(9)), status);
+    }
+
     fn large(rows: usize, reason: usize, findings: usize) -> PreflightStatus {
         let finding = |at: usize| Finding {
             rule: Rule::SymbolMissing,
