@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::Context;
 use tempfile::TempDir;
 
+use crate::folder::Folder;
 use crate::process::run;
 
 /// What the operator's binary is compiled for: linked statically, it needs nothing of an image.
@@ -89,12 +90,12 @@ pub(crate) fn build_busybox(destinations: &[Destination]) -> anyhow::Result<()> 
 
 /// buildah with a storage of its own, which is gone with this.
 struct Buildah {
-    storage: TempDir,
+    storage: Folder,
 }
 
 impl Buildah {
     fn new() -> anyhow::Result<Self> {
-        let storage = tempfile::Builder::new().prefix("kmm-preflight-image-").tempdir()?;
+        let storage = Folder::create()?;
         Ok(Self { storage })
     }
 

@@ -4,6 +4,7 @@
 pub mod control_plane;
 pub mod demo;
 mod environment;
+mod folder;
 pub mod image;
 pub mod interrupt;
 pub mod node;

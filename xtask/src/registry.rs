@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::folder::Folder;
 use crate::pki::{Authority, Pair, Subject};
 use crate::process::Process;
 
@@ -21,7 +21,7 @@ pub struct Registry {
     // Dropped before its folder.
     _server: Process,
     address: SocketAddr,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Registry {
@@ -32,14 +32,14 @@ impl Registry {
 
     /// Starts one at an address of this machine, over plain HTTP; port 0 is any that is free.
     pub fn start_at(address: SocketAddrV4) -> anyhow::Result<Self> {
-        let folder = folder()?;
+        let folder = Folder::create()?;
         let config = config_at(address, folder.path());
         Self::start_with(&config, folder)
     }
 
     /// Starts one on a free port of 127.0.0.1, over TLS with a certificate of its own authority.
     pub fn start_with_tls() -> anyhow::Result<Self> {
-        let folder = folder()?;
+        let folder = Folder::create()?;
         let mut config = config_at(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), folder.path());
         let subject = Subject {
             name: "registry",
@@ -51,7 +51,7 @@ impl Registry {
         Self::start_with(&config, folder)
     }
 
-    fn start_with(config: &Value, folder: TempDir) -> anyhow::Result<Self> {
+    fn start_with(config: &Value, folder: Folder) -> anyhow::Result<Self> {
         let file = folder.path().join("config.json"); // JSON is YAML
         fs::write(&file, config.to_string())?;
         let mut command = Command::new("docker-registry");
@@ -112,10 +112,6 @@ impl Registry {
         let path = reference.split_once('/').map_or(reference, |(_, path)| path);
         format!("{}/{path}", self.address)
     }
-}
-
-fn folder() -> std::io::Result<TempDir> {
-    tempfile::Builder::new().prefix("kmm-preflight-registry-").tempdir()
 }
 
 fn config_at(address: SocketAddrV4, folder: &Path) -> Value {

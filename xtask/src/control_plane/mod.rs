@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 use crate::environment;
+use crate::folder::Folder;
 use crate::pki::{Authority, Subject};
 use crate::port;
 use crate::process::Process;
@@ -33,7 +32,7 @@ pub struct ControlPlane {
     programs: Programs,
     authority: Authority,
     shape: Shape,
-    folder: TempDir,
+    folder: Folder,
 }
 
 /// Under which names the API server is reached.
@@ -97,7 +96,7 @@ impl ControlPlane {
     }
 
     pub(crate) fn start_as(programs: Programs, shape: Shape) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("kmm-preflight-").tempdir()?;
+        let folder = Folder::create()?;
         let authority = Authority::create(&folder.path().join("pki"))?;
         authority.token_key("service-accounts")?;
         let mut cluster = Self {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use crate::folder;
 use crate::process::run;
 
 /// This machine as the pods see it.
@@ -79,7 +80,7 @@ impl Claim {
     fn settle(&mut self) {
         for path in self.list.drain(..) {
             stop_pods(&path);
-            let _ = fs::remove_dir_all(&path);
+            folder::remove(&path);
         }
         let _ = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
     }
@@ -148,7 +149,7 @@ pub(super) fn stop_pods(folder: &Path) {
         let _ = Command::new("kill").arg("-KILL").args(pods).output();
         std::thread::sleep(POLL);
     }
-    for mount in mounts_in(folder).iter().rev() {
+    for mount in folder::mounts_in(folder).iter().rev() {
         let _ = run(Command::new("umount").arg("--lazy").arg(mount));
     }
     remove_cgroups();
@@ -177,16 +178,6 @@ fn processes_of(folder: &Path) -> Vec<String> {
 
 fn has(file: &Path, text: &str) -> bool {
     fs::read(file).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
-}
-
-/// What is mounted in the folder, in the order in which it was.
-fn mounts_in(folder: &Path) -> Vec<PathBuf> {
-    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let places = table
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .map(PathBuf::from);
-    places.filter(|place| place.starts_with(folder)).collect()
 }
 
 /// The kubelet's groups, in every hierarchy. One that is not empty belongs to another kubelet, and stays.

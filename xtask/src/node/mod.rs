@@ -202,9 +202,10 @@ fn shape() -> Shape {
     }
 }
 
+/// Whether the node says so, and the controllers have made what a pod needs.
 fn is_ready(control_plane: &ControlPlane) -> bool {
     let condition = "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
-    control_plane
-        .run_kubectl(["get", "node", NAME, condition])
-        .is_ok_and(|status| status == "True")
+    let node = control_plane.run_kubectl(["get", "node", NAME, condition]);
+    let account = ["get", "serviceaccount", "default", "--namespace=default"];
+    node.is_ok_and(|status| status == "True") && control_plane.run_kubectl(account).is_ok()
 }
