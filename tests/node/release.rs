@@ -35,8 +35,7 @@ impl Release {
         release.kubectl("create namespace kmm-preflight");
         release.kubectl("label namespace kmm-preflight pod-security.kubernetes.io/enforce=restricted");
         let modules = project("tests/compat/crds/modules.yaml");
-        release.kubectl(&format!("apply --server-side --filename={}", modules.display()));
-        release.kubectl("wait --for=condition=Established crd/modules.kmm.sigs.x-k8s.io");
+        release.cluster().define(&modules).unwrap();
         release.helm_install();
         release.wait_for_pods();
         Some(release)
