@@ -20,13 +20,29 @@ impl FieldError {
         }
     }
 
-    /// A value that does not fit the type of its field, in serde's words and with advice where there is any.
+    /// A value that does not fit the type of its field, in serde's words and with advice where there is any. serde
+    /// repeats the value, of which the middle is left out where it is long.
     pub fn mismatch(path: impl Into<String>, message: &str) -> Self {
+        let message = &abridged(message);
         match quoting_advice(message) {
             Some(advice) => Self::new(path, format!("{message}; {advice}")),
             None => Self::new(path, message),
         }
     }
+}
+
+/// How much of a long message is kept, in characters: of the value, and of what was expected in its place.
+const KEPT: (usize, usize) = (120, 80);
+
+fn abridged(message: &str) -> String {
+    let (head, tail) = KEPT;
+    let length = message.chars().count();
+    if length <= head + tail {
+        return message.to_owned();
+    }
+    let begin: String = message.chars().take(head).collect();
+    let end: String = message.chars().skip(length - tail).collect();
+    format!("{begin}…{end}")
 }
 
 /// What to do where a text was expected and serde found another scalar: `kernelVersion: 5.14` is a number in YAML, and

@@ -32,7 +32,7 @@ impl Credentials {
                     credentials.of_secrets.insert(name(secret), Arc::new(keyring));
                 }
                 Some(Err(complaint)) => {
-                    complaints.push(format!("{complaint}; its Modules' images are looked at without it"))
+                    complaints.push(format!("{complaint}; its Modules' images are looked at without it"));
                 }
                 None => {}
             }

@@ -9,8 +9,9 @@ use super::operator::OperatorArgs;
 
 /// Answers before a kernel upgrade: will every KMM Module load on the target kernel?
 ///
-/// Reads Modules and a PreflightValidationOCP from files, looks into the Modules' images, and predicts what KMM's
-/// loader and the kernel will do with them on an upgraded node. No cluster is asked, nothing is changed.
+/// Looks into the Modules' images, and predicts what KMM's loader and the kernel will do with them on an upgraded
+/// node. `check` asks it of Modules and a PreflightValidationOCP in files: no cluster is asked, nothing is changed.
+/// `operator` answers the PreflightValidationOCPs of a cluster.
 #[derive(Debug, Parser)]
 #[command(
     version,

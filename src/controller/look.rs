@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::Operator;
 use super::gathered::Gathered;
+use super::memory::Sight;
 use super::wallet::Wallet;
 use crate::api::module::RegistryTls;
 use crate::examine::{Examination, Seen, Toolkit};
@@ -23,16 +24,6 @@ pub(super) enum Report {
     Seen(Vec<Sight>),
     /// The round is over; these targets were in it.
     Over(Vec<ObjectName>),
-}
-
-/// What looking at one target came to.
-pub(super) struct Sight {
-    /// The Module.
-    pub(super) name: ObjectName,
-    /// The fingerprint of what was asked.
-    pub(super) inputs: String,
-    /// The result.
-    pub(super) seen: Seen,
 }
 
 /// One round: some cases of what was gathered.

@@ -34,6 +34,16 @@ pub(super) enum Known {
     Row(Box<ModuleStatus>),
 }
 
+/// What looking at one target came to.
+pub(super) struct Sight {
+    /// The Module.
+    pub(super) name: ObjectName,
+    /// The fingerprint of what was asked.
+    pub(super) inputs: String,
+    /// The result.
+    pub(super) seen: Seen,
+}
+
 /// When to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Due {
@@ -99,15 +109,9 @@ impl Memory {
 
     /// A look came to something; what was asked for other inputs is an answer to another question. `is_final` says of
     /// a look whether its answer stands until an input changes.
-    pub(super) fn record(
-        &mut self,
-        name: &ObjectName,
-        inputs: &str,
-        seen: Seen,
-        now: Timestamp,
-        is_final: impl Fn(&Look) -> bool,
-    ) {
-        let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.inputs == inputs) else {
+    pub(super) fn record(&mut self, sight: Sight, now: Timestamp, is_final: impl Fn(&ObjectName, &Look) -> bool) {
+        let Sight { name, inputs, seen } = sight;
+        let Some(entry) = self.entries.get_mut(&name).filter(|entry| entry.inputs == inputs) else {
             return;
         };
         let look = seen.into_look(now);
@@ -116,7 +120,7 @@ impl Memory {
             _ => 0,
         };
         let look = entry.since_when(look);
-        entry.due = if is_final(&look) {
+        entry.due = if is_final(&name, &look) {
             Due::Never
         } else {
             Due::At(now + schedule::pause(&look, entry.attempts, &format!("{}/{}", name.0, name.1)))
@@ -225,7 +229,15 @@ mod tests {
         Seen::Failed(LookFailure::new(kind, "why"))
     }
 
-    fn is_good(look: &Look) -> bool {
+    fn sight(seen: Seen) -> Sight {
+        Sight {
+            name: nic(),
+            inputs: "one".to_owned(),
+            seen,
+        }
+    }
+
+    fn is_good(_: &ObjectName, look: &Look) -> bool {
         matches!(look, Look::Judged { .. })
     }
 
@@ -247,7 +259,7 @@ mod tests {
     #[test]
     fn success_is_never_looked_at_again_until_an_input_changes() {
         let mut memory = knowing("one");
-        memory.record(&nic(), "one", good(), second(1), is_good);
+        memory.record(sight(good()), second(1), is_good);
         assert_eq!(memory.next_due(), None);
         memory.learn([(nic(), "one")], None, second(2));
         assert_eq!(memory.next_due(), None);
@@ -257,24 +269,17 @@ mod tests {
 
     #[test]
     fn a_failure_is_tried_again_ever_more_seldom() {
-        // D05 and st-30: upstream never looks again.
-        let ids = ["D05", "st-30"];
+        // "D05", "st-30": upstream never looks again.
         let mut memory = knowing("one");
         let mut before = SignedDuration::ZERO;
         for attempt in 0..3 {
             let now = second(attempt * 10_000);
-            memory.record(&nic(), "one", failed(LookFailureKind::NotFound), now, is_good);
+            memory.record(sight(failed(LookFailureKind::NotFound)), now, is_good);
             let pause = memory.next_due().expect("another try").duration_since(now);
-            assert!(pause > before, "{ids:?}");
+            assert!(pause > before);
             before = pause;
         }
-        memory.record(
-            &nic(),
-            "one",
-            failed(LookFailureKind::Unreachable),
-            second(90_000),
-            is_good,
-        );
+        memory.record(sight(failed(LookFailureKind::Unreachable)), second(90_000), is_good);
         let pause = memory.next_due().expect("another try").duration_since(second(90_000));
         assert!(pause < before, "another cause begins anew");
     }
@@ -283,7 +288,7 @@ mod tests {
     fn an_outage_that_goes_on_began_when_it_began() {
         let mut memory = knowing("one");
         for at in [5, 50] {
-            memory.record(&nic(), "one", failed(LookFailureKind::Unreachable), second(at), is_good);
+            memory.record(sight(failed(LookFailureKind::Unreachable)), second(at), is_good);
         }
         match memory.known(&nic()) {
             Known::Look(Look::Failed { since, .. }) => assert_eq!(since, second(5)),
@@ -296,7 +301,7 @@ mod tests {
         let mut memory = knowing("one");
         memory.started([&nic()]);
         memory.learn([(nic(), "two")], None, second(1));
-        memory.record(&nic(), "one", good(), second(2), is_good);
+        memory.record(sight(good()), second(2), is_good);
         assert!(matches!(memory.known(&nic()), Known::Look(Look::Pending)));
         assert!(memory.is_due(&nic(), second(2)));
     }
@@ -306,7 +311,7 @@ mod tests {
         let mut memory = knowing("one");
         memory.learn([], None, second(1));
         assert_eq!(memory.next_due(), None);
-        memory.record(&nic(), "one", good(), second(2), is_good);
+        memory.record(sight(good()), second(2), is_good);
         assert!(matches!(memory.known(&nic()), Known::Look(Look::Pending)));
     }
 

@@ -61,7 +61,9 @@ impl Scribe {
                 let kernel = &preflight.spec.kernel_version;
                 let name = preflight.metadata.name.as_deref().unwrap_or_default();
                 let news = news(name, kernel, self.standing.as_ref(), &status);
-                news.into_iter().for_each(|news| tell(operator, preflight, news));
+                for news in news {
+                    tell(operator, preflight, news);
+                }
                 self.version = version.parse().ok();
                 self.standing = Some(status);
                 Wrote::Status
@@ -111,12 +113,12 @@ impl Scribe {
         let managers = foreign_managers(&preflight.metadata);
         if !managers.is_empty() {
             operator.telemetry.saw_foreign_write();
-            tell(operator, preflight, foreign(managers.into_iter().collect()));
+            tell(operator, preflight, foreign(&managers.into_iter().collect::<Vec<_>>()));
         }
     }
 }
 
-fn foreign(managers: Vec<String>) -> News {
+fn foreign(managers: &[String]) -> News {
     News {
         module: None,
         warns: true,

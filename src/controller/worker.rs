@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use super::Operator;
 use super::gathered::Gathered;
-use super::look::{Report, Round, Sight};
-use super::memory::Memory;
+use super::look::{Report, Round};
+use super::memory::{Memory, Sight};
 use super::pace::Pace;
 use super::scribe::{Scribe, Wrote};
 use crate::api::{FieldError, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStatus};
@@ -25,7 +25,7 @@ use crate::validate::preflight::validate;
 /// Reports that wait to be read: each is small, and a round waits where nobody reads.
 const REPORTS: usize = 256;
 /// How long a worker sleeps at the most; whatever it may have missed, it sees by then.
-const LONGEST_SLEEP: Duration = Duration::from_secs(300);
+const LONGEST_SLEEP: Duration = Duration::from_mins(5);
 
 /// What is done for one preflight, by one replica.
 pub(super) struct Worker {
@@ -123,12 +123,11 @@ impl Worker {
         let Some(Known { gathered, .. }) = &self.gathered else {
             return;
         };
-        let is_final = |look: &_| {
-            let verdict = gathered.verdict(&sight.name, look, now);
+        let is_final = |name: &ObjectName, look: &_| {
+            let verdict = gathered.verdict(name, look, now);
             verdict.is_some_and(|verdict| verdict.status == VerificationStatus::Success)
         };
-        self.memory
-            .record(&sight.name, &sight.inputs, sight.seen, now, is_final);
+        self.memory.record(sight, now, is_final);
     }
 
     /// Everything that can be done now.

@@ -35,6 +35,7 @@ pub fn inputs(target: &Target, world: &World<'_>, architecture: Option<Architect
         "push": world.push_built_image,
     });
     let hash = digest(&SHA256, all.to_string().as_bytes());
-    let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    hex.chars().take(DIGITS).collect()
+    let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
+    digits.take(DIGITS).collect()
 }

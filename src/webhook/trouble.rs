@@ -66,7 +66,12 @@ impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let (code, reason) = self.code();
         let message = self.to_string();
-        tracing::info!(code = code.as_u16(), "a review could not be answered: {message}");
+        match &self {
+            Self::Unwritable(why) => tracing::error!("{message}: {why}"),
+            Self::Panicked => tracing::error!("{message}"),
+            // Whoever reaches the port may send nonsense, and must not fill the log with it.
+            _ => tracing::debug!(code = code.as_u16(), "a review could not be answered: {message}"),
+        }
         let status = Typed {
             kind: "Status",
             api_version: "v1",

@@ -56,8 +56,7 @@ fn the_example_gets_the_verdicts_that_check_gives() {
 
 #[test]
 fn one_broken_module_stops_nobody() {
-    // D08, D09, D16: a device plugin only, a broken template, an object that is no Module at all.
-    let ids = ["D08", "D09", "st-13"];
+    // "D08", "D09", "st-13": D08, D09, D16: a device plugin only, a broken template, an object that is no Module at all.
     let Some(stage) = Stage::set() else { return };
     stage.kubectl(["create", "namespace", "a"]);
     let good = stage
@@ -75,14 +74,14 @@ fn one_broken_module_stops_nobody() {
     assert_eq!(
         verdicts(&status),
         [("plugin", "Success"), ("quicknic", "Success"), ("template", "Failure")],
-        "{ids:?} {status:#}"
+        "{status:#}"
     );
     assert_eq!(condition(&status, "Verified"), "False");
 }
 
 #[test]
 fn a_missing_image_fails_and_is_looked_for_again_when_the_module_changes() {
-    let ids = ["D01", "D05"];
+    // "D01", "D05"
     let Some(stage) = Stage::set() else { return };
     stage.kubectl(["create", "namespace", "a"]);
     let image = |tag: &str| {
@@ -97,7 +96,7 @@ fn a_missing_image_fails_and_is_looked_for_again_when_the_module_changes() {
     let failed = row(&status, "quicknic");
     assert!(
         reason(&failed).starts_with("verified image does not exist"),
-        "{ids:?} {failed:#}"
+        "{failed:#}"
     );
     stage.apply(&module("a", "quicknic", &image(KERNEL)));
     let status = stage.wait_for_status("upgrade", |status| condition(status, "Verified") == "True");
@@ -107,7 +106,7 @@ fn a_missing_image_fails_and_is_looked_for_again_when_the_module_changes() {
 
 #[test]
 fn rows_live_and_die_with_their_modules_and_nothing_else_is_written() {
-    let ids = ["D17", "D18", "D21"];
+    // "D17", "D18", "D21"
     let Some(stage) = Stage::set() else { return };
     stage.kubectl(["create", "namespace", "a"]);
     let good = stage
@@ -126,7 +125,7 @@ fn rows_live_and_die_with_their_modules_and_nothing_else_is_written() {
     stage.kubectl(["label", "namespace", "a", "touched=yes"]);
     stage.kubectl(["delete", "module", "-n", "a", "quicknic-preflight"]);
     let status = stage.wait_for_status("upgrade", |status| verdicts(status).len() == 1);
-    assert_eq!(verdicts(&status), [("quicknic", "Success")], "{ids:?}");
+    assert_eq!(verdicts(&status), [("quicknic", "Success")]);
     let after = operator.metric("kmm_preflight_status_writes_total{outcome=\"written\"}");
     assert_eq!(
         writes.map(|writes| writes + 1.0),
@@ -137,7 +136,7 @@ fn rows_live_and_die_with_their_modules_and_nothing_else_is_written() {
 
 #[test]
 fn several_preflights_for_several_kernels_stand_side_by_side() {
-    let ids = ["D06", "D10", "D14"];
+    // "D06", "D10", "D14"
     let Some(stage) = Stage::set() else { return };
     stage.kubectl(["create", "namespace", "a"]);
     let fixed = stage
@@ -149,7 +148,7 @@ fn several_preflights_for_several_kernels_stand_side_by_side() {
     stage.preflight("next", "6.1.0-99-cloud-amd64");
     let now = stage.wait_for_status("now", is_complete);
     let next = stage.wait_for_status("next", is_complete);
-    assert_eq!(verdicts(&now), [("quicknic", "Success")], "{ids:?} {now:#}");
+    assert_eq!(verdicts(&now), [("quicknic", "Success")], "{now:#}");
     assert!(
         !now.to_string().contains("toolkit-missing"),
         "the toolkit is this preflight's: {now:#}"
@@ -163,7 +162,7 @@ fn several_preflights_for_several_kernels_stand_side_by_side() {
 
 #[test]
 fn another_kernel_is_another_question() {
-    let ids = ["D23", "wp-9"];
+    // "D23", "wp-9"
     let Some(stage) = Stage::set() else { return };
     stage.kubectl(["create", "namespace", "a"]);
     let image = stage
@@ -173,7 +172,7 @@ fn another_kernel_is_another_question() {
     let _operator = stage.operator(&[]);
     stage.preflight("upgrade", "6.1.0-99-cloud-amd64");
     let status = stage.wait_for_status("upgrade", is_complete);
-    assert_eq!(verdicts(&status), [("quicknic", "Failure")], "{ids:?}");
+    assert_eq!(verdicts(&status), [("quicknic", "Failure")]);
     stage.preflight("upgrade", KERNEL);
     let status = stage.wait_for_status("upgrade", |status| condition(status, "Verified") == "True");
     assert_eq!(status["observedGeneration"], 2);
@@ -309,4 +308,31 @@ fn somebody_else_who_writes_the_status_is_told_of_and_written_over() {
     assert!(eventually(|| stage
         .kubectl(["get", "events", "-A"])
         .contains("ForeignStatus")));
+}
+
+#[test]
+fn a_preflight_has_its_answer_wherever_it_is_made_and_is_left_alone_when_it_goes() {
+    // "D22": nothing here depends on what the cluster is; "st-10", "st-45", "st-50".
+    let Some(stage) = Stage::set() else { return };
+    stage.kubectl(["create", "namespace", "a"]);
+    let good = stage
+        .registry
+        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    let held = |yaml: String| yaml.replace("metadata: {", "metadata: {finalizers: [example.com/hold], ");
+    stage.apply(&held(module("a", "quicknic", &good)));
+    let _operator = stage.operator(&[]);
+    stage.apply(&held(crate::stage::preflight("upgrade", KERNEL)));
+    stage.wait_for_status("upgrade", |status| status["summary"] == "1/1");
+    stage.kubectl(["delete", "module", "-n", "a", "quicknic", "--wait=false"]);
+    let status = stage.wait_for_status("upgrade", |status| status["summary"] == "0/0");
+    assert_eq!(condition(&status, "Complete"), "True");
+    stage.kubectl(["delete", "preflightvalidationocp", "upgrade", "--wait=false"]);
+    let going = stage.object("preflightvalidationocp", "upgrade")["metadata"]["resourceVersion"].clone();
+    stage.apply(&module("a", "fastblk", &good));
+    stage.preflight("another", KERNEL);
+    stage.wait_for_status("another", |status| {
+        status["modules"].as_array().is_some_and(|rows| rows.len() == 1)
+    });
+    let now = stage.object("preflightvalidationocp", "upgrade")["metadata"]["resourceVersion"].clone();
+    assert_eq!(going, now, "a preflight that is going was written to");
 }

@@ -11,7 +11,7 @@ use xtask::control_plane::ControlPlane;
 use xtask::registry::Registry;
 
 /// How long anything may take that should happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -261,7 +261,7 @@ impl Drop for Operator {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("the operator's log:\n{}", self.log());
+            let _ = writeln!(std::io::stderr(), "the operator's log:\n{}", self.log());
         }
     }
 }

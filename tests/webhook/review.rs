@@ -245,6 +245,15 @@ fn what_does_not_fit_its_type_is_refused_in_the_words_of_the_check() {
 }
 
 #[test]
+fn a_long_value_that_does_not_fit_is_not_repeated_in_full() {
+    let long = json!({"kernelVersion": "5.14.0", "pushBuiltImage": "é".repeat(100_000)});
+    let response = validated(&with(CREATE, &[("/object/spec", long)]));
+    let message = response["status"]["message"].as_str().unwrap();
+    assert!(message.chars().count() < 400, "{message}");
+    assert!(message.ends_with("expected a boolean"), "{message}");
+}
+
+#[test]
 fn a_mutation_fills_in_what_was_left_out_and_nothing_else() {
     let add = |value: bool| json!([{"op": "add", "path": "/spec/pushBuiltImage", "value": value}]);
     assert_eq!(patch(&with(CREATE, &[])), Some(add(false)));

@@ -25,7 +25,7 @@ use crate::registry::Registry;
 const RELEASE: &str = "kmm-preflight";
 /// The registry of the example, whose place the throw-away one takes.
 const EXAMPLE_REGISTRY: &str = "registry.example.com";
-/// How long the operator may take until it can answer; it takes a second.
+/// How long the operator may take until it can answer.
 const OPERATOR_READY: Duration = Duration::from_mins(1);
 /// How long an answer about its readiness may take.
 const PROBE: Duration = Duration::from_secs(2);
@@ -33,11 +33,13 @@ const PROBE: Duration = Duration::from_secs(2);
 /// Shows it all, and ends; with `keep`, when Ctrl-C comes.
 pub fn run_demo(keep: bool) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen()?;
-    say("A throw-away control plane and a registry with the images of examples/upgrade");
+    say("What it takes: a throw-away control plane, a registry with the images of examples/upgrade, the operator");
     programs::build_missing(Size::ControlPlane)?;
+    let program = compile_operator()?;
     let demo = Demo {
         cluster: ControlPlane::start()?,
         registry: Registry::start_with_tls()?,
+        program,
         interrupt,
     };
     demo.registry.push_layout(&example().join("images"))?;
@@ -46,7 +48,7 @@ pub fn run_demo(keep: bool) -> anyhow::Result<()> {
     demo.ask()?;
     if keep {
         say("The cluster stays until Ctrl-C");
-        say(&format!("export KUBECONFIG={}", demo.cluster.kubeconfig().display()));
+        print(&format!("export KUBECONFIG={}\n", demo.cluster.kubeconfig().display()));
         demo.interrupt.wait();
     }
     Ok(())
@@ -55,6 +57,8 @@ pub fn run_demo(keep: bool) -> anyhow::Result<()> {
 struct Demo {
     cluster: ControlPlane,
     registry: Registry,
+    /// The operator's.
+    program: PathBuf,
     interrupt: Interrupt,
 }
 
@@ -87,17 +91,15 @@ impl Demo {
 
     /// Installs the chart and starts its operator; ends with what is returned.
     fn install_operator(&self) -> anyhow::Result<Process> {
-        say("helm install kmm-preflight charts/kmm-preflight -n kmm-preflight --create-namespace");
+        self.interrupt.check()?;
+        say("The operator, installed by its chart; its registry is on this machine");
+        let places = "registries.places={machine}";
+        let options = ["--namespace", RELEASE, "--create-namespace", "--set", places];
+        shown(&[&["helm", "install", RELEASE, "charts/kmm-preflight"], &options[..]].concat());
         let mut helm = self.cluster.helm();
         helm.args(["install", RELEASE])
-            .arg(repository().join("charts/kmm-preflight"));
-        helm.args([
-            "--namespace",
-            RELEASE,
-            "--create-namespace",
-            "--set",
-            "registries.places={machine}",
-        ]);
+            .arg(repository().join("charts/kmm-preflight"))
+            .args(options);
         print(&run(&mut helm)?);
         let (webhook, metrics) = (port::free()?, port::free()?);
         self.lead_service_here(webhook)?;
@@ -125,7 +127,7 @@ impl Demo {
             .run_kubectl(["get", "deployment", RELEASE, "--namespace", RELEASE, arguments])?;
         let mut arguments: Vec<String> = serde_json::from_str(&arguments)?;
         arguments.retain(|one| !one.starts_with("--webhook-port=") && !one.starts_with("--metrics-port="));
-        let mut operator = Command::new(operator_binary()?);
+        let mut operator = Command::new(&self.program);
         operator.args(arguments);
         operator.args([format!("--webhook-port={webhook}"), format!("--metrics-port={metrics}")]);
         operator.arg("--ca-file").arg(self.registry.ca_file());
@@ -200,7 +202,7 @@ impl Demo {
 }
 
 /// Compiles the operator.
-fn operator_binary() -> anyhow::Result<PathBuf> {
+fn compile_operator() -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(repository())

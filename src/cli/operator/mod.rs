@@ -37,7 +37,7 @@ use crate::webhook::{self, Server, probes};
 
 /// How long all images of one round may take: a registry that is slower is met again in the next round.
 const ROUND: TimeLimit = TimeLimit {
-    duration: Duration::from_secs(600),
+    duration: Duration::from_mins(10),
     set_by: "the operator's limit for one round of looks",
 };
 /// Threads for what blocks: a scan of a layer each, and some for names and files.

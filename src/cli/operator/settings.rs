@@ -137,13 +137,13 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named_at_once() {
-        let wrong = settings("--cluster-pull-secret pull --allow-registries /x --ca-file /no --certificate-name a_b");
+        let wrong = settings("--cluster-pull-secret pull --allow-registries /x --ca-file /no --certificate-name a..b");
         let wrong = wrong.err().expect("mistakes").to_string();
         for part in [
             "--cluster-pull-secret `pull`",
             "--allow-registries `/x`",
             "--ca-file /no",
-            "a_b",
+            "a..b",
         ] {
             assert!(wrong.contains(part), "{part}: {wrong}");
         }

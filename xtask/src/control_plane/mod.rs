@@ -17,9 +17,9 @@ use crate::port;
 use crate::process::Process;
 use crate::programs::{Missing, Programs, Size};
 
-/// How long etcd may take; on a busy machine with two cores it took two seconds.
+/// How long etcd may take; it takes a fraction of a second, but many may start at once on few cores.
 const ETCD_READY: Duration = Duration::from_mins(1);
-/// How long the API server may take; on a busy machine with two cores it took twenty seconds.
+/// How long the API server may take; it takes four seconds, but many may start at once on few cores.
 const API_SERVER_READY: Duration = Duration::from_mins(2);
 /// How often a control plane is tried with another port where somebody took the port in the moment before the server did.
 const ATTEMPTS: usize = 3;
@@ -82,7 +82,7 @@ impl ControlPlane {
         environment::for_test(Self::available(), Self::start)
     }
 
-    /// Starts one and returns when it is ready, which takes about five seconds.
+    /// Starts one and returns when it is ready, which takes about four seconds.
     pub fn start() -> anyhow::Result<Self> {
         let programs = Programs::find(Size::ControlPlane)?;
         let attempt = || Self::start_as(programs.clone(), Shape::alone()?);

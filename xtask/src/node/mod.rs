@@ -26,9 +26,9 @@ pub const NAME: &str = "node-1";
 pub const BUSYBOX: &str = "10.88.0.1:5000/base/busybox:1";
 /// What containerd calls the image that holds a pod's network.
 const PAUSE: &str = "localhost/pause:1";
-/// How long containerd may take to answer; it takes a second.
+/// How long containerd may take to answer: of the fifteen seconds until a node is Ready the smaller part.
 const CONTAINERD_READY: Duration = Duration::from_mins(1);
-/// How long the node may take until it is Ready; it takes some ten seconds.
+/// How long the kubelet may take until the node is Ready: of those fifteen seconds the smaller part, too.
 const NODE_READY: Duration = Duration::from_mins(3);
 
 /// A control plane with a node and a registry. With it everything goes that it made of this machine.
