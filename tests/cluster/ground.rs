@@ -41,7 +41,6 @@ pub(crate) async fn client(kubeconfig: &std::path::Path) -> Client {
 pub(crate) fn apply(cluster: &ControlPlane, yaml: &str) {
     let file = cluster.folder().join(format!("{:016x}.yaml", fingerprint(yaml)));
     std::fs::write(&file, yaml).expect("written");
-    let path = file.to_str().expect("text");
     if yaml.contains("kind: CustomResourceDefinition") {
         return cluster.define(&file).expect("a definition");
     }
