@@ -27,6 +27,9 @@ const REPORTS: usize = 256;
 /// How long a worker sleeps at the most; whatever it may have missed, it sees by then.
 const LONGEST_SLEEP: Duration = Duration::from_mins(5);
 
+/// How long a change waits for others of its kind.
+const FLOCK: Duration = Duration::from_millis(50);
+
 /// What is done for one preflight, by one replica.
 pub(super) struct Worker {
     operator: Arc<Operator>,
@@ -92,7 +95,14 @@ impl Worker {
             let wait = self.wait(moment);
             tokio::select! {
                 report = self.reports.1.recv() => self.take_in(report),
-                changed = changes.changed() => if changed.is_err() { return },
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    // Changes come in flocks (`kubectl apply` of a folder): one pass sees them all.
+                    sleep(FLOCK).await;
+                    changes.mark_unchanged();
+                }
                 () = sleep(wait) => {}
             }
         }

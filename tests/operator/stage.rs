@@ -57,6 +57,24 @@ impl Stage {
         Some(stage)
     }
 
+    /// Replaces the definition of preflights by ours, as an upgrade would that finds KMM's.
+    pub(crate) fn replace_definition(&self) {
+        let ours = text(&project("charts/kmm-preflight/files/preflightvalidationsocp.yaml"));
+        self.kubectl(["apply", "--server-side", "--force-conflicts", "-f", &ours]);
+        // Its rule is in force a moment after it is stored.
+        let worst = preflight("not-yet", "a.b.c");
+        let (enforced, mut said) = (
+            || self.try_kubectl(&["apply", "--dry-run=server", "-f", "-"], &worst),
+            String::new(),
+        );
+        let refused = eventually(|| {
+            let (admitted, words) = enforced();
+            said = words;
+            !admitted
+        });
+        assert!(refused, "the definition is not in force: {said}");
+    }
+
     /// Runs kubectl, which must succeed, and returns what it prints.
     #[track_caller]
     pub(crate) fn kubectl<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
@@ -65,9 +83,14 @@ impl Stage {
 
     /// What kubectl says when it applies a text: whether it did, and both its outputs.
     pub(crate) fn try_apply(&self, yaml: &str) -> (bool, String) {
+        self.try_kubectl(&["apply", "-f", "-"], yaml)
+    }
+
+    /// What kubectl says with a text for its standard input: whether it did, and both its outputs.
+    pub(crate) fn try_kubectl(&self, words: &[&str], yaml: &str) -> (bool, String) {
         let mut kubectl = self.plane.kubectl();
         kubectl
-            .args(["apply", "-f", "-"])
+            .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -161,19 +184,20 @@ impl Stage {
         self.operator_as(&self.plane.kubeconfig(), &[&["--no-webhook"], words].concat())
     }
 
-    /// Starts the operator as whom that kubeconfig says.
+    /// Starts the operator as whom that kubeconfig says, on this machine too unless the words say otherwise.
     #[track_caller]
     pub(crate) fn operator_as(&self, kubeconfig: &Path, words: &[&str]) -> Operator {
         let number = fs::read_dir(self.plane.folder()).expect("the folder").count();
         let log = self.plane.folder().join(format!("operator-{number}.log"));
+        let says = |option: &str| words.iter().any(|word| word.starts_with(option));
+        let usual = [
+            ("--allow-places", "private,machine"),
+            ("--log-level", "info,kmm_preflight=debug"),
+        ];
+        let usual = usual.into_iter().filter(|(option, _)| !says(option));
         let child = Command::new(env!("CARGO_BIN_EXE_kmm-preflight"))
             .args(["operator", "--namespace", "kmm-preflight", "--metrics-port", "0"])
-            .args([
-                "--allow-places",
-                "private,machine",
-                "--log-level",
-                "info,kmm_preflight=debug",
-            ])
+            .args(usual.flat_map(|(option, value)| [option, value]))
             .args(words)
             .env("KUBECONFIG", kubeconfig)
             .stderr(File::create(&log).expect("a log"))
@@ -219,7 +243,8 @@ impl Operator {
         line.rsplit(' ').next()?.parse().ok()
     }
 
-    fn get(&self, path: &str) -> Option<String> {
+    /// What its plain port answers to `GET`, head and body.
+    pub(crate) fn get(&self, path: &str) -> Option<String> {
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port("health and metrics on")?)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         write!(

@@ -269,18 +269,16 @@ fn a_mutation_never_changes_what_was_written() {
         let review = with(CREATE, &[("/object/spec/pushBuiltImage", written)]);
         assert_eq!(patch(&review), None);
     }
-    let spaced = with(
-        CREATE,
-        &[(
-            "/object/spec",
-            json!({"kernelVersion": " 5.14.0 ", "pushBuiltImage": true}),
-        )],
-    );
-    assert_eq!(
-        patch(&spaced),
-        None,
-        "white space is refused by name later, not trimmed"
-    );
+}
+
+#[test]
+fn what_is_wrong_is_said_before_the_schema_can_say_less_and_nothing_is_trimmed() {
+    let spec = json!({"kernelVersion": " 5.14.0 ", "dtkImage": "Not A Reference"});
+    let wrong = with(CREATE, &[("/object/spec", spec)]);
+    let answer = ask(&wrong, Endpoint::Mutate).0.to_string();
+    assert!(answer.contains("spec.kernelVersion: white space"), "{answer}");
+    assert!(answer.contains("spec.dtkImage: "), "{answer}");
+    assert!(!answer.contains("\"patch\""), "{answer}");
 }
 
 #[test]

@@ -78,10 +78,15 @@ impl Demo {
         self.show(&["get", "modules", "--all-namespaces"])
     }
 
-    /// The example's manifests but the preflight, with the throw-away registry in them.
+    /// The example's manifests but the preflight and what nobody answers here, with the throw-away registry in them.
     fn manifests(&self) -> anyhow::Result<String> {
         let mut files: Vec<_> = fs::read_dir(example())?.flatten().map(|entry| entry.path()).collect();
-        files.retain(|file| file.extension().is_some_and(|end| end == "yaml") && !file.ends_with("preflight.yaml"));
+        // The one in sensors.yaml would have to be built first: nobody does that here, and it has no answer before.
+        let left_out = ["preflight.yaml", "sensors.yaml"];
+        files.retain(|file| {
+            let is_yaml = file.extension().is_some_and(|end| end == "yaml");
+            is_yaml && !left_out.iter().any(|name| file.ends_with(name))
+        });
         files.sort();
         let contents = files.iter().map(fs::read_to_string).collect::<Result<Vec<_>, _>>()?;
         Ok(contents

@@ -10,9 +10,8 @@ use super::args::CertificateSource;
 use super::{Shared, listen};
 use crate::cli::environment;
 use crate::cluster::FIELD_MANAGER;
-use crate::telemetry::AdmissionOutcome;
 use crate::webhook::probes::Readiness;
-use crate::webhook::{Bounds, Knowledge, Limits, Observation, Observer, Outcome, Server, router};
+use crate::webhook::{Bounds, Knowledge, Limits, Observation, Observer, Server, router};
 
 /// Who keeps the certificate.
 pub(super) enum Certificate {
@@ -97,11 +96,7 @@ fn knowledge(shared: &Arc<Shared>) -> Knowledge {
 fn observer(shared: &Arc<Shared>) -> Observer {
     let telemetry = Arc::clone(&shared.telemetry);
     Arc::new(move |observation: Observation| {
-        let outcome = match observation.outcome {
-            Outcome::Allowed => AdmissionOutcome::Allowed,
-            Outcome::Denied => AdmissionOutcome::Denied,
-            Outcome::Error => AdmissionOutcome::Error,
-        };
-        telemetry.admitted(observation.operation.name(), outcome, observation.elapsed.as_secs_f64());
+        let (operation, outcome) = (observation.operation.name(), observation.outcome.as_str());
+        telemetry.admitted(operation, outcome, observation.elapsed.as_secs_f64());
     })
 }

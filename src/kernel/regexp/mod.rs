@@ -7,6 +7,7 @@
 
 mod class;
 mod escape;
+mod memo;
 mod scanner;
 mod translate;
 mod unicode;
@@ -29,11 +30,15 @@ const MAX_DEPTH: u32 = 250;
 pub struct GoRegexp(regex::Regex);
 
 impl GoRegexp {
-    /// Compiles a pattern.
+    /// Compiles a pattern, or takes what it compiled to before.
     ///
     /// # Errors
     /// Go would refuse it, or it is beyond the limits of this program.
     pub fn new(pattern: &str) -> Result<Self, RegexpError> {
+        memo::compiled(pattern, Self::compile)
+    }
+
+    fn compile(pattern: &str) -> Result<Self, RegexpError> {
         let error = |kind| RegexpError {
             kind,
             part: shorten(pattern),

@@ -16,7 +16,7 @@ const VERSION: &str = "v1beta2";
 /// What is asked of the webhook: one endpoint each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// Fill in what the user left out.
+    /// Fill in what the user left out, if nothing is wrong with the rest.
     Mutate,
     /// Say what is wrong.
     Validate,
@@ -102,6 +102,12 @@ fn mutated(request: &Request<'_>, new: &PreflightValidationOCP, around: &Surroun
         Some(old) => apply_defaults_on_update(&old, &mut filled, around),
         None => apply_defaults(&mut filled, around),
     }
+    // Between the two endpoints the API server holds the object against its schema, whose rule for kernel versions is
+    // coarse and stops at the first mistake. Refused here already, an object hears of all its mistakes.
+    let errors = admission(request, &filled, around).errors;
+    if !errors.is_empty() {
+        return refused(request, &errors);
+    }
     Answer::patched(&request.uid, request.operation, &difference(new, &filled))
 }
 
@@ -115,14 +121,18 @@ fn difference(before: &PreflightValidationOCP, after: &PreflightValidationOCP) -
 }
 
 fn validated(request: &Request<'_>, new: &PreflightValidationOCP, around: &Surroundings) -> Answer {
-    let Admission { errors, warnings } = match stored(request) {
-        Some(old) => admit_update(&old, new, around),
-        None => admit_create(new, around),
-    };
+    let Admission { errors, warnings } = admission(request, new, around);
     if errors.is_empty() {
         Answer::allowed(&request.uid, request.operation, warnings)
     } else {
         refused(request, &errors).warn(warnings)
+    }
+}
+
+fn admission(request: &Request<'_>, new: &PreflightValidationOCP, around: &Surroundings) -> Admission {
+    match stored(request) {
+        Some(old) => admit_update(&old, new, around),
+        None => admit_create(new, around),
     }
 }
 

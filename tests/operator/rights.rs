@@ -1,0 +1,191 @@
+//! The operator with the rights and the words that the chart gives it, and no more.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::stage::{KERNEL, Stage, condition, eventually, module, preflight, project};
+
+/// Words that are others on this machine: ports, places, and how much is logged.
+const OURS: [&str; 5] = [
+    "--webhook-port",
+    "--metrics-port",
+    "--allow-places",
+    "--log-level",
+    "--log-format",
+];
+
+impl Stage {
+    /// What helm makes of the chart in a release and a namespace called `kmm-preflight`.
+    fn rendered(&self, values: &[&str]) -> String {
+        let mut helm: Command = self.plane.helm();
+        let chart = project("charts/kmm-preflight");
+        helm.args(["template", "kmm-preflight"])
+            .arg(chart)
+            .args(["--namespace", "kmm-preflight"]);
+        for value in values {
+            helm.args(["--set-json", value]);
+        }
+        let output = helm.output().expect("helm");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{complaint}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// Gives the chart's account its rights, and what it finds; returns the words with which the chart starts it.
+    fn install_rights(&self, values: &[&str]) -> Vec<String> {
+        let rendered = self.rendered(values);
+        let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered).expect("YAML");
+        let wanted = [
+            "ServiceAccount",
+            "ClusterRole",
+            "ClusterRoleBinding",
+            "Role",
+            "RoleBinding",
+            "Secret",
+            "Lease",
+            "ConfigMap",
+        ];
+        for object in objects
+            .iter()
+            .filter(|object| wanted.iter().any(|kind| object["kind"] == *kind))
+        {
+            self.apply(&object.to_string());
+        }
+        let deployment = objects
+            .iter()
+            .find(|object| object["kind"] == "Deployment")
+            .expect("a Deployment");
+        let words = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+            .as_array()
+            .expect("words");
+        let words = words.iter().skip(1).filter_map(Value::as_str);
+        let others = words.filter(|word| !OURS.iter().any(|ours| word.starts_with(ours)));
+        others.map(str::to_owned).collect()
+    }
+}
+
+/// Lines that tell of something that the operator may not do.
+fn forbidden(log: &str) -> Vec<&str> {
+    let tells = |line: &&str| line.to_lowercase().contains("forbidden") || line.contains("lacks the permission");
+    log.lines().filter(tells).collect()
+}
+
+#[test]
+fn the_charts_rights_are_enough_for_everything() {
+    let Some(stage) = Stage::set() else { return };
+    stage.kubectl(["create", "namespace", "sensors"]);
+    let pull = r#"clusterPullSecret="sensors/everybodys""#;
+    let host = stage.registry.host();
+    let toolkit = stage
+        .registry
+        .reference(&format!("registry.example.com/dtk/driver-toolkit:{KERNEL}"));
+    let toolkits = format!(r#"toolkits={{"{KERNEL}": "{toolkit}"}}"#);
+    let words = stage.install_rights(&[pull, &toolkits]);
+    let plain = ["--plain-toolkit-registry", &host];
+    let words: Vec<&str> = words.iter().map(String::as_str).chain(plain).collect();
+    let kubeconfig = stage
+        .plane
+        .kubeconfig_for_service_account("kmm-preflight", "kmm-preflight")
+        .expect("the account");
+    let operator = stage.admitting_operator_as(&kubeconfig, &words);
+
+    for secret in ["everybodys", "own", "of-the-account"] {
+        let server = format!("--docker-server={host}");
+        stage.kubectl([
+            "create",
+            "secret",
+            "docker-registry",
+            secret,
+            "-n",
+            "sensors",
+            &server,
+            "--docker-username=robot",
+            "--docker-password=pass",
+        ]);
+    }
+    stage.apply(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {namespace: sensors, name: default}\n\
+                 imagePullSecrets: [{name: of-the-account}]\n",
+    );
+    let sensors = std::fs::read_to_string(project("examples/upgrade/sensors.yaml")).expect("an example");
+    stage.apply(&stage.with_our_registry(&sensors));
+    let good = stage
+        .registry
+        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    stage.apply(&module("sensors", "quicknic", &good));
+    let with_secret = "  selector: {}\n  imageRepoSecret: {name: own}\n";
+    stage.apply(
+        &module("sensors", "own", &good)
+            .replace("moduleName: own", "moduleName: quicknic")
+            .replace("  selector: {}\n", with_secret),
+    );
+
+    let (refused, said) = stage.try_apply(&preflight("upgrade", "5.14"));
+    assert!(!refused && said.contains("spec.kernelVersion"), "{said}");
+    stage.preflight("upgrade", KERNEL);
+    // One image is not there and would be built: its question stays open.
+    let status = stage.wait_for_status("upgrade", |status| {
+        status["summary"] == "2/4" && condition(status, "Verified") == "False"
+    });
+    assert!(
+        status
+            .to_string()
+            .contains("it would be built from ConfigMap sensors/i2cbridge-dockerfile"),
+        "{status:#}"
+    );
+    assert!(
+        eventually(|| stage.kubectl(["get", "events", "-A"]).contains("upgrade")),
+        "no event"
+    );
+
+    // What the operator makes when somebody deletes it.
+    stage.kubectl(["delete", "secret", "-n", "kmm-preflight", "kmm-preflight-tls"]);
+    stage.kubectl(["delete", "lease", "-n", "kmm-preflight", "kmm-preflight"]);
+    let is_there = |kind: &str, name: &str| {
+        let found = stage.plane.run_kubectl(["get", kind, name, "-n", "kmm-preflight"]);
+        found.is_ok()
+    };
+    assert!(
+        eventually(|| is_there("secret", "kmm-preflight-tls") && is_there("lease", "kmm-preflight")),
+        "{}",
+        operator.log()
+    );
+    let log = operator.end();
+    assert_eq!(forbidden(&log), Vec::<&str>::new());
+}
+
+#[test]
+fn secrets_of_namespaces_that_are_not_named_are_not_read_and_the_row_says_so() {
+    let Some(stage) = Stage::set() else { return };
+    for namespace in ["drivers", "closed"] {
+        stage.kubectl(["create", "namespace", namespace]);
+        stage.kubectl(["create", "secret", "generic", "pull", "-n", namespace]);
+    }
+    let words = stage.install_rights(&[r#"rbac.secretNamespaces=["drivers"]"#]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let kubeconfig = stage
+        .plane
+        .kubeconfig_for_service_account("kmm-preflight", "kmm-preflight")
+        .expect("the account");
+    let good = stage
+        .registry
+        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    for namespace in ["drivers", "closed"] {
+        let named = "  selector: {}\n  imageRepoSecret: {name: pull}\n";
+        let text = module(namespace, "quicknic", &good).replace("  selector: {}\n", named);
+        stage.apply(&text.replace("name: quicknic}\n", &format!("name: {namespace}}}\n")));
+    }
+    let _operator = stage.admitting_operator_as(&kubeconfig, &words);
+    stage.preflight("upgrade", KERNEL);
+    let status = stage.wait_for_status("upgrade", |status| {
+        crate::stage::row(status, "drivers")["verificationStatus"] == "Success"
+            && status.to_string().contains("lacks the permission")
+    });
+    let closed = crate::stage::row(&status, "closed");
+    let reason = closed["statusReason"].as_str().unwrap_or_default();
+    assert!(
+        reason.contains("lacks the permission to get secrets in namespace closed"),
+        "{closed:#}"
+    );
+}
