@@ -149,7 +149,9 @@ fn settings_become_arguments() {
     for argument in [
         "--cluster-pull-secret=openshift-config/pull-secret",
         "--ca-file=/etc/kmm-preflight/ca/ca-bundle.crt",
-        "--allow-places=",
+        "--allow-places=none",
+        "--plain-toolkit-registry=10.0.0.1:5000",
+        "--plain-toolkit-registry=dtk.example.com",
         "--allow-registries=*.example.com,quay.io/kmods",
         "--log-format=text",
         "--log-level=info,kmm_preflight=debug",

@@ -1,6 +1,7 @@
 //! A release on a real API server. No pod runs there: what the operator would do is done by hand.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -26,10 +27,7 @@ impl Cluster {
         let cluster = Self(ControlPlane::for_test()?);
         for name in names {
             let file = format!("{}/tests/compat/crds/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
-            cluster.kubectl(&["apply", "--server-side", "-f", &file]).unwrap();
-            cluster.eventually("the definition is established", |cluster| {
-                cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=5s", "-f", &file])
-            });
+            cluster.0.define(Path::new(&file)).unwrap();
         }
         Some(cluster)
     }

@@ -32,7 +32,7 @@ image: {registry: mirror.example.com/a, repository: b/kmm-preflight, tag: v1}
 imagePullSecrets: [pull]
 toolkits: {5.14.0-570.el9.x86_64: 'registry.example.com/dtk:1'}
 clusterPullSecret: openshift-config/pull-secret
-registries: {allow: ['*.example.com', 'quay.io/kmods'], places: []}
+registries: {allow: ['*.example.com', 'quay.io/kmods'], places: [], plainToolkits: ['10.0.0.1:5000', 'dtk.example.com']}
 caBundle: {configMap: trusted, key: ca.pem}
 proxy: {httpProxy: 'http://proxy:3128', httpsProxy: 'http://proxy:3128', noProxy: .example.com}
 log: {format: text, level: 'info,kmm_preflight=debug'}
@@ -78,6 +78,7 @@ fn what_is_no_setting_is_refused_and_named() {
         ("certificates: {certManager: {issuer: a}}", "issuer"),
         ("registries: {places: [public]}", "places"),
         ("registries: {allow: ['a,b']}", "allow"),
+        ("registries: {plainToolkits: ['a b']}", "plainToolkits"),
         ("kmm: {silence: true}", "silence"),
         ("clusterPullSecret: pull-secret", "clusterPullSecret"),
         ("toolkits: {kernel: image}", "'kernel' does not match"),

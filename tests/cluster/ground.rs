@@ -41,15 +41,13 @@ pub(crate) async fn client(kubeconfig: &std::path::Path) -> Client {
 pub(crate) fn apply(cluster: &ControlPlane, yaml: &str) {
     let file = cluster.folder().join(format!("{:016x}.yaml", fingerprint(yaml)));
     std::fs::write(&file, yaml).expect("written");
+    if yaml.contains("kind: CustomResourceDefinition") {
+        return cluster.define(&file).expect("a definition");
+    }
     let path = file.to_str().expect("text");
-    // A definition carries KMM's whole schema: as an annotation it would be too large.
     cluster
         .run_kubectl(["apply", "--server-side", "--force-conflicts", "-f", path])
         .expect("applied");
-    if yaml.contains("kind: CustomResourceDefinition") {
-        let wait = ["wait", "--for=condition=Established", "--timeout=60s", "-f", path];
-        cluster.run_kubectl(wait).expect("established");
-    }
 }
 
 pub(crate) fn delete(cluster: &ControlPlane, arguments: &[&str]) {

@@ -45,14 +45,9 @@ impl Stage {
             .push_layout(&project("examples/upgrade/images"))
             .expect("images");
         let stage = Self { plane, registry };
-        stage.kubectl([
-            "apply",
-            "--server-side",
-            "-f",
-            &text(&project("tests/compat/crds/modules.yaml")),
-        ]);
-        stage.kubectl(["apply", "--server-side", "-f", &text(&project(definition))]);
-        stage.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+        for definition in ["tests/compat/crds/modules.yaml", definition] {
+            stage.plane.define(&project(definition)).expect("a definition");
+        }
         stage.kubectl(["create", "namespace", "kmm-preflight"]);
         Some(stage)
     }

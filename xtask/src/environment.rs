@@ -22,6 +22,11 @@ pub(crate) fn kubebuilder_assets() -> Option<PathBuf> {
     variable("KUBEBUILDER_ASSETS").map(PathBuf::from)
 }
 
+/// The operator's program, linked statically, where it has been built already.
+pub(crate) fn static_program() -> Option<PathBuf> {
+    variable("KMM_PREFLIGHT_STATIC").map(PathBuf::from)
+}
+
 /// What a test gets: what `start` starts; or nothing, which is said loudly, where there is no Kubernetes to be had.
 ///
 /// # Panics

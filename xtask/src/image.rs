@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::Context;
 use tempfile::TempDir;
 
+use crate::environment;
 use crate::folder::Folder;
 use crate::process::run;
 
@@ -24,26 +25,12 @@ pub enum Destination {
     Archive { file: PathBuf, name: String },
 }
 
-/// Builds the operator's image from the `Dockerfile` at the top of the repository.
+/// Builds the operator's image from the `Dockerfile` at the top of the repository, with the program that
+/// `KMM_PREFLIGHT_STATIC` names, or else one that is compiled now.
 pub fn build_operator(destination: &Destination) -> anyhow::Result<()> {
     let repository = repository();
-    let mut cargo = Command::new("cargo");
-    cargo
-        .current_dir(&repository)
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--bin=kmm-preflight",
-            "--target",
-            TARGET,
-        ])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
-    anyhow::ensure!(
-        cargo.status().context("cargo does not start")?.success(),
-        "the operator does not compile"
-    );
-    let context = operator_context(&repository)?;
+    let program = environment::static_program().map_or_else(|| compile(&repository), Ok)?;
+    let context = operator_context(&program)?;
     let image = Buildah::new()?;
     let recipe = format!("--file={}", repository.join("Dockerfile").display());
     let version = concat!("--build-arg=VERSION=", env!("CARGO_PKG_VERSION"));
@@ -52,11 +39,25 @@ pub fn build_operator(destination: &Destination) -> anyhow::Result<()> {
     image.send(destination)
 }
 
+/// Compiles the operator for an image. As a target is named, build scripts keep the machine's own flags.
+fn compile(repository: &Path) -> anyhow::Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(repository)
+        .args(["build", "--release", "--locked", "--bin=kmm-preflight"])
+        .args(["--target", TARGET])
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+    anyhow::ensure!(
+        cargo.status().context("cargo does not start")?.success(),
+        "the operator does not compile"
+    );
+    Ok(repository.join("target").join(TARGET).join("release/kmm-preflight"))
+}
+
 /// What the stage `prebuilt` of the `Dockerfile` takes: the program and the public certificates.
-fn operator_context(repository: &Path) -> anyhow::Result<TempDir> {
+fn operator_context(program: &Path) -> anyhow::Result<TempDir> {
     let context = tempfile::tempdir()?;
-    let program = repository.join("target").join(TARGET).join("release/kmm-preflight");
-    fs::copy(&program, context.path().join("kmm-preflight")).with_context(|| format!("no {}", program.display()))?;
+    fs::copy(program, context.path().join("kmm-preflight")).with_context(|| format!("no {}", program.display()))?;
     fs::copy(CERTIFICATES, context.path().join("ca-certificates.crt"))
         .with_context(|| format!("no {CERTIFICATES}: `apt-get install ca-certificates`"))?;
     Ok(context)

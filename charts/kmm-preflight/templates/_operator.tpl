@@ -29,6 +29,9 @@
 {{- with .Values.registries.allow }}
 - {{ printf "--allow-registries=%s" (join "," .) | quote }}
 {{- end }}
+{{- range .Values.registries.plainToolkits }}
+- {{ printf "--plain-toolkit-registry=%s" . | quote }}
+{{- end }}
 - --log-format={{ .Values.log.format }}
 - {{ printf "--log-level=%s" .Values.log.level | quote }}
 {{- end -}}

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -12,6 +13,10 @@ use super::ControlPlane;
 use crate::pki::{Pair, Subject};
 use crate::process;
 
+/// How long the API server may take to serve a new definition; it takes a moment.
+const DEFINED: Duration = Duration::from_mins(1);
+/// How often a condition is looked at that is waited for.
+const POLL: Duration = Duration::from_millis(50);
 /// How long a token of a service account is good for: longer than any test.
 const TOKEN_LIFE: &str = "24h";
 
@@ -58,6 +63,27 @@ impl ControlPlane {
         file.write_all(input.as_bytes())?;
         file.rewind()?;
         process::run(self.kubectl().args(arguments).stdin(file))
+    }
+
+    /// Applies a file with the definition of a kind (a CRD) and returns when the API server has established it.
+    pub fn define(&self, definition: &Path) -> anyhow::Result<()> {
+        let at = [OsStr::new("--filename"), definition.as_os_str()];
+        process::run(self.kubectl().args(["apply", "--server-side"]).args(at))?;
+        // `kubectl wait` fails where there is no list of conditions yet.
+        let is_established = "--output=jsonpath={.status.conditions[?(@.type==\"Established\")].status}";
+        let deadline = Instant::now() + DEFINED;
+        loop {
+            match process::run(self.kubectl().args(["get", is_established]).args(at)) {
+                Ok(status) if status == "True" => return Ok(()),
+                outcome if Instant::now() > deadline => {
+                    anyhow::bail!(
+                        "{} is not established after {DEFINED:?}: {outcome:?}",
+                        definition.display()
+                    )
+                }
+                _ => std::thread::sleep(POLL),
+            }
+        }
     }
 
     /// Makes a Service lead to this machine, so that a webhook that names the Service is called in a process of ours:

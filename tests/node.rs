@@ -1,0 +1,20 @@
+//! From the image to the uninstall on a real node: pods run, and the API server finds them behind their Service.
+//!
+//! It takes root and the programs of a node (`cargo xtask kube --node`), and says so loudly where they are missing:
+//!
+//!     cargo test --test node -- --ignored
+//!
+//! `KMM_PREFLIGHT_STATIC=FILE` names the operator's program, linked statically; else it is compiled now.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests say what they expect"
+)]
+
+mod node {
+    mod asking;
+    mod confined;
+    mod life;
+    mod release;
+}
