@@ -22,8 +22,6 @@ pub(super) enum Report {
     Secrets(BTreeMap<ObjectName, KnownSecret>),
     /// What looking at some targets came to.
     Seen(Vec<Sight>),
-    /// The round is over; these targets were in it.
-    Over(Vec<ObjectName>),
 }
 
 /// One round: some cases of what was gathered.
@@ -37,10 +35,8 @@ pub(super) struct Round {
 impl Round {
     /// Looks, and reports until all is seen or nobody listens any more.
     pub(super) async fn run(self, operator: Arc<Operator>, reports: mpsc::Sender<Report>) {
-        let names = self.targets().map(|(_, name, _, _)| name.clone()).collect();
         // Nobody listens where the preflight is gone: then the round is over too.
         let _ = self.look(&operator, &reports).await;
-        let _ = reports.send(Report::Over(names)).await;
     }
 
     async fn look(

@@ -1,14 +1,15 @@
 //! One preflight, from its first look to its last answer: gather, look, decide, write; again when something relevant
 //! changes, or when a failure is due for another try.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep;
+use tracing::error;
 
 use super::Operator;
 use super::gathered::Gathered;
@@ -41,6 +42,8 @@ pub(super) struct Worker {
     secrets: BTreeMap<ObjectName, KnownSecret>,
     gathered: Option<Known>,
     rounds: JoinSet<()>,
+    /// The targets of each round that is under way.
+    underway: HashMap<Id, Vec<ObjectName>>,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
 }
 
@@ -84,6 +87,7 @@ impl Worker {
             secrets: BTreeMap::new(),
             gathered: None,
             rounds: JoinSet::new(),
+            underway: HashMap::new(),
             reports: mpsc::channel(REPORTS),
         }
     }
@@ -95,6 +99,7 @@ impl Worker {
             let wait = self.wait(moment);
             tokio::select! {
                 report = self.reports.1.recv() => self.take_in(report),
+                Some(ended) = self.rounds.join_next_with_id() => self.end_round(ended),
                 changed = changes.changed() => {
                     if changed.is_err() {
                         return;
@@ -122,10 +127,24 @@ impl Worker {
             match report {
                 Report::Secrets(known) => self.secrets.extend(known),
                 Report::Seen(sights) => sights.into_iter().for_each(|sight| self.record(sight, now)),
-                Report::Over(names) => self.memory.ended(&names, now),
             }
             next = self.reports.1.try_recv().ok();
         }
+    }
+
+    /// A round is over, in order or by a fault: what it did not report on is due again.
+    fn end_round(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(fault) => {
+                error!("a round of looks has a fault and is taken up again; please report it: {fault}");
+                fault.id()
+            }
+        };
+        let last = self.reports.1.try_recv().ok();
+        self.take_in(last);
+        let names = self.underway.remove(&id).unwrap_or_default();
+        self.memory.ended(&names, (self.operator.clock)());
     }
 
     fn record(&mut self, sight: Sight, now: Timestamp) {
@@ -158,7 +177,6 @@ impl Worker {
             }
             Err(errors) => self.refusal(&preflight, &errors, now),
         };
-        while self.rounds.try_join_next().is_some() {}
         let again = match status {
             Ok(status) => self.write(&preflight, status, now).await,
             Err(later) => Some(later),
@@ -202,14 +220,15 @@ impl Worker {
         if due.is_empty() {
             return;
         }
-        let names = due.iter().filter_map(|at| Some(&gathered.cases.get(*at)?.name));
-        self.memory.started(names);
+        let names = due.iter().filter_map(|at| Some(gathered.cases.get(*at)?.name.clone()));
+        let names: Vec<ObjectName> = names.collect();
+        self.memory.started(&names);
         let round = Round {
             gathered: Arc::clone(gathered),
             cases: due,
         };
-        self.rounds
-            .spawn(round.run(Arc::clone(&self.operator), self.reports.0.clone()));
+        let round = round.run(Arc::clone(&self.operator), self.reports.0.clone());
+        self.underway.insert(self.rounds.spawn(round).id(), names);
     }
 
     /// The status that stands to be written, or the moment before which none may be.
@@ -256,7 +275,10 @@ impl Worker {
                 self.pace.wrote(now, complete);
                 None
             }
-            Wrote::Failed(pause) => Some(now + pause),
+            Wrote::Failed(pause) => {
+                self.pace.wrote(now, false);
+                Some(now + pause)
+            }
         }
     }
 
