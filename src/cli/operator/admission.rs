@@ -2,7 +2,13 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::middleware::map_response;
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::CONNECTION;
+use tokio::time::sleep;
 use tracing::info;
 use webhook_certs::{CertificateResolver, Keeper, MountedFiles, Settings, WebhookConfiguration};
 
@@ -72,6 +78,24 @@ pub(super) fn readiness(shared: &Arc<Shared>, resolver: Option<CertificateResolv
     })
 }
 
+/// For how long admission goes on after the process was asked to end: until every API server has heard that this pod
+/// is leaving, and has had its connections closed with an answer.
+const LEAVING: Duration = Duration::from_secs(5);
+
+/// Waits until the process is asked to end, and API servers know.
+async fn left(shared: &Shared) {
+    shared.end().await;
+    sleep(LEAVING).await;
+}
+
+/// Tells an HTTP/1 client (as API servers are to webhooks) to go elsewhere with its next request. Were the connection
+/// closed while it is idle, a request could be on its way already, and Go sends no POST twice.
+fn last_of_its_connection(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
+}
+
 /// Serves admission until the process is asked to end and every accepted request has its answer.
 pub(super) async fn serve(shared: Arc<Shared>, certificate: Certificate) -> anyhow::Result<()> {
     let Some(resolver) = certificate.resolver() else {
@@ -81,9 +105,20 @@ pub(super) async fn serve(shared: Arc<Shared>, certificate: Certificate) -> anyh
     let listener = listen(shared.args.admission.webhook_port, "--webhook-port").await?;
     info!("admission on {}", listener.local_addr()?);
     let router = router::router(knowledge(&shared), observer(&shared), &Bounds::default());
+    let leaving = Arc::clone(&shared);
+    let router = router.layer(map_response(move |response| {
+        let leaving = leaving.is_ending();
+        async move {
+            if leaving {
+                last_of_its_connection(response)
+            } else {
+                response
+            }
+        }
+    }));
     let server = Server::tls(listener, Arc::new(resolver), router, Limits::default())?;
     tokio::select! {
-        () = server.run(shared.end()) => Ok(()),
+        () = server.run(left(&shared)) => Ok(()),
         never = certificate.keep() => match never {},
     }
 }
