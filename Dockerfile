@@ -16,9 +16,9 @@ LABEL org.opencontainers.image.title="kmm-preflight" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# Numbers, so that kubelet can see by itself that this is not root.
-# glibc keeps memory apart for each thread; with two such pools the operator takes a third less, and is as fast.
+# glibc keeps memory apart for each thread; with two such pools the operator takes a third less.
 ENV MALLOC_ARENA_MAX=2
+# Numbers, so that kubelet can see by itself that this is not root.
 USER 65532:65532
 ENTRYPOINT ["/kmm-preflight"]
 CMD ["operator"]
