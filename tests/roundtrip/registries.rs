@@ -129,7 +129,7 @@ fn a_registry_with_a_password_opens_to_the_right_pull_secret_only() {
     let absent = "the pull secret storage/registry-pull of the Module was not given, or holds no credentials";
     for (secret, is_absent) in [(pull_secret(&registry, "wrong"), false), (String::new(), true)] {
         let refused = reason(&ask(&secret).ended_with(1));
-        assert!(refused.contains("missing, or not accessible"), "{refused}");
+        assert!(refused.contains("does not exist, or is not accessible"), "{refused}");
         assert_eq!(refused.contains(absent), is_absent, "{refused}");
     }
 }
