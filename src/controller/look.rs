@@ -7,13 +7,12 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use super::Operator;
-use super::gathered::Gathered;
+use super::gathered::{Case, Gathered};
 use super::memory::Sight;
 use super::wallet::Wallet;
 use crate::api::module::RegistryTls;
 use crate::examine::{Examination, Seen, Toolkit};
 use crate::image::Reference;
-use crate::kernel::Architecture;
 use crate::plan::{KnownSecret, ObjectName, Target};
 
 /// What a round of looks has to tell.
@@ -44,7 +43,7 @@ impl Round {
         operator: &Operator,
         reports: &mpsc::Sender<Report>,
     ) -> Result<(), mpsc::error::SendError<Report>> {
-        let targets: Vec<&Target> = self.targets().map(|(_, _, _, target)| target).collect();
+        let targets: Vec<&Target> = self.targets().map(|(_, _, target)| target).collect();
         let wallet = Wallet::fetch(
             &operator.client,
             &targets,
@@ -69,24 +68,25 @@ impl Round {
         Ok(())
     }
 
-    fn targets(&self) -> impl Iterator<Item = (usize, &ObjectName, Option<Architecture>, &Target)> {
+    /// The cases of this round, each with its place and its target.
+    fn targets(&self) -> impl Iterator<Item = (usize, &Case, &Target)> {
         self.cases.iter().filter_map(|at| {
             let case = self.gathered.cases.get(*at)?;
-            Some((*at, &case.name, case.architecture, case.target()?))
+            Some((*at, case, case.target()?))
         })
     }
 
     /// What is to be looked at, and what cannot be for want of its credentials.
     fn examinations(&self, wallet: &Wallet) -> (Vec<Examination<'_>>, Vec<Sight>) {
         let (mut examinations, mut failed) = (Vec::new(), Vec::new());
-        for (at, _, architecture, target) in self.targets() {
+        for (at, case, target) in self.targets() {
             match wallet.access(target) {
                 Ok((access, missing_credentials)) => examinations.push(Examination {
                     at,
                     target,
                     access,
                     missing_credentials,
-                    architecture,
+                    architecture: case.architecture,
                     signatures: wallet.signatures(target),
                 }),
                 Err(why) => failed.extend(self.sight(at, Seen::Failed(why))),
