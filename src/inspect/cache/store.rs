@@ -123,10 +123,15 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes what was not read for longest, until what is left fits well below the bound.
+/// Removes what was not read for longest, until what is left fits well below the bound. Whatever else lies in the
+/// folder is not ours: it is neither counted nor touched.
 fn sweep(folder: &Path, bound: u64) {
     let mut files = Vec::new();
-    collect(folder, &mut files);
+    for generation in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if generation.file_name().to_str().is_some_and(is_generation) {
+            collect(&generation.path(), &mut files);
+        }
+    }
     let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
     if total <= bound {
         return;
@@ -140,6 +145,15 @@ fn sweep(folder: &Path, bound: u64) {
             total = total.saturating_sub(size);
         }
     }
+}
+
+/// Whether a folder's name is one that some version of this program gives: `0.1.0-2`.
+fn is_generation(name: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((version, format)) = name.split_once('-') else {
+        return false;
+    };
+    is_number(format) && version.split('.').count() == 3 && version.split('.').all(is_number)
 }
 
 /// Every file below a folder of folders: when it was last read, its size, and where it is.

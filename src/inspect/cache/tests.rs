@@ -175,6 +175,37 @@ fn the_disk_is_bounded_and_what_was_read_last_stays() {
 }
 
 #[test]
+fn what_the_cache_did_not_write_is_neither_counted_nor_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let strangers = [
+        "notes",
+        "kernels/vmlinuz",
+        "kube-v1.36.3/etcd",
+        "0.1.0-x/file",
+        "v0.1.0-2/file",
+    ];
+    for name in strangers {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        fs::write(&file, [b'x'; 128 << 10]).expect("written");
+        let file = fs::File::open(&file).expect("the file");
+        file.set_modified(std::time::UNIX_EPOCH).expect("an old file");
+    }
+    let bounds = Bounds {
+        disk: 64 << 10,
+        ..Bounds::default()
+    };
+    let cache = Cache::new(Some(folder.path().to_owned()), bounds);
+    for number in 0..40 {
+        keep(&cache, number, &[b'x'; 4000]);
+    }
+    for name in strangers {
+        assert!(folder.path().join(name).is_file(), "{name} is gone");
+    }
+    assert!(cache.layer_on_disk(&key(39)).is_some());
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_no_failure() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("file");
