@@ -187,7 +187,7 @@ fn what_the_cache_did_not_write_is_neither_counted_nor_removed() {
     for name in strangers {
         let file = folder.path().join(name);
         fs::create_dir_all(file.parent().expect("a folder")).expect("made");
-        fs::write(&file, [b'x'; 128 << 10]).expect("written");
+        fs::write(&file, vec![b'x'; 128 << 10]).expect("written");
         let file = fs::File::open(&file).expect("the file");
         file.set_modified(std::time::UNIX_EPOCH).expect("an old file");
     }
