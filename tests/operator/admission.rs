@@ -89,7 +89,6 @@ fn a_good_preflight_is_defaulted_and_what_its_author_wrote_stays() {
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{namespace: kmm-preflight, name: toolkits}}\n\
          data: {{toolkits.yaml: '{KERNEL}: {toolkit}'}}\n"
     ));
-    stage.kubectl(["create", "namespace", "a"]);
     stage.apply(&module("a", "quicknic", &by_digest("quicknic")));
     let _operator = stage.admitting_operator(&["--toolkits-config-map", "toolkits"]);
     let known = eventually(|| admitted(&stage, &bare("upgrade", KERNEL))["spec"]["dtkImage"] == toolkit.as_str());

@@ -215,7 +215,6 @@ fn credentials_of_one_namespace_are_neither_used_for_another_nor_told() {
 #[test]
 fn credentials_follow_a_registry_to_no_other_host() {
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "a"]);
     let thief = FakeRegistry::start();
     thief.push("acme/kmod:1", &FakeImage::new());
     let realm = format!("{}/token", thief.url());
@@ -341,7 +340,6 @@ fn what_a_hostile_host_answers_is_never_shown() {
 fn the_plain_port_tells_health_and_metrics_and_nothing_else() {
     let Some(stage) = Stage::set() else { return };
     let registry = guarded();
-    stage.kubectl(["create", "namespace", "a"]);
     stage.login("a", "pull", &registry.host());
     stage.apply(&module_with_secret(
         "a",

@@ -56,12 +56,9 @@ fn the_example_gets_the_verdicts_that_check_gives() {
 
 #[test]
 fn one_broken_module_stops_nobody() {
-    // "D08", "D09", "st-13": D08, D09, D16: a device plugin only, a broken template, an object that is no Module at all.
+    // "D08", "D09", "st-13": a Module that only brings a device plugin, and one with a broken template.
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "a"]);
-    let good = stage
-        .registry
-        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    let good = stage.quicknic(KERNEL);
     stage.apply(&module("a", "quicknic", &good));
     stage.apply(&module("a", "template", &format!("{good}${{")));
     stage.apply(
@@ -83,13 +80,7 @@ fn one_broken_module_stops_nobody() {
 fn a_missing_image_fails_and_is_looked_for_again_when_the_module_changes() {
     // "D01", "D05"
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "a"]);
-    let image = |tag: &str| {
-        stage
-            .registry
-            .reference(&format!("registry.example.com/network/quicknic:{tag}"))
-    };
-    stage.apply(&module("a", "quicknic", &image("no-such-tag")));
+    stage.apply(&module("a", "quicknic", &stage.quicknic("no-such-tag")));
     let _operator = stage.operator(&[]);
     stage.preflight("upgrade", KERNEL);
     let status = stage.wait_for_status("upgrade", is_complete);
@@ -98,7 +89,7 @@ fn a_missing_image_fails_and_is_looked_for_again_when_the_module_changes() {
         reason(&failed).starts_with("verified image does not exist"),
         "{failed:#}"
     );
-    stage.apply(&module("a", "quicknic", &image(KERNEL)));
+    stage.apply(&module("a", "quicknic", &stage.quicknic(KERNEL)));
     let status = stage.wait_for_status("upgrade", |status| condition(status, "Verified") == "True");
     assert_eq!(verdicts(&status), [("quicknic", "Success")]);
     assert_eq!(status["summary"], "1/1");
@@ -108,10 +99,7 @@ fn a_missing_image_fails_and_is_looked_for_again_when_the_module_changes() {
 fn rows_live_and_die_with_their_modules_and_nothing_else_is_written() {
     // "D17", "D18", "D21"
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "a"]);
-    let good = stage
-        .registry
-        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    let good = stage.quicknic(KERNEL);
     // D18: upstream's objects for `quicknic` are named `quicknic-preflight`.
     for name in ["quicknic", "quicknic-preflight"] {
         stage.apply(&module("a", name, &good).replace(&format!("moduleName: {name}"), "moduleName: quicknic"));
@@ -138,10 +126,7 @@ fn rows_live_and_die_with_their_modules_and_nothing_else_is_written() {
 fn several_preflights_for_several_kernels_stand_side_by_side() {
     // "D06", "D10", "D14"
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "a"]);
-    let fixed = stage
-        .registry
-        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    let fixed = stage.quicknic(KERNEL);
     stage.apply(&module("a", "quicknic", &fixed));
     let _operator = stage.operator(&["--plain-toolkit-registry", &stage.registry.host()]);
     stage.preflight_with_toolkit("now", KERNEL);
@@ -164,10 +149,7 @@ fn several_preflights_for_several_kernels_stand_side_by_side() {
 fn another_kernel_is_another_question() {
     // "D23", "wp-9"
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "a"]);
-    let image = stage
-        .registry
-        .reference("registry.example.com/network/quicknic:${KERNEL_FULL_VERSION}");
+    let image = stage.quicknic("${KERNEL_FULL_VERSION}");
     stage.apply(&module("a", "quicknic", &image));
     let _operator = stage.operator(&[]);
     stage.preflight("upgrade", "6.1.0-99-cloud-amd64");
@@ -185,10 +167,7 @@ fn another_kernel_is_another_question() {
 #[test]
 fn a_restart_asks_nothing_again_that_is_verified() {
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "a"]);
-    let good = stage
-        .registry
-        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    let good = stage.quicknic(KERNEL);
     stage.apply(&module("a", "quicknic", &good));
     let first = stage.operator(&[]);
     stage.preflight("upgrade", KERNEL);
@@ -211,10 +190,7 @@ fn a_restart_asks_nothing_again_that_is_verified() {
 #[test]
 fn who_was_killed_is_followed_by_another_that_goes_on() {
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "a"]);
-    let good = stage
-        .registry
-        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    let good = stage.quicknic(KERNEL);
     let leader = stage.operator(&["--pod-name", "first"]);
     assert!(eventually(|| leader.metric("kmm_preflight_leader ") == Some(1.0)));
     let second = stage.operator(&["--pod-name", "second"]);
@@ -231,10 +207,7 @@ fn who_was_killed_is_followed_by_another_that_goes_on() {
 #[test]
 fn an_api_server_that_restarts_is_waited_for() {
     let Some(mut stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "a"]);
-    let good = stage
-        .registry
-        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    let good = stage.quicknic(KERNEL);
     let _operator = stage.operator(&[]);
     stage.preflight("upgrade", KERNEL);
     stage.wait_for_status("upgrade", is_complete);
@@ -262,10 +235,7 @@ fn the_schema_of_kmm_gets_the_rows_that_it_has_room_for() {
     let Some(stage) = Stage::with_definition("tests/compat/crds/preflightvalidationsocp.yaml") else {
         return;
     };
-    stage.kubectl(["create", "namespace", "a"]);
-    let good = stage
-        .registry
-        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    let good = stage.quicknic(KERNEL);
     stage.apply(&module("a", "quicknic", &good));
     let _operator = stage.operator(&[]);
     stage.preflight("upgrade", KERNEL);
@@ -314,10 +284,7 @@ fn somebody_else_who_writes_the_status_is_told_of_and_written_over() {
 fn a_preflight_has_its_answer_wherever_it_is_made_and_is_left_alone_when_it_goes() {
     // "D22": nothing here depends on what the cluster is; "st-10", "st-45", "st-50".
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "a"]);
-    let good = stage
-        .registry
-        .reference(&format!("registry.example.com/network/quicknic:{KERNEL}"));
+    let good = stage.quicknic(KERNEL);
     let held = |yaml: String| yaml.replace("metadata: {", "metadata: {finalizers: [example.com/hold], ");
     stage.apply(&held(module("a", "quicknic", &good)));
     let _operator = stage.operator(&[]);

@@ -31,7 +31,7 @@ pub(crate) struct Operator {
 }
 
 impl Stage {
-    /// A cluster with KMM's Modules and our preflights, and the example's images in its registry; `None` where there
+    /// A cluster with KMM's Modules, our preflights and a namespace `a`, and the example's images in its registry; `None` where there
     /// is no Kubernetes to be had.
     pub(crate) fn set() -> Option<Self> {
         Self::with_definition("charts/kmm-preflight/files/preflightvalidationsocp.yaml")
@@ -49,6 +49,7 @@ impl Stage {
             stage.plane.define(&project(definition)).expect("a definition");
         }
         stage.kubectl(["create", "namespace", "kmm-preflight"]);
+        stage.kubectl(["create", "namespace", "a"]);
         Some(stage)
     }
 
@@ -127,6 +128,12 @@ impl Stage {
             "    container:\n      modprobe:",
             "    container:\n      registryTLS: {insecure: true}\n      modprobe:",
         )
+    }
+
+    /// The reference of an image in the registry that loads `quicknic`, under this tag: [`KERNEL`] is there.
+    pub(crate) fn quicknic(&self, tag: &str) -> String {
+        self.registry
+            .reference(&format!("registry.example.com/network/quicknic:{tag}"))
     }
 
     /// A preflight for that kernel.
