@@ -183,9 +183,7 @@ fn credentials_of_one_namespace_are_neither_used_for_another_nor_told() {
     let Some(stage) = Stage::set() else { return };
     let registry = guarded();
     let image = registry.reference("acme/kmod:1");
-    for namespace in ["a", "b"] {
-        stage.kubectl(["create", "namespace", namespace]);
-    }
+    stage.kubectl(["create", "namespace", "b"]);
     stage.login("a", "pull", &registry.host());
     let operator = stage.operator(&[]);
     stage.apply(&module_with_secret("a", "owner", &image, "pull"));
@@ -248,9 +246,7 @@ fn credentials_follow_a_registry_to_no_other_host() {
 #[test]
 fn the_clusters_pull_secret_is_shown_only_where_tls_is_not_relaxed() {
     let Some(stage) = Stage::set() else { return };
-    for namespace in ["platform", "a"] {
-        stage.kubectl(["create", "namespace", namespace]);
-    }
+    stage.kubectl(["create", "namespace", "platform"]);
     let certified = FakeRegistry::setup()
         .asks(Asks::Basic)
         .login(USER, PASSWORD)
