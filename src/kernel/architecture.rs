@@ -1,11 +1,16 @@
 //! The processor architectures that KMM's nodes have, under the names that each world gives them.
 
-/// A processor architecture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+use serde::{Deserialize, Serialize};
+
+/// A processor architecture; in JSON, by the name that images have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Architecture {
     /// 64-bit x86.
+    #[serde(rename = "amd64")]
     X86_64,
     /// 64-bit ARM.
+    #[serde(rename = "arm64")]
     Aarch64,
     /// 64-bit POWER, little endian.
     Ppc64le,

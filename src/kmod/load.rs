@@ -1,10 +1,13 @@
 //! What KMM will ask of modprobe on the node, and what is known of the node's boot.
 
+use serde::{Deserialize, Serialize};
+
 use super::signature::Certificate;
 use crate::kernel::Architecture;
 
 /// KMM's second step: how modprobe will be called, on which kernel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Load {
     /// The target kernel, as `uname -r` prints it.
     pub kernel: String,
@@ -64,7 +67,8 @@ pub fn clean(path: &str) -> String {
 }
 
 /// The arguments of modprobe (upstream `internal/worker/worker.go: LoadKmod`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum LoadCommand {
     /// `modprobe -vd /tmp<dirName> <args> <module> <parameters>`
     Named {
@@ -80,7 +84,8 @@ pub enum LoadCommand {
 }
 
 /// Whether the kernel will insist on a signature, and whose.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SignaturePolicy {
     /// Why signatures are judged as enforced, if they are.
     pub enforced: Option<Enforcement>,
@@ -89,7 +94,8 @@ pub struct SignaturePolicy {
 }
 
 /// Why signatures are judged as enforced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Enforcement {
     /// The Module has a `sign` section, which is what enforcement is for.
     SignSection,

@@ -13,6 +13,7 @@ mod soundness;
 mod status;
 mod supplies;
 mod surroundings;
+pub mod work;
 
 pub use build_args::build_args;
 pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, Verdict, World, decide, decides, verdict};

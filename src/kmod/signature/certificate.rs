@@ -1,9 +1,12 @@
 //! Certificates that sign kernel modules.
 
 use aws_lc_rs::signature::{self as keys, UnparsedPublicKey, VerificationAlgorithm};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use cms::signed_data::{SignerIdentifier, SignerInfo};
 use der::asn1::ObjectIdentifier;
-use der::{Decode, DecodePem, SliceReader};
+use der::{Decode, DecodePem, Encode, SliceReader};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
 use x509_cert::name::Name;
@@ -26,9 +29,11 @@ const MAX_CERTIFICATE: usize = 1 << 20;
 const PEM_BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const PEM_END: &[u8] = b"-----END CERTIFICATE-----";
 
-/// A certificate that signs kernel modules.
-#[derive(Clone, Debug)]
+/// A certificate that signs kernel modules; in JSON, its DER form in base64.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Certificate {
+    der: Vec<u8>,
     subject: String,
     issuer: Name,
     serial: SerialNumber,
@@ -65,6 +70,21 @@ pub enum CertificateError {
     Unreadable(#[source] der::Error),
 }
 
+impl TryFrom<String> for Certificate {
+    type Error = CertificateError;
+
+    fn try_from(text: String) -> Result<Self, CertificateError> {
+        let der = STANDARD.decode(text);
+        Self::from_pem_or_der(&der.map_err(|_not_base64| CertificateError::NotACertificate)?)
+    }
+}
+
+impl From<Certificate> for String {
+    fn from(certificate: Certificate) -> Self {
+        STANDARD.encode(certificate.der)
+    }
+}
+
 /// What a certificate has to say about a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignatureCheck {
@@ -98,12 +118,18 @@ impl Certificate {
     fn of(certificate: &x509_cert::Certificate) -> Result<Self, der::Error> {
         let body = certificate.tbs_certificate();
         Ok(Self {
+            der: certificate.to_der()?,
             subject: pkcs7::shown(&body.subject().to_string()),
             issuer: body.issuer().clone(),
             serial: body.serial_number().clone(),
             key_id: body.get_extension::<SubjectKeyIdentifier>()?.map(|(_, key_id)| key_id),
             key: PublicKey::of(body.subject_public_key_info()),
         })
+    }
+
+    /// Its DER form.
+    pub fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// Its subject, in words.

@@ -1,0 +1,50 @@
+//! What an administrator may set about work in pods.
+
+use jiff::SignedDuration;
+
+/// Settings of everything that runs in pods.
+#[derive(Clone, Debug)]
+pub struct Workshop {
+    /// The image of this program.
+    pub image: String,
+    /// The image with buildah.
+    pub builder_image: String,
+    /// When both are pulled, as `imagePullPolicy` has it.
+    pub pull_policy: String,
+    /// What builds.
+    pub build_with: BuildWith,
+    /// How images are looked at.
+    pub look_by: LookBy,
+    /// Jobs at once, over all preflights.
+    pub at_once: usize,
+    /// How long one Job may take.
+    pub deadline: SignedDuration,
+    /// How long a Job that failed is kept for a person to look at.
+    pub keep_failed: SignedDuration,
+    /// The service account of pods that build and sign; without it, `default`.
+    pub service_account: Option<String>,
+    /// Whether the builder runs privileged: for clusters on which nothing less works.
+    pub privileged: bool,
+}
+
+/// What builds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BuildWith {
+    /// A Job with buildah.
+    #[default]
+    Job,
+    /// An OpenShift `Build`, where that API is served and the result is to be pushed; else a Job.
+    OpenShift,
+}
+
+/// How images are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LookBy {
+    /// By the registry; where it cannot be reached or refuses us, by a node's container runtime.
+    #[default]
+    Auto,
+    /// By the registry alone.
+    Registry,
+    /// By a node's container runtime alone.
+    Runtime,
+}
