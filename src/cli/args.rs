@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::operator::OperatorArgs;
+use super::pod::PodArgs;
 
 /// Answers before a kernel upgrade: will every KMM Module load on the target kernel?
 ///
@@ -30,6 +31,7 @@ pub(super) enum Task {
     Check(Box<CheckArgs>),
     Explain(ExplainArgs),
     Operator(Box<OperatorArgs>),
+    Pod(Box<PodArgs>),
 
     /// Print the CustomResourceDefinition of PreflightValidationOCP
     ///

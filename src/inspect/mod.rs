@@ -12,6 +12,7 @@ pub mod layer;
 mod manifest;
 mod reading;
 mod resolving;
+pub mod root;
 mod stage;
 mod toolkit;
 pub mod tree;

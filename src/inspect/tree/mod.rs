@@ -38,6 +38,8 @@ pub enum Found<'a> {
     Link(&'a str),
     /// A device node, a pipe, a hard link to nothing.
     Other,
+    /// A folder of which it is not known what is in it; why.
+    Closed(&'a str),
 }
 
 impl MergedTree {
@@ -51,7 +53,8 @@ impl MergedTree {
         self.root_below(self.layers.len())
     }
 
-    /// What stands at a path once every link on the way, and the last one, is followed within the root.
+    /// What stands at a path once every link on the way, and the last one, is followed within the root. A folder on the
+    /// way that is closed is the answer, since nobody knows what is below it.
     pub fn resolve(&self, path: &str) -> Option<Found<'_>> {
         self.walk_to(self.root(), path)
     }
@@ -141,6 +144,7 @@ impl MergedTree {
                 })
             }
             Kind::Link(target) => Some(Found::Link(target)),
+            Kind::Closed(why) => Some(Found::Closed(why)),
             // The layer holds another name of a file of the layers below it, whatever became of that file's
             // own name since.
             Kind::HardLink(target) => match self.exactly(self.root_below(layer), target) {
@@ -186,6 +190,7 @@ impl MergedTree {
                     }
                     names.extend(parts(target).rev());
                 }
+                closed @ Found::Closed(_) => return Some(closed),
                 leaf => return names.is_empty().then_some(leaf),
             }
         }
