@@ -25,8 +25,8 @@ pub(super) fn not_started(error: &io::Error) -> Failure {
 pub(super) fn of(ended: &Ended, story: &Story) -> Failure {
     let failure = match ended {
         Ended::TooLate(limit) => Failure::lasting(format!(
-            "the build took longer than {} min{}; give it more time (the operator's deadline of Jobs), or let it do less",
-            limit.as_secs().div_ceil(60),
+            "the build took longer than {} s{}; give it more time (the operator's deadline of Jobs), or let it do less",
+            limit.as_secs(),
             at(story)
         )),
         Ended::Stopped => Failure::passing(format!("the build's pod was told to end{}", at(story))),
@@ -52,16 +52,25 @@ fn exited(status: ExitStatus, story: &Story) -> Failure {
     if let Some(failure) = of_base_image(complaint) {
         return failure;
     }
-    match (&story.step, failed_step(complaint)) {
-        (Some(step), Some(how)) => Failure::lasting(format!("build failed at {}: {how}", named(step))),
-        (Some(step), None) if complaint.is_empty() => Failure::lasting(format!(
-            "build failed at {}: buildah ended with {}",
-            named(step),
-            ending(status)
-        )),
-        (Some(step), None) => Failure::lasting(format!("build failed at {}: {complaint}", named(step))),
-        (None, _) => before_the_first_step(complaint, status),
+    match &story.step {
+        Some(step) => Failure {
+            again: story.signs.retried,
+            ..at_a_step(step, complaint, status)
+        },
+        None => before_the_first_step(complaint, status),
     }
+}
+
+fn at_a_step(step: &Step, complaint: &str, status: ExitStatus) -> Failure {
+    let how = match failed_step(step, complaint) {
+        _ if complaint.is_empty() => format!("{PROGRAM} ended with {}", ending(status)),
+        Some(how) if how.contains(EMPTY_CONTEXT) => {
+            format!("{how}; KMM builds without files beside the Dockerfile: COPY from another stage, or ADD a URL")
+        }
+        Some(how) => how.to_owned(),
+        None => complaint.to_owned(),
+    };
+    Failure::lasting(format!("build failed at {}: {how}", named(step)))
 }
 
 /// `at step 4/7 (RUN make)`, where a step had begun.
@@ -82,15 +91,22 @@ fn named(step: &Step) -> String {
 
 /// How a step failed: what follows `building at STEP "…": `. An instruction that buildah does not know is told with
 /// all of its insides, which help nobody.
-fn failed_step(complaint: &str) -> Option<&str> {
+fn failed_step<'a>(step: &Step, complaint: &'a str) -> Option<&'a str> {
     let rest = complaint.strip_prefix("building at STEP \"")?;
-    let how = rest.rsplit_once("\": ").map_or(rest, |(_, how)| how);
+    let after = rest.strip_prefix(step.instruction.as_str());
+    let how = match after.and_then(|after| after.strip_prefix("\": ")) {
+        Some(how) => how,
+        None => rest.split_once("\": ").map_or(rest, |(_, how)| how),
+    };
     let unknown = rest.find("Unknown instruction: ").and_then(|at| rest.get(at..));
     Some(match unknown {
         Some(unknown) => unknown.split(" &imagebuilder").next().unwrap_or(unknown),
         None => how.strip_prefix("while running runtime: ").unwrap_or(how),
     })
 }
+
+/// What buildah says of a COPY of a file that the context does not have.
+const EMPTY_CONTEXT: &str = "checking on sources under ";
 
 /// Before the first step only the Dockerfile itself is read.
 fn before_the_first_step(complaint: &str, status: ExitStatus) -> Failure {

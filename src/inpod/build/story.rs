@@ -54,12 +54,15 @@ pub(super) struct Signs {
     pub(super) disk_full: bool,
     /// A process was killed by a signal that nobody here has sent.
     pub(super) killed: bool,
+    /// A registry was asked again, since it could not be reached.
+    pub(super) retried: bool,
 }
 
 impl Signs {
     /// Looks for signs in a line in lower case.
     fn notice(&mut self, line: &str) {
         let says = |words: &[&str]| words.iter().any(|words| line.contains(words));
+        self.retried |= says(&["failed, retrying in "]);
         self.disk_full |= says(&["no space left on device", "disk quota exceeded"]);
         self.killed |= says(&[
             "subprocess exited on killed",
@@ -125,7 +128,10 @@ fn is_useful(line: &str) -> bool {
         "Writing manifest ",
         "Storing signatures",
     ];
-    !line.trim().is_empty() && !OWN.iter().any(|own| line.starts_with(own))
+    const OF_ITS_LOG: [&str; 2] = ["Failed, retrying in ", "(UNHANDLED LOGLEVEL)"];
+    let is_own = OWN.iter().any(|own| line.starts_with(own));
+    let is_logged = line.starts_with("time=") && OF_ITS_LOG.iter().any(|logged| line.contains(logged));
+    !line.trim().is_empty() && !is_own && !is_logged
 }
 
 fn shortened(line: &str) -> String {
