@@ -14,8 +14,8 @@ use lzma_rust2::XzReader;
 
 use super::facts::{Packing, Unpackable};
 
-/// The largest module that is unpacked: five times the largest that is known (an unstripped GPU driver of 100 MB).
-const MAX_UNPACKED: u64 = 512 << 20;
+/// The largest module that is read, in bytes once unpacked: five times the largest that is known (an unstripped GPU driver of 100 MB).
+pub const MAX_UNPACKED: u64 = 512 << 20;
 
 /// How many times larger than its packed form a module may become. Real ones stay below 20; bombs reach thousands.
 const MAX_RATIO: u64 = 256;
