@@ -22,7 +22,7 @@ pub use key::{MAX_KEY, SigningKey};
 
 use super::facts::Packing;
 use super::signature::{Certificate, MARKER, PKCS7};
-use super::unpack::unpack;
+use super::unpack::unpack_whole;
 
 pub use super::unpack::MAX_UNPACKED as MAX_MODULE;
 
@@ -84,8 +84,8 @@ impl Signer {
     /// unpacks it finds a signed module. (`sign-file` would append to the packed file, which no kernel sees.)
     pub fn signed(&self, file: &[u8]) -> Result<Vec<u8>, SigningError> {
         let packing = Packing::of(file);
-        let mut module = unpack(packing, file).map_err(SigningError::Unpackable)?.into_owned();
-        module.extend(self.sign(&module)?);
-        packed::pack(packing, module)
+        let module = unpack_whole(packing, file).map_err(SigningError::Unpackable)?;
+        let signed = [&*module, &self.sign(&module)?].concat();
+        packed::pack(packing, signed)
     }
 }

@@ -8,16 +8,17 @@ use lzma_rust2::{CheckType, XzOptions, XzWriter};
 use super::SigningError;
 use crate::kmod::facts::Packing;
 
-/// xz's own default, 6, would take 95 MiB; of modules, which are small, it makes little less.
+/// xz's own default.
 const XZ_PRESET: u32 = 6;
 
-/// The window of xz, in bytes: the kernel's own build takes so much (`--lzma2=dict=1MiB`), and the kernel's decompressor takes
-/// no more than it can allocate.
+/// The window of xz, in bytes, as the kernel's own build sets it (`scripts/Makefile.modinst`: `--lzma2=dict=1MiB`): who
+/// unpacks needs as much memory.
 const XZ_WINDOW: u32 = 1 << 20;
 
-/// zstd's own level of the kernel's build is 19, and takes minutes for large modules.
+/// Halfway between zstd's own default, 3, and 19, which takes seconds for a large module.
 const ZSTD_LEVEL: i32 = 12;
 
+/// The packed form of a module.
 pub(super) fn pack(packing: Packing, module: Vec<u8>) -> Result<Vec<u8>, SigningError> {
     let packed = match packing {
         Packing::Plain => Ok(module),
@@ -35,7 +36,7 @@ fn gzip(module: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// With the checksum that the kernel's own decompressor knows (`lib/xz`: CRC32 or none).
+/// With the one checksum that the kernel's own decompressor can verify (`lib/xz`).
 fn xz(module: &[u8]) -> io::Result<Vec<u8>> {
     let mut options = XzOptions::with_preset(XZ_PRESET);
     options.lzma_options.dict_size = XZ_WINDOW;
