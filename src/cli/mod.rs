@@ -12,6 +12,7 @@ mod output;
 mod pod;
 mod progress;
 mod settings;
+mod sign;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -65,6 +66,7 @@ fn perform(task: Task, command: Command) -> anyhow::Result<Ending> {
     match task {
         Task::Check(args) => check::run(*args),
         Task::Explain(args) => explain::run(&args),
+        Task::Sign(args) => sign::run(&args),
         Task::Operator(args) => operator::run(*args),
         Task::Pod(args) => pod::run(*args),
         Task::Crd { output: format } => output::print(&crd::print(format)),

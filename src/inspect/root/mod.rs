@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use rustix::fs::OFlags;
 
-use super::layer::{HEAD, Lens, Limits, Scan, ScanError, elf_machine, limit_met, source_failed};
+use super::layer::{Gathering, HEAD, Lens, Limits, ScanError, elf_machine, limit_met, source_failed};
 use super::tree::MergedTree;
 use mounts::Mounts;
 
@@ -51,7 +51,7 @@ pub fn look(root: &Path, view: &View, limits: Limits) -> Result<MergedTree, Scan
     };
     let walk = Walk {
         view,
-        scan: Scan::new(lens),
+        gathering: Gathering::new(lens),
         device,
         mounts: Mounts::of_this_process(),
         allowance: Allowance {
@@ -67,7 +67,7 @@ pub fn look(root: &Path, view: &View, limits: Limits) -> Result<MergedTree, Scan
 /// A walk under way.
 struct Walk<'a> {
     view: &'a View,
-    scan: Scan,
+    gathering: Gathering,
     /// The file system of the root.
     device: u64,
     mounts: Mounts,
@@ -95,10 +95,10 @@ impl Walk<'_> {
         while let Some(place) = self.todo.pop() {
             match fs::read_dir(&place.at) {
                 Ok(entries) => self.folder(&place, entries)?,
-                Err(error) => self.scan.closed(&place.path, &refusal(&error, &place.at))?,
+                Err(error) => self.gathering.closed(&place.path, &refusal(&error, &place.at))?,
             }
         }
-        Ok(MergedTree::new(vec![Arc::new(self.scan.finish()?)]))
+        Ok(MergedTree::new(vec![Arc::new(self.gathering.finish()?)]))
     }
 
     fn folder(&mut self, folder: &Place, entries: fs::ReadDir) -> Result<(), ScanError> {
@@ -107,7 +107,7 @@ impl Walk<'_> {
             match entry {
                 Ok(entry) => self.entry(&folder.place_of(&entry), &entry)?,
                 Err(error) => {
-                    self.scan.closed(&folder.path, &refusal(&error, &folder.at))?;
+                    self.gathering.closed(&folder.path, &refusal(&error, &folder.at))?;
                     break;
                 }
             }
@@ -118,10 +118,10 @@ impl Walk<'_> {
     fn entry(&mut self, place: &Place, entry: &DirEntry) -> Result<(), ScanError> {
         // Without a right to enter the folder even this is refused.
         let Ok(metadata) = entry.metadata() else {
-            return self.scan.unread(&place.path, &cannot_be_looked_at(&place.at));
+            return self.gathering.unread(&place.path, &cannot_be_looked_at(&place.at));
         };
         if metadata.is_dir() {
-            self.scan.dir(&place.path)?;
+            self.gathering.dir(&place.path)?;
             if metadata.dev() == self.device && !self.mounts.cover(&place.at) {
                 self.todo.push(place.clone());
             }
@@ -129,12 +129,12 @@ impl Walk<'_> {
         }
         if metadata.is_symlink() {
             return match fs::read_link(&place.at) {
-                Ok(target) => self.scan.link(&place.path, &target.to_string_lossy()),
-                Err(_) => self.scan.special(&place.path),
+                Ok(target) => self.gathering.link(&place.path, &target.to_string_lossy()),
+                Err(_) => self.gathering.special(&place.path),
             };
         }
         if !metadata.is_file() || self.mounts.cover(&place.at) {
-            return self.scan.special(&place.path);
+            return self.gathering.special(&place.path);
         }
         self.file(place, &metadata)
     }
@@ -143,26 +143,26 @@ impl Walk<'_> {
         if !self.is_read(&place.path) {
             let is_program = metadata.permissions().mode() & EXECUTABLE != 0;
             let machine = is_program.then(|| machine(&place.at)).flatten();
-            return self.scan.plain(&place.path, machine);
+            return self.gathering.plain(&place.path, machine);
         }
         let (size, file) = match open(&place.at) {
             Ok(opened) => opened,
-            Err(error) => return self.scan.unread(&place.path, &refusal(&error, &place.at)),
+            Err(error) => return self.gathering.unread(&place.path, &refusal(&error, &place.at)),
         };
         let body = Metered {
             file: file.take(size),
             allowance: &mut self.allowance,
         };
-        let scanned = self.scan.file(&place.path, size, body);
+        let gathered = self.gathering.file(&place.path, size, body);
         match self.allowance.broken_off.take() {
-            Some(error) => self.scan.unread(&place.path, &error.to_string()),
-            None => scanned,
+            Some(error) => self.gathering.unread(&place.path, &error.to_string()),
+            None => gathered,
         }
     }
 
     fn is_read(&self, path: &str) -> bool {
         match self.view {
-            View::Toolkit => self.scan.wants(path),
+            View::Toolkit => self.gathering.wants(path),
             View::ModuleImage { kernel_folder } => path.split('/').any(|part| part == kernel_folder),
         }
     }
