@@ -15,7 +15,7 @@ use crate::kmod::judge as judge_staged;
 use crate::kmod::staged::StagedFolder;
 use crate::kmod::toolkit::ToolkitEvidence;
 use crate::plan::work::Brief;
-use crate::registry::{Access, Layout, Settings, Sources};
+use crate::registry::{Access, Layout, Location, Settings, Sources};
 
 /// What is to be judged, and by what.
 #[derive(Clone, Debug)]
@@ -38,28 +38,11 @@ pub enum Subject {
     /// An image somewhere else.
     Image {
         /// Where it is.
-        place: ImagePlace,
+        location: Location,
+        /// Whom to be at its registry.
+        access: Access,
         /// How registries are talked to.
         settings: Settings,
-    },
-}
-
-/// Where an image is.
-#[derive(Clone, Debug)]
-pub enum ImagePlace {
-    /// In an OCI image layout.
-    Layout {
-        /// Its folder.
-        folder: PathBuf,
-        /// The image's name in it; without one, it is the only one.
-        name: Option<String>,
-    },
-    /// In a registry.
-    Registry {
-        /// The image.
-        reference: Reference,
-        /// Whom to be there.
-        access: Access,
     },
 }
 
@@ -82,8 +65,12 @@ pub async fn judge(judging: &Judging) -> Result<Judged, Failure> {
     let evidence = evidence.unwrap_or(ToolkitEvidence::NotGiven);
     let (digest, tree) = match &judging.subject {
         Subject::Root(root) => (None, root_tree(root, judging)?),
-        Subject::Image { place, settings } => {
-            let (digest, tree) = image_tree(place, settings, &judging.brief).await?;
+        Subject::Image {
+            location,
+            access,
+            settings,
+        } => {
+            let (digest, tree) = image_tree(location, access, settings, &judging.brief).await?;
             (Some(digest), tree)
         }
     };
@@ -129,41 +116,33 @@ fn root_tree(root: &Path, judging: &Judging) -> Result<MergedTree, Failure> {
     })
 }
 
-async fn image_tree(place: &ImagePlace, settings: &Settings, brief: &Brief) -> Result<(Digest, MergedTree), Failure> {
-    let (layouts, reference, access) = match place {
-        ImagePlace::Layout { folder, name } => {
+async fn image_tree(
+    location: &Location,
+    access: &Access,
+    settings: &Settings,
+    brief: &Brief,
+) -> Result<(Digest, MergedTree), Failure> {
+    let (layouts, reference) = match location {
+        Location::Layout { folder, name } => {
             let layout = Layout::open(folder).map_err(|error| Failure::lasting(error.to_string()))?;
-            let reference = in_layout(&layout, name.as_deref(), brief)?;
-            (vec![layout], reference, Access::anonymous())
+            let digest = layout.named(name.as_deref()).map_err(Failure::lasting)?;
+            (vec![layout], under_its_final_name(brief, &digest)?)
         }
-        ImagePlace::Registry { reference, access } => (Vec::new(), reference.clone(), access.clone()),
+        Location::Registry(reference) => (Vec::new(), reference.clone()),
     };
     let sources = Sources::new(layouts, settings.clone()).map_err(|error| Failure::lasting(error.to_string()))?;
     let inspector = Inspector::new(sources, Cache::in_memory(), Limits::default());
     let request = ImageRequest {
         reference,
-        access,
+        access: access.clone(),
         architecture: brief.load.architecture,
     };
     let image = inspector.image(&request).await?;
     Ok((image.digest, image.tree))
 }
 
-/// The image of a layout, by its digest and under the name that it is to have.
-fn in_layout(layout: &Layout, name: Option<&str>, brief: &Brief) -> Result<Reference, Failure> {
-    let folder = layout.folder().display();
-    let mut names = layout.references();
-    let name_in_it = match name {
-        Some(name) => Some(name),
-        None => names.next().filter(|_| names.next().is_none()),
-    };
-    let digest = name_in_it.and_then(|name| layout.find(&Reference::parse(name).ok()?));
-    let digest = digest.ok_or_else(|| match name {
-        Some(name) => Failure::lasting(format!("the layout {folder} has no image `{name}`")),
-        None => Failure::lasting(format!(
-            "the layout {folder} has not exactly one image: name it, as in oci:{folder}:NAME"
-        )),
-    })?;
+/// An image of a layout, by its digest and under the name that it is to have: messages speak of that.
+fn under_its_final_name(brief: &Brief, digest: &Digest) -> Result<Reference, Failure> {
     let image = brief.image.split('@').next().unwrap_or_default();
     Reference::parse(&format!("{image}@{digest}"))
         .map_err(|error| Failure::lasting(format!("the brief's image `{}` cannot be read: {error}", brief.image)))

@@ -7,14 +7,14 @@ pub mod build;
 mod evidence;
 mod failure;
 mod judge;
-mod message;
 mod place;
+mod push;
 #[cfg(test)]
 mod tests;
 mod toolkit;
 
 pub use failure::Failure;
-pub use judge::{ImagePlace, Judged, Judging, Subject, judge};
-pub use message::message;
+pub use judge::{Judged, Judging, Subject, judge};
 pub use place::place;
+pub use push::{Pushing, push, remove};
 pub use toolkit::{Reading, read_toolkit};

@@ -131,6 +131,38 @@ pub(super) struct JudgeArgs {
 
     #[command(flatten)]
     pub(super) access: AccessArgs,
+
+    #[command(flatten)]
+    pub(super) push: PushArgs,
+}
+
+/// Where a good image goes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Push")]
+pub(super) struct PushArgs {
+    /// Push the image here if no finding decides against it; a tag that somebody else has made meanwhile is left alone
+    #[arg(long, value_name = "IMAGE", requires = "image")]
+    pub(super) push: Option<String>,
+
+    /// The image that may be replaced there
+    #[arg(long, value_name = "DIGEST", requires = "push")]
+    pub(super) replaces: Option<String>,
+
+    /// Credentials for the push, in the forms of --authfile
+    #[arg(long, value_name = "FILE", requires = "push", value_hint = ValueHint::FilePath)]
+    pub(super) push_authfile: Option<PathBuf>,
+
+    /// The registry that is pushed to may speak plain HTTP
+    #[arg(long, requires = "push")]
+    pub(super) push_insecure: bool,
+
+    /// The registry that is pushed to may have any certificate
+    #[arg(long, requires = "push")]
+    pub(super) push_skip_tls_verify: bool,
+
+    /// At the end, whatever the verdict, remove the tag that --image names, with the credentials for the push
+    #[arg(long, requires = "push")]
+    pub(super) remove_image: bool,
 }
 
 /// How registries are asked.

@@ -11,6 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(super) use args::PodArgs;
 use args::{BuildArgs, JudgeArgs, PodStep, ToolkitArgs};
 
+use settings::JudgeSettings;
+
 use super::settings::WrongArguments;
 use super::{Ending, environment, output};
 use crate::inpod::{self, Failure, Reading};
@@ -25,7 +27,7 @@ pub(super) fn run(args: PodArgs) -> anyhow::Result<Ending> {
         PodStep::Place { to } => place(&to),
         PodStep::Toolkit(args) => toolkit(args)?,
         PodStep::Build(args) => build(args)?,
-        PodStep::Judge(args) => judge(args)?,
+        PodStep::Judge(args) => judge(&args)?,
     };
     let (ending, said) = match outcome {
         Ok(said) => (Ending::Good, said),
@@ -65,20 +67,40 @@ fn build(args: BuildArgs) -> anyhow::Result<Outcome> {
         .map(|digest| Some(Testimony::Built { digest })))
 }
 
-fn judge(args: JudgeArgs) -> anyhow::Result<Outcome> {
-    let judging = match settings::judging(args)? {
-        Ok(judging) => judging,
-        Err(failure) => return Ok(Err(failure)),
-    };
-    let judged = runtime()?.block_on(inpod::judge(&judging));
-    Ok(judged.map(|judged| {
-        Some(Testimony::Judged {
+fn judge(args: &JudgeArgs) -> anyhow::Result<Outcome> {
+    match settings::judging(args)? {
+        Ok(settings) => Ok(runtime()?.block_on(judge_and_push(&settings))),
+        Err(failure) => Ok(Err(failure)),
+    }
+}
+
+async fn judge_and_push(settings: &JudgeSettings) -> Outcome {
+    let JudgeSettings {
+        judging,
+        pushing,
+        temporary,
+    } = settings;
+    let judged = async {
+        let judged = inpod::judge(judging).await?;
+        let pushed = match pushing {
+            Some(pushing) => inpod::push(pushing, &judged).await?,
+            None => false,
+        };
+        Ok(Some(Testimony::Judged {
             digest: judged.digest,
             findings: judged.findings,
             left_out: 0,
-            pushed: false,
-        })
-    }))
+            pushed,
+        }))
+    };
+    let outcome = judged.await;
+    if let (Some(tag), Some(pushing)) = (temporary, pushing) {
+        let removed = inpod::remove(tag, &pushing.push_access, &pushing.settings).await;
+        let left = removed.unwrap_or_else(|failure| Some(failure.message));
+        left.iter()
+            .for_each(|left| output::complain(&format!("warning: {left}")));
+    }
+    outcome
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -12,10 +12,10 @@ use crate::cli::environment;
 use crate::cli::settings::{WrongArguments, timeout};
 use crate::image::{Digest, Reference};
 use crate::inpod::build::{Building, Surroundings};
-use crate::inpod::{Failure, ImagePlace, Judging, Subject};
+use crate::inpod::{Failure, Judging, Pushing, Subject};
 use crate::kernel::Architecture;
 use crate::plan::work::Brief;
-use crate::registry::{Access, Keyring, Proxies, Settings};
+use crate::registry::{Access, Keyring, Location, Proxies, Settings};
 
 /// The largest brief that is read, in bytes: a Module's arguments and some certificates.
 const BRIEF_CAP: u64 = 1 << 20;
@@ -82,61 +82,108 @@ fn is_volume(folder: &Path) -> bool {
     folder.is_absolute() && folder.file_name().is_some() && !folder.as_os_str().as_encoded_bytes().contains(&b':')
 }
 
-/// What `pod judge` is told. What cannot be read of it is a failure of the step, and is testified.
-pub(super) fn judging(args: JudgeArgs) -> Result<Result<Judging, Failure>, WrongArguments> {
-    let limit = time_limit(&args.timeout)?;
-    let place = args.image.as_deref().map(image_place).transpose()?;
-    let read = || -> Result<Judging, Failure> {
-        let settings = Settings {
-            ca_files: args.ca_files.clone(),
-            proxies: Proxies::from_variables(environment::variable),
-            ..Settings::default()
-        };
-        let subject = match (place, &args.root) {
-            (Some(Image::Layout { folder, name }), _) => Subject::Image {
-                place: ImagePlace::Layout { folder, name },
-                settings,
-            },
-            (Some(Image::Reference(reference)), _) => Subject::Image {
-                place: ImagePlace::Registry {
-                    reference,
-                    access: access(&args.access)?,
-                },
-                settings,
-            },
-            (None, root) => Subject::Root(root.clone().unwrap_or_else(|| PathBuf::from("/"))),
-        };
-        Ok(Judging {
-            brief: brief(&args.brief)?,
-            toolkit: args.toolkit.clone(),
-            subject,
-            deadline: Instant::now().checked_add(limit),
-        })
-    };
-    Ok(read())
+/// What `pod judge` is told.
+#[derive(Debug)]
+pub(super) struct JudgeSettings {
+    /// What is judged.
+    pub(super) judging: Judging,
+    /// Where it goes if it is good.
+    pub(super) pushing: Option<Pushing>,
+    /// The temporary tag that is removed at the end.
+    pub(super) temporary: Option<Reference>,
 }
 
-/// An image as typed.
-enum Image {
-    Layout { folder: PathBuf, name: Option<String> },
-    Reference(Reference),
+/// The places among the arguments.
+struct Places {
+    image: Option<Location>,
+    push: Option<Reference>,
+    replaces: Option<Digest>,
+    limit: Duration,
 }
 
-/// `oci:DIR[:NAME]`, or a reference.
-fn image_place(text: &str) -> Result<Image, WrongArguments> {
-    if let Some(layout) = text.strip_prefix("oci:") {
-        let (folder, name) = match layout.split_once(':') {
-            Some((folder, name)) => (folder, Some(name.to_owned())),
-            None => (layout, None),
+impl Places {
+    fn of(args: &JudgeArgs) -> Result<Self, WrongArguments> {
+        let mut wrong = Vec::new();
+        let image = args.image.as_deref().map(Location::parse).transpose();
+        let push = args.push.push.as_deref().map(Reference::parse).transpose();
+        let replaces = args.push.replaces.as_deref().map(Digest::parse).transpose();
+        let places = Self {
+            image: image.unwrap_or_else(|error| refuse(&mut wrong, format!("--image: {error}"))),
+            push: push.unwrap_or_else(|error| refuse(&mut wrong, format!("--push: {error}"))),
+            replaces: replaces.unwrap_or_else(|error| refuse(&mut wrong, format!("--replaces: {error}"))),
+            limit: timeout(&args.timeout, &mut wrong),
         };
-        return Ok(Image::Layout {
-            folder: folder.into(),
-            name,
-        });
+        if args.push.remove_image && !matches!(places.image, Some(Location::Registry(_))) {
+            wrong.push("--remove-image: --image must name a tag of a registry".to_owned());
+        }
+        if wrong.is_empty() {
+            Ok(places)
+        } else {
+            Err(WrongArguments(wrong))
+        }
     }
-    let reference = Reference::parse(text);
-    let reference = reference.map_err(|error| WrongArguments(vec![format!("--image: {error}")]))?;
-    Ok(Image::Reference(reference))
+}
+
+fn refuse<T>(wrong: &mut Vec<String>, why: String) -> Option<T> {
+    wrong.push(why);
+    None
+}
+
+/// What `pod judge` is told. What cannot be read of it is a failure of the step, and is testified.
+pub(super) fn judging(args: &JudgeArgs) -> Result<Result<JudgeSettings, Failure>, WrongArguments> {
+    let places = Places::of(args)?;
+    Ok(read_judging(args, places))
+}
+
+fn read_judging(args: &JudgeArgs, places: Places) -> Result<JudgeSettings, Failure> {
+    let settings = Settings {
+        ca_files: args.ca_files.clone(),
+        proxies: Proxies::from_variables(environment::variable),
+        ..Settings::default()
+    };
+    let AccessArgs {
+        authfile,
+        insecure,
+        skip_tls_verify,
+    } = &args.access;
+    let image_access = access(authfile.as_deref(), *insecure, *skip_tls_verify)?;
+    let push = &args.push;
+    let push_access = access(
+        push.push_authfile.as_deref(),
+        push.push_insecure,
+        push.push_skip_tls_verify,
+    )?;
+    let temporary = match &places.image {
+        Some(Location::Registry(tag)) if push.remove_image => Some(tag.clone()),
+        _ => None,
+    };
+    let pushing = places.push.zip(places.image.clone()).map(|(to, from)| Pushing {
+        from,
+        access: image_access.clone(),
+        to,
+        push_access,
+        replaces: places.replaces,
+        settings: settings.clone(),
+    });
+    let subject = match places.image {
+        Some(location) => Subject::Image {
+            location,
+            access: image_access,
+            settings,
+        },
+        None => Subject::Root(args.root.clone().unwrap_or_else(|| PathBuf::from("/"))),
+    };
+    let judging = Judging {
+        brief: brief(&args.brief)?,
+        toolkit: args.toolkit.clone(),
+        subject,
+        deadline: Instant::now().checked_add(places.limit),
+    };
+    Ok(JudgeSettings {
+        judging,
+        pushing,
+        temporary,
+    })
 }
 
 fn brief(text: &str) -> Result<Brief, Failure> {
@@ -152,12 +199,12 @@ fn brief(text: &str) -> Result<Brief, Failure> {
 }
 
 /// Credentials from a file. Whatever wrote it, no program that it names is run.
-fn access(args: &AccessArgs) -> Result<Access, Failure> {
+fn access(file: Option<&Path>, insecure: bool, skip_tls_verify: bool) -> Result<Access, Failure> {
     let tls = RegistryTls {
-        insecure: args.insecure,
-        insecure_skip_tls_verify: args.skip_tls_verify,
+        insecure,
+        insecure_skip_tls_verify: skip_tls_verify,
     };
-    let Some(file) = &args.authfile else {
+    let Some(file) = file else {
         return Ok(Access::new(Arc::default(), tls));
     };
     let kind = if file.file_name().is_some_and(|name| name == ".dockercfg") {

@@ -7,7 +7,6 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::cli::output;
-use crate::inpod::message;
 use crate::plan::work::Testimony;
 
 /// Where Kubernetes looks for a container's last words, unless its pod says otherwise.
@@ -18,7 +17,7 @@ pub(super) fn give(testimony: &Testimony, named: Option<&Path>) -> anyhow::Resul
     if let Testimony::Failed { message, .. } = testimony {
         output::complain(&format!("error: {message}"));
     }
-    let text = message(testimony);
+    let text = testimony.to_message();
     output::print(&format!("{text}\n"))?;
     let usual = Path::new(TERMINATION_LOG);
     let Some(file) = named.or_else(|| usual.exists().then_some(usual)) else {
