@@ -191,7 +191,7 @@ fn brief(text: &str) -> Result<Brief, Failure> {
         Some(file) => String::from_utf8_lossy(&read("the brief", Path::new(file), BRIEF_CAP)?).into_owned(),
         None => text.to_owned(),
     };
-    serde_json::from_str(&json).map_err(|error| {
+    Brief::parse(&json).map_err(|error| {
         Failure::lasting(format!(
             "the brief cannot be read: {error}; the operator and the image that runs here may be of different versions"
         ))
