@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference, Time};
 use kube::Resource;
 use kube::api::ObjectMeta;
 use serde::de::IgnoredAny;
@@ -37,6 +37,7 @@ struct LeanMetadata {
     creation_timestamp: Option<Time>,
     deletion_timestamp: Option<Time>,
     labels: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
     #[serde(default)]
     managed_fields: Vec<LeanManager>,
 }
@@ -102,6 +103,7 @@ fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D:
         creation_timestamp: lean.creation_timestamp,
         deletion_timestamp: lean.deletion_timestamp,
         labels: lean.labels,
+        owner_references: lean.owner_references,
         managed_fields: Some(lean.managed_fields.into_iter().map(manager).collect()),
         ..ObjectMeta::default()
     })

@@ -143,7 +143,7 @@ pub(super) fn node(wire: WireNode) -> Node {
     }
 }
 
-fn object_name(metadata: &ObjectMeta) -> ObjectName {
+pub(super) fn object_name(metadata: &ObjectMeta) -> ObjectName {
     let part = |part: &Option<String>| part.clone().unwrap_or_default();
     (part(&metadata.namespace), part(&metadata.name))
 }
