@@ -32,6 +32,24 @@
 {{- range .Values.registries.plainToolkits }}
 - {{ printf "--plain-toolkit-registry=%s" . | quote }}
 {{- end }}
+{{- with .Values.jobs }}
+{{- if .enabled }}
+- {{ printf "--work-image=%s" (.image | default (include "kmm-preflight.image" $)) | quote }}
+- {{ printf "--builder-image=%s" .builderImage | quote }}
+- --work-pull-policy={{ .pullPolicy }}
+- --build-with={{ .buildWith }}
+- --look-by={{ .lookBy }}
+- --jobs-at-once={{ .atOnce }}
+- --job-deadline={{ .deadline }}
+- --keep-failed-jobs={{ .keepFailed }}
+{{- with .serviceAccount }}
+- --work-service-account={{ . }}
+{{- end }}
+{{- if .privilegedBuilds }}
+- --privileged-builds
+{{- end }}
+{{- end }}
+{{- end }}
 - --log-format={{ .Values.log.format }}
 - {{ printf "--log-level=%s" .Values.log.level | quote }}
 {{- end -}}

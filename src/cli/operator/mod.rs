@@ -5,6 +5,7 @@
 mod admission;
 mod args;
 mod settings;
+mod workshop;
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr};

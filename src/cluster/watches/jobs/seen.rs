@@ -15,15 +15,16 @@ use crate::cluster::events::cut;
 use crate::cluster::watches::lean::Lean;
 use crate::cluster::watches::seen::object_name;
 use crate::plan::ObjectName;
-use crate::plan::work::{ContainerSeen, ContainerState, JobEnd, PREFLIGHT_UID, PodSeen, TESTIMONY_LIMIT};
+use crate::plan::work::{ContainerSeen, ContainerState, JobEnd, PREFLIGHT_UID, PodSeen};
 
 /// A Job on the wire.
 pub(super) type WireJob = Lean<Job, IgnoredAny, JobStatus>;
 /// A pod on the wire.
 pub(super) type WirePod = Lean<Pod, PodSpec, PodStatus>;
 
-/// The most bytes kept of what a cluster says about a Job or a pod. A testimony must fit, or it could not be read.
-const LONGEST_MESSAGE: usize = TESTIMONY_LIMIT;
+/// The most bytes kept of what a cluster says about a Job or a pod: as much as the kubelet keeps of a container's last words
+/// (`pkg/kubelet/container: MaxContainerTerminationMessageLength`), among which there may be a testimony.
+const LONGEST_MESSAGE: usize = 4096;
 
 /// What is read of a Job's status.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -316,8 +317,8 @@ mod tests {
                 other => panic!("not ended: {other:?}"),
             }
         };
-        assert_eq!(said(TESTIMONY_LIMIT), TESTIMONY_LIMIT);
-        assert!(said(100_000) <= TESTIMONY_LIMIT);
+        assert_eq!(said(LONGEST_MESSAGE), LONGEST_MESSAGE);
+        assert!(said(100_000) <= LONGEST_MESSAGE);
     }
 
     #[test]
