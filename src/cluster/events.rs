@@ -24,7 +24,7 @@ pub enum Weight {
 }
 
 /// What is told about an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
     /// How much it counts.
     pub weight: Weight,

@@ -85,6 +85,8 @@ impl Foundry {
 
 impl fmt::Debug for Foundry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Foundry").field("workshop", &self.workshop).finish_non_exhaustive()
+        f.debug_struct("Foundry")
+            .field("workshop", &self.workshop)
+            .finish_non_exhaustive()
     }
 }

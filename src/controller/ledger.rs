@@ -1,6 +1,6 @@
 //! What is known of the Jobs of one target: those that are there, and what those came to that are gone. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,6 +10,8 @@ use crate::plan::work::{Ended, Errand, Work, WorkSeen, Works, progress};
 
 /// How long a Job that was begun is taken to be there before a watch tells of it.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(30);
+/// How long a pod may take to tell how it ended after its Job has: the two are watched apart.
+const LAST_WORDS: SignedDuration = SignedDuration::from_secs(5);
 /// How long what the API server refused is left alone.
 const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 /// How long it is left alone where it gave no answer, or still deletes a Job of that name.
@@ -22,6 +24,8 @@ pub(super) struct Ledger {
     fingerprint: Option<String>,
     make: Page,
     look: Page,
+    /// The Jobs that have ended while their pods are not seen to have, and since when.
+    speechless: BTreeMap<ObjectName, Timestamp>,
 }
 
 /// What is known of one kind of work.
@@ -79,16 +83,44 @@ impl Ledger {
         let mut there = BTreeSet::new();
         (self.make.underway, self.look.underway) = (None, None);
         for seen in jobs {
-            let work = progress(seen);
+            let work = self.progress(seen, now);
             there.insert(seen.job.clone());
             let makes = work.errand().map(Errand::makes);
             ended.extend(makes.and_then(|makes| self.page(makes).see(&seen.job, work)));
         }
+        self.speechless.retain(|job, _| there.contains(job));
         for page in [&mut self.make, &mut self.look] {
             page.read.retain(|job| there.contains(job));
             page.forget_unseen(now);
         }
         ended
+    }
+
+    /// What a Job is at. One that has ended is still at work until its pod, which tells what came of it, is seen to have ended too.
+    fn progress(&mut self, seen: &WorkSeen, now: Timestamp) -> Work {
+        let phase = seen.pod.as_ref().map(|pod| pod.phase.as_str());
+        if seen.end.is_none() || matches!(phase, Some("Succeeded" | "Failed")) {
+            return progress(seen);
+        }
+        let since = *self.speechless.entry(seen.job.clone()).or_insert(now);
+        if now.duration_since(since) >= LAST_WORDS {
+            return progress(seen);
+        }
+        let mut at_work = seen.clone();
+        at_work.end = None;
+        progress(&at_work)
+    }
+
+    /// Whether what a Job came to is known.
+    pub(super) fn has_read(&self, job: &ObjectName) -> bool {
+        self.make.read.contains(job) || self.look.read.contains(job)
+    }
+
+    /// When something is known that is not known now, though nothing changes: none of these is later than needed.
+    pub(super) fn wakes(&self) -> impl Iterator<Item = Timestamp> {
+        let pages = [&self.make, &self.look].into_iter();
+        let unseen = pages.filter_map(|page| Some(page.begun.as_ref()?.1 + UNSEEN));
+        unseen.chain(self.speechless.values().map(|since| *since + LAST_WORDS))
     }
 
     /// What decisions rest on.
@@ -134,13 +166,24 @@ impl Ledger {
         page.not_before = None;
         match begun {
             Begun::Yes => {
-                let work = Work::Underway { job, errand, step: None, since: now, hindrance: None };
+                let work = Work::Underway {
+                    job,
+                    errand,
+                    step: None,
+                    since: now,
+                    hindrance: None,
+                };
                 page.begun = Some((work, now));
             }
             Begun::Refused(why) => {
                 page.not_before = Some(now + REFUSED);
                 if errand.makes() || !matches!(page.last, Work::Ended { .. }) {
-                    page.last = Work::Refused { errand, attempt, why, at: now };
+                    page.last = Work::Refused {
+                        errand,
+                        attempt,
+                        why,
+                        at: now,
+                    };
                 }
             }
             Begun::Unknown => page.not_before = Some(now + UNANSWERED),
@@ -155,7 +198,8 @@ impl Ledger {
 impl Page {
     /// A Job is there; if it has ended, and nobody knew, it comes back.
     fn see(&mut self, job: &ObjectName, work: Work) -> Option<Work> {
-        self.begun = self.begun.take().filter(|(begun, _)| begun.job() != Some(job));
+        let is_this = |begun: &Work| matches!(begun, Work::Underway { job: begun, .. } if begun == job);
+        self.begun = self.begun.take().filter(|(begun, _)| !is_this(begun));
         match &work {
             Work::Underway { .. } => self.underway = Some(work),
             Work::Ended { .. } if self.read.insert(job.clone()) => {

@@ -49,7 +49,8 @@ impl Queue {
         unfinished: &BTreeSet<ObjectName>,
         now: Timestamp,
     ) -> Vec<ObjectName> {
-        self.begun.retain(|job, since| !unfinished.contains(job) && now.duration_since(*since) < PLACE);
+        self.begun
+            .retain(|job, since| !unfinished.contains(job) && now.duration_since(*since) < PLACE);
         let free = self.at_once.saturating_sub(unfinished.len() + self.begun.len());
         let mine = self.line().take(free).filter(|(whose, _)| *whose == preflight);
         let mine: Vec<ObjectName> = mine.map(|(_, job)| job.clone()).collect();
@@ -167,7 +168,11 @@ mod tests {
         queue.want("q", jobs("q1"));
         queue.want("r", jobs("r1"));
         let after_p1 = groups(&mut queue, &["p", "q", "r"]);
-        assert_eq!(after_p1, ["p2", "q1", "r1", "p3"], "whoever waited before those came is first");
+        assert_eq!(
+            after_p1,
+            ["p2", "q1", "r1", "p3"],
+            "whoever waited before those came is first"
+        );
     }
 
     #[test]
@@ -189,7 +194,11 @@ mod tests {
         let none = BTreeSet::new();
         assert_eq!(names(queue.take("p", &none, second(0))), "1");
         assert_eq!(names(queue.take("p", &none, second(29))), "");
-        assert_eq!(names(queue.take("p", &none, second(30))), "2", "somebody deleted it at once");
+        assert_eq!(
+            names(queue.take("p", &none, second(30))),
+            "2",
+            "somebody deleted it at once"
+        );
     }
 
     #[test]

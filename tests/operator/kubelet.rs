@@ -123,7 +123,10 @@ pub(crate) fn label<'a>(job: &'a Value, name: &str) -> &'a str {
 }
 
 async fn tick(client: &Client, script: &impl Fn(&Value) -> Play, seen: &Mutex<Seen>) {
-    let Ok(jobs) = Api::<Job>::all(client.clone()).list(&ListParams::default().labels(OURS)).await else {
+    let Ok(jobs) = Api::<Job>::all(client.clone())
+        .list(&ListParams::default().labels(OURS))
+        .await
+    else {
         return;
     };
     let present: BTreeSet<String> = jobs.iter().filter_map(ResourceExt::uid).collect();
@@ -151,17 +154,27 @@ impl Seen {
 
 fn has_ended(job: &Job) -> bool {
     let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.into_iter().any(|condition| ["Complete", "Failed"].contains(&condition.type_.as_str()))
+    conditions
+        .into_iter()
+        .any(|condition| ["Complete", "Failed"].contains(&condition.type_.as_str()))
 }
 
 /// As the garbage collector: pods without their Job go.
 async fn collect_garbage(client: &Client, jobs: &BTreeSet<String>) {
-    let Ok(pods) = Api::<Pod>::all(client.clone()).list(&ListParams::default().labels(OURS)).await else {
+    let Ok(pods) = Api::<Pod>::all(client.clone())
+        .list(&ListParams::default().labels(OURS))
+        .await
+    else {
         return;
     };
-    for pod in pods.iter().filter(|pod| !pod.owner_references().iter().any(|owner| jobs.contains(&owner.uid))) {
+    for pod in pods
+        .iter()
+        .filter(|pod| !pod.owner_references().iter().any(|owner| jobs.contains(&owner.uid)))
+    {
         let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-        let _ = pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await;
+        let _ = pods
+            .delete(&pod.name_any(), &DeleteParams::default().grace_period(0))
+            .await;
     }
 }
 
@@ -169,7 +182,13 @@ async fn play(client: &Client, job: &Job, script: &impl Fn(&Value) -> Play) -> R
     let pod = pod_of(client, job).await?;
     let wanted = script(&serde_json::to_value(job).expect("JSON"));
     let names = containers(&pod);
-    write_status::<Pod>(client, &pod.namespace().unwrap_or_default(), &pod.name_any(), pod_status(&wanted, &names)).await?;
+    write_status::<Pod>(
+        client,
+        &pod.namespace().unwrap_or_default(),
+        &pod.name_any(),
+        pod_status(&wanted, &names),
+    )
+    .await?;
     if let Some(status) = job_status(&wanted) {
         write_status::<Job>(client, &job.namespace().unwrap_or_default(), &job.name_any(), status).await?;
     }
@@ -189,8 +208,7 @@ async fn pod_of(client: &Client, job: &Job) -> Result<Pod, kube::Error> {
     let mut pod = serde_json::to_value(&spec.template).expect("JSON");
     pod["metadata"]["name"] = json!(name);
     pod["metadata"]["labels"]["batch.kubernetes.io/job-name"] = json!(job.name_any());
-    pod["metadata"]["ownerReferences"] =
-        json!([{"apiVersion": "batch/v1", "kind": "Job", "name": job.name_any(), "uid": job.uid(), "controller": true}]);
+    pod["metadata"]["ownerReferences"] = json!([{"apiVersion": "batch/v1", "kind": "Job", "name": job.name_any(), "uid": job.uid(), "controller": true}]);
     let pod = serde_json::from_value(pod).expect("a pod");
     pods.create(&PostParams::default(), &pod).await
 }
@@ -200,13 +218,20 @@ async fn give_account(client: &Client, namespace: &str) -> Result<(), kube::Erro
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
     let params = PatchParams::apply("kubelet");
-    accounts.patch("default", &params, &Patch::Apply(account)).await.map(drop)
+    accounts
+        .patch("default", &params, &Patch::Apply(account))
+        .await
+        .map(drop)
 }
 
 fn containers(pod: &Pod) -> (Vec<String>, Vec<String>) {
     let spec = pod.spec.as_ref().expect("a spec");
-    let names = |containers: &[k8s_openapi::api::core::v1::Container]| containers.iter().map(|one| one.name.clone()).collect();
-    (names(spec.init_containers.as_deref().unwrap_or_default()), names(&spec.containers))
+    let names =
+        |containers: &[k8s_openapi::api::core::v1::Container]| containers.iter().map(|one| one.name.clone()).collect();
+    (
+        names(spec.init_containers.as_deref().unwrap_or_default()),
+        names(&spec.containers),
+    )
 }
 
 async fn write_status<K>(client: &Client, namespace: &str, name: &str, status: Value) -> Result<(), kube::Error>
@@ -220,7 +245,10 @@ where
     let patch = Patch::Merge(json!({"status": status}));
     let written = api.patch_status(name, &PatchParams::default(), &patch).await;
     if let Err(kube::Error::Api(why)) = &written {
-        assert!(why.code == 404 || why.code == 409, "the stand-in for the kubelet: {why:?}");
+        assert!(
+            why.code == 404 || why.code == 409,
+            "the stand-in for the kubelet: {why:?}"
+        );
     }
     written.map(drop)
 }
@@ -230,40 +258,73 @@ fn pod_status(play: &Play, (inits, mains): &(Vec<String>, Vec<String>)) -> Value
     let all: Vec<&String> = inits.iter().chain(mains).collect();
     let reached = |name: &str| all.iter().position(|container| *container == name);
     let ended = |code: i32, said: &Value| {
-        let message = if said.is_null() { String::new() } else { said.to_string() };
-        let now = Timestamp::now_for_tests();
+        let message = if said.is_null() {
+            String::new()
+        } else {
+            said.to_string()
+        };
+        let now = now();
         json!({"terminated": {"exitCode": code, "reason": if code == 0 { "Completed" } else { "Error" }, "message": message,
                "startedAt": now, "finishedAt": now, "containerID": "containerd://1"}})
     };
     let waiting = json!({"waiting": {"reason": "PodInitializing"}});
     let (phase, more, state): (&str, Value, Box<dyn Fn(usize, &str) -> Value>) = match play {
-        Play::Waits { container, reason, message } => {
+        Play::Waits {
+            container,
+            reason,
+            message,
+        } => {
             let at = reached(container);
             let why = json!({"waiting": {"reason": reason, "message": message}});
-            ("Pending", json!({}), Box::new(move |here, _| before(here, at, &ended(0, &Value::Null), &why, &waiting)))
+            (
+                "Pending",
+                json!({}),
+                Box::new(move |here, _| before(here, at, &ended(0, &Value::Null), &why, &waiting)),
+            )
         }
         Play::Runs(container) => {
             let at = reached(container);
-            let runs = json!({"running": {"startedAt": Timestamp::now_for_tests()}});
-            ("Running", json!({}), Box::new(move |here, _| before(here, at, &ended(0, &Value::Null), &runs, &waiting)))
+            let runs = json!({"running": {"startedAt": now()}});
+            (
+                "Running",
+                json!({}),
+                Box::new(move |here, _| before(here, at, &ended(0, &Value::Null), &runs, &waiting)),
+            )
         }
-        Play::Completes(said) => ("Succeeded", json!({}), Box::new(move |_, name| {
-            let said = said.iter().find(|(container, _)| *container == name);
-            ended(0, said.map_or(&Value::Null, |(_, said)| said))
-        })),
+        Play::Completes(said) => (
+            "Succeeded",
+            json!({}),
+            Box::new(move |_, name| {
+                let said = said.iter().find(|(container, _)| *container == name);
+                ended(0, said.map_or(&Value::Null, |(_, said)| said))
+            }),
+        ),
         Play::Fails(container, said) => {
             let at = reached(container);
-            ("Failed", json!({}), Box::new(move |here, _| before(here, at, &ended(0, &Value::Null), &ended(1, said), &waiting)))
+            (
+                "Failed",
+                json!({}),
+                Box::new(move |here, _| before(here, at, &ended(0, &Value::Null), &ended(1, said), &waiting)),
+            )
         }
         Play::Unschedulable(message) => {
-            let condition = json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]);
-            ("Pending", json!({"conditions": condition}), Box::new(move |_, _| Value::Null))
+            let condition =
+                json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]);
+            (
+                "Pending",
+                json!({"conditions": condition}),
+                Box::new(move |_, _| Value::Null),
+            )
         }
         Play::Evicted => {
             let why = json!({"reason": "Evicted", "message": "The node was low on resource: memory."});
             ("Failed", why, Box::new(move |_, _| Value::Null))
         }
-        Play::TooLong => ("Failed", json!({"reason": "DeadlineExceeded"}), Box::new(move |_, _| Value::Null)),
+        Play::TooLong => (
+            "Failed",
+            json!({"reason": "DeadlineExceeded"}),
+            Box::new(move |_, _| Value::Null),
+        ),
     };
     let statuses = |names: &[String], first: usize| -> Value {
         let status = |(at, name): (usize, &String)| {
@@ -291,10 +352,8 @@ fn before(here: usize, reached: Option<usize>, ended: &Value, now: &Value, not_y
 
 /// The status of a Job that has ended.
 fn job_status(play: &Play) -> Option<Value> {
-    let now = Timestamp::now_for_tests();
-    let condition = |kind: &str, reason: &str| {
-        json!({"type": kind, "status": "True", "reason": reason, "message": reason, "lastProbeTime": now, "lastTransitionTime": now})
-    };
+    let now = now();
+    let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason, "message": reason, "lastProbeTime": now, "lastTransitionTime": now});
     match play {
         Play::Completes(_) => Some(json!({
             "startTime": now, "completionTime": now, "succeeded": 1, "ready": 0, "terminating": 0, "uncountedTerminatedPods": {},
@@ -311,4 +370,9 @@ fn failed(now: &Timestamp, condition: &impl Fn(&str, &str) -> Value, reason: &st
         "startTime": now, "failed": 1, "ready": 0, "terminating": 0, "uncountedTerminatedPods": {},
         "conditions": [condition("FailureTarget", reason), condition("Failed", reason)],
     })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a cluster has a clock")]
+fn now() -> Timestamp {
+    Timestamp::now()
 }

@@ -16,7 +16,7 @@ mod testimony;
 mod workshop;
 
 pub use errand::{ATTEMPTS, Errand, Next, Push};
-pub use fingerprint::fingerprint;
+pub use fingerprint::{fingerprint, job_name};
 pub use known::{Ended, Work, Works};
 pub use order::{Brief, Order, Owner, Request, order};
 pub use progress::progress;

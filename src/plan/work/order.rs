@@ -95,7 +95,7 @@ pub fn order(world: &World<'_>, request: Request<'_>) -> Result<Order, Vec<Strin
     };
     let architecture = target.architecture.or(request.architecture);
     Ok(Order {
-        job: fingerprint::job(target, &fingerprint, &request.errand, request.attempt),
+        job: fingerprint::job_name(target, &fingerprint, &request.errand, request.attempt),
         fingerprint,
         owner: request.owner.clone(),
         errand: request.errand,

@@ -109,6 +109,7 @@ impl KnownJobs {
             work: WorkSeen {
                 job: job.name.clone(),
                 labels: job.labels.clone(),
+                annotations: job.annotations.clone(),
                 created: job.created,
                 going: job.going,
                 end: job.end.clone(),

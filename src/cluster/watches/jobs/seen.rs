@@ -103,6 +103,8 @@ pub(super) struct SeenJob {
     pub(super) name: ObjectName,
     pub(super) uid: String,
     pub(super) labels: BTreeMap<String, String>,
+    /// Those that are ours.
+    pub(super) annotations: BTreeMap<String, String>,
     pub(super) created: Timestamp,
     pub(super) going: bool,
     pub(super) end: Option<JobEnd>,
@@ -128,6 +130,7 @@ impl SeenJob {
             end: wire.status.conditions.into_iter().find_map(job_end),
             uid: metadata.uid.unwrap_or_default(),
             labels: metadata.labels.unwrap_or_default(),
+            annotations: metadata.annotations.unwrap_or_default(),
         }
     }
 
