@@ -148,6 +148,11 @@ fn settings_become_arguments() {
             "--jobs-at-once=4",
             "--job-deadline=1h",
             "--keep-failed-jobs=1h",
+            "--builder-requests=cpu=500m,memory=512Mi",
+            "--builder-limits=",
+            "--work-requests=cpu=50m,memory=64Mi",
+            "--work-limits=memory=512Mi",
+            "--work-disk=20Gi",
             "--log-format=json",
             "--log-level=info",
         ]
@@ -166,6 +171,9 @@ fn settings_become_arguments() {
         "--keep-failed-jobs=0s",
         "--work-service-account=builder",
         "--privileged-builds",
+        "--user-namespaces",
+        "--builder-limits=cpu=4,memory=8Gi",
+        "--work-disk=9Gi",
         "--log-format=text",
         "--log-level=info,kmm_preflight=debug",
     ] {

@@ -48,10 +48,27 @@
 {{- if .privilegedBuilds }}
 - --privileged-builds
 {{- end }}
+{{- if .userNamespaces }}
+- --user-namespaces
+{{- end }}
+- {{ printf "--builder-requests=%s" (include "kmm-preflight.amounts" .builderResources.requests) | quote }}
+- {{ printf "--builder-limits=%s" (include "kmm-preflight.amounts" .builderResources.limits) | quote }}
+- {{ printf "--work-requests=%s" (include "kmm-preflight.amounts" .otherResources.requests) | quote }}
+- {{ printf "--work-limits=%s" (include "kmm-preflight.amounts" .otherResources.limits) | quote }}
+- {{ printf "--work-disk=%s" .disk | quote }}
 {{- end }}
 {{- end }}
 - --log-format={{ .Values.log.format }}
 - {{ printf "--log-level=%s" .Values.log.level | quote }}
+{{- end -}}
+
+{{- /* `cpu=500m,memory=1Gi` */ -}}
+{{- define "kmm-preflight.amounts" -}}
+{{- $amounts := list }}
+{{- range $name, $amount := . }}
+{{- $amounts = append $amounts (printf "%s=%s" $name $amount) }}
+{{- end }}
+{{- join "," $amounts }}
 {{- end -}}
 
 {{- define "kmm-preflight.env" -}}

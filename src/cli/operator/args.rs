@@ -107,6 +107,30 @@ pub(super) struct WorkArgs {
     /// Have the builder run privileged: for clusters on which nothing less works
     #[arg(long)]
     pub(super) privileged_builds: bool,
+
+    /// Have builds run in a user namespace of their own (`hostUsers: false`): for nodes that can
+    #[arg(long)]
+    pub(super) user_namespaces: bool,
+
+    /// What a builder is sure to get, like cpu=500m,memory=512Mi
+    #[arg(long, value_name = "AMOUNTS", value_delimiter = ',', default_value = "cpu=500m,memory=512Mi")]
+    pub(super) builder_requests: Vec<String>,
+
+    /// What a builder gets at the most; without it, what its node has
+    #[arg(long, value_name = "AMOUNTS", value_delimiter = ',')]
+    pub(super) builder_limits: Vec<String>,
+
+    /// What every other container is sure to get
+    #[arg(long, value_name = "AMOUNTS", value_delimiter = ',', default_value = "cpu=50m,memory=64Mi")]
+    pub(super) work_requests: Vec<String>,
+
+    /// What every other container gets at the most
+    #[arg(long, value_name = "AMOUNTS", value_delimiter = ',', default_value = "memory=512Mi")]
+    pub(super) work_limits: Vec<String>,
+
+    /// Disk for each volume that holds an image
+    #[arg(long, value_name = "AMOUNT", default_value = "20Gi")]
+    pub(super) work_disk: String,
 }
 
 /// The webhook and its certificate.

@@ -39,8 +39,8 @@ impl OperatorSettings {
                 &args.registries.plain_toolkit_registries,
                 &mut wrong,
             ),
-            registries: registries(&args.registries, variable, &mut wrong),
-            workshop: workshop(&args.work, &mut wrong),
+            registries: registries(&args.registries, &variable, &mut wrong),
+            workshop: workshop(&args.work, &variable, &mut wrong),
         };
         if wrong.is_empty() {
             Ok(settings)
@@ -175,12 +175,11 @@ mod tests {
 
     #[test]
     fn a_time_for_jobs_that_is_none_is_refused() {
-        let wrong = settings("--work-image r/p:1 --job-deadline 0s --keep-failed-jobs ever");
+        let wrong = settings("--work-image r/p:1 --job-deadline 0s --keep-failed-jobs ever --builder-limits disk=9");
         let wrong = wrong.err().expect("mistakes").to_string();
-        assert!(
-            wrong.contains("--job-deadline `0s`") && wrong.contains("--keep-failed-jobs `ever`"),
-            "{wrong}"
-        );
+        for part in ["--job-deadline `0s`", "--keep-failed-jobs `ever`", "--builder-limits `disk=9`"] {
+            assert!(wrong.contains(part), "{part}: {wrong}");
+        }
         assert!(settings("--work-image r/p:1 --job-deadline 25h").is_err());
     }
 
