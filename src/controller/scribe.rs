@@ -2,6 +2,9 @@
 //! when somebody else writes it.
 
 use jiff::SignedDuration;
+use k8s_openapi::Resource as _;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 use tracing::warn;
 
@@ -9,6 +12,7 @@ use super::Operator;
 use super::news::{News, news};
 use crate::api::{PreflightStatus, PreflightValidationOCP};
 use crate::cluster::{CallError, Notice, Weight, WriteOutcome, fit, foreign_managers, write_status};
+use crate::plan::ObjectName;
 
 /// How long to wait after a write that failed.
 const PAUSE: SignedDuration = SignedDuration::from_secs(5);
@@ -121,6 +125,7 @@ impl Scribe {
 fn foreign(managers: &[String]) -> News {
     News {
         module: None,
+        job: None,
         warns: true,
         reason: "ForeignStatus",
         note: format!(
@@ -144,7 +149,7 @@ fn failed(operator: &Operator, preflight: &PreflightValidationOCP, why: &CallErr
 }
 
 /// Hands news to those who publish them; where too many wait already, the status still says it.
-fn tell(operator: &Operator, preflight: &PreflightValidationOCP, news: News) {
+pub(super) fn tell(operator: &Operator, preflight: &PreflightValidationOCP, news: News) {
     let on = match &news.module {
         None => Some(preflight.object_ref(&())),
         Some(name) => operator.module(name).map(|module| module.object_ref(&())),
@@ -154,9 +159,21 @@ fn tell(operator: &Operator, preflight: &PreflightValidationOCP, news: News) {
         reason: news.reason,
         action: "Validate",
         note: news.note,
+        related: news.job.map(|job| Box::new(reference(job))),
     };
     if let Some(on) = on {
         let _ = operator.notices.try_send((on, notice));
+    }
+}
+
+/// A Job, as Events name it.
+fn reference((namespace, name): ObjectName) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(Job::API_VERSION.to_owned()),
+        kind: Some(Job::KIND.to_owned()),
+        namespace: Some(namespace),
+        name: Some(name),
+        ..ObjectReference::default()
     }
 }
 

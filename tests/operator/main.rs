@@ -3,6 +3,8 @@
 mod admission;
 mod attacks;
 mod door;
+mod jobs;
+mod kubelet;
 mod reconcile;
 mod rights;
 mod stage;

@@ -78,6 +78,7 @@ impl SeenModule {
                     namespace: wire.metadata.namespace,
                     uid: wire.metadata.uid,
                     generation: wire.metadata.generation,
+                    annotations: wire.metadata.annotations,
                     ..ObjectMeta::default()
                 },
                 spec,
@@ -105,6 +106,7 @@ impl SeenPreflight {
         let mut metadata = wire.metadata;
         let name = metadata.name.clone().unwrap_or_default();
         metadata.labels = None;
+        metadata.annotations = None;
         match read(wire.spec) {
             Ok(spec) => Self::Readable(Arc::new(PreflightValidationOCP {
                 metadata,
@@ -143,7 +145,7 @@ pub(super) fn node(wire: WireNode) -> Node {
     }
 }
 
-fn object_name(metadata: &ObjectMeta) -> ObjectName {
+pub(super) fn object_name(metadata: &ObjectMeta) -> ObjectName {
     let part = |part: &Option<String>| part.clone().unwrap_or_default();
     (part(&metadata.namespace), part(&metadata.name))
 }
