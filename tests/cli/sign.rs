@@ -118,7 +118,7 @@ const REFUSED: [(&[&str], &str); 12] = [
         &[
             RSA,
             CERTIFICATE,
-            "openssl pkey -in key.pem -aes256 -passout pass:x -out key.pem",
+            "cp key.pem plain; openssl pkey -in plain -aes256 -passout pass:x -out key.pem",
         ],
         "the key is encrypted, and nobody is there to type its passphrase; decrypt it: openssl pkey",
     ),
@@ -131,7 +131,11 @@ const REFUSED: [(&[&str], &str); 12] = [
         "the key is encrypted",
     ),
     (
-        &[RSA, CERTIFICATE, "openssl pkey -in key.pem -outform DER -out key.pem"],
+        &[
+            RSA,
+            CERTIFICATE,
+            "cp key.pem pem; openssl pkey -in pem -outform DER -out key.pem",
+        ],
         "the key is in DER, and KMM's sign-file takes PEM alone",
     ),
     (

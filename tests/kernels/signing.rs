@@ -113,13 +113,10 @@ fn sign_file(cache: &Cache) -> PathBuf {
     found.into_iter().next().expect("sign-file, of Debian's linux-kbuild")
 }
 
-/// Every file of the cache that is signed as it stands, whatever it is.
+/// Every file of the cache that is not packed, whatever it is.
 fn modules(cache: &Cache) -> impl Iterator<Item = PathBuf> {
-    let unpacked = cache
-        .modules
-        .iter()
-        .filter(|module| module.record.file.ends_with(".ko"));
-    unpacked.map(|module| cache.root.join(&module.record.file))
+    let all = cache.modules.iter().map(|module| cache.root.join(&module.record.file));
+    all.filter(|path| path.extension().is_some_and(|ending| ending == "ko"))
 }
 
 #[test]
@@ -150,7 +147,7 @@ fn with_ecdsa_the_message_is_built_as_by_sign_file_and_openssl_verifies_it() {
         let identity = Identity::new(&["-newkey", "ec", "-pkeyopt", &format!("ec_paramgen_curve:{curve}")]);
         for hash in HASHES {
             let signer = identity.signer(hash);
-            for module in modules(cache).step_by(20) {
+            for module in modules(cache).filter(|module| module.ends_with("plain.ko")) {
                 let ours = signer
                     .signed(&fs::read(&module).expect("a module"))
                     .expect("a signed module");
@@ -159,16 +156,16 @@ fn with_ecdsa_the_message_is_built_as_by_sign_file_and_openssl_verifies_it() {
                 assert!(identity.verified_by_openssl(&module, &ours), "{subject}");
                 assert_eq!(shape(&module, &ours), shape(&module, &theirs), "{subject}");
                 assert_eq!(verdict(&signer, &ours), verdict(&signer, &theirs), "{subject}");
-                assert_eq!(verdict(&signer, &ours), SignatureCheck::Good, "{subject}");
+                assert_eq!(verdict(&signer, &ours), Some(SignatureCheck::Good), "{subject}");
             }
         }
     }
 }
 
-fn verdict(signer: &Signer, file: &[u8]) -> SignatureCheck {
+fn verdict(signer: &Signer, file: &[u8]) -> Option<SignatureCheck> {
     match ModuleFile::read(file).content.expect("unpacked").signature {
-        Signature::Pkcs7(signature) => signer.certificate().signed(&signature),
-        other => panic!("{other:?}"),
+        Signature::Pkcs7(signature) => Some(signer.certificate().signed(&signature)),
+        _ => None,
     }
 }
 
