@@ -30,7 +30,7 @@ pub(super) struct Cli {
 pub(super) enum Task {
     Check(Box<CheckArgs>),
     Explain(ExplainArgs),
-    Sign(SignArgs),
+    Sign(Box<SignArgs>),
     Operator(Box<OperatorArgs>),
 
     /// Print the CustomResourceDefinition of PreflightValidationOCP
