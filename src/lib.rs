@@ -4,6 +4,7 @@
 //! [`image`], [`kmod`], [`plan`], [`validate`]) are synchronous functions of data; effects ([`registry`],
 //! [`inspect`], [`check`], [`cli`]) sit at the edges. Arrows point one way, from [`cli`] down to [`api`].
 
+pub mod amend;
 pub mod api;
 pub mod check;
 pub mod cli;

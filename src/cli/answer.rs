@@ -1,6 +1,6 @@
 //! Wires the engine: registries, cache and credentials as the settings say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use futures::future::join_all;
@@ -18,11 +18,13 @@ use crate::registry::{Keyring, Layout, Proxies, Settings, Sources, usual_files};
 
 /// The certificates of files.
 pub(super) fn certificates(files: &[PathBuf]) -> anyhow::Result<Vec<Certificate>> {
-    let certificate = |file: &PathBuf| {
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Certificate::from_pem_or_der(&bytes).with_context(|| format!("{} is no certificate", file.display()))
-    };
-    files.iter().map(certificate).collect()
+    files.iter().map(|file| certificate(file)).collect()
+}
+
+/// The certificate of a file.
+pub(super) fn certificate(file: &Path) -> anyhow::Result<Certificate> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Certificate::from_pem_or_der(&bytes).with_context(|| format!("{} is no certificate", file.display()))
 }
 
 /// Answers every question, side by side.

@@ -11,6 +11,7 @@ mod operator;
 mod output;
 mod progress;
 mod settings;
+mod sign;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -64,6 +65,7 @@ fn perform(task: Task, command: Command) -> anyhow::Result<Ending> {
     match task {
         Task::Check(args) => check::run(*args),
         Task::Explain(args) => explain::run(&args),
+        Task::Sign(args) => sign::run(&args),
         Task::Operator(args) => operator::run(*args),
         Task::Crd { output: format } => output::print(&crd::print(format)),
         Task::Completions { shell } => completions(shell, command),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::memory::{Known, Memory};
 use crate::api::{PreflightStatus, PreflightValidationOCP};
 use crate::kernel::{Architecture, KernelVersion};
+use crate::plan::work::Works;
 use crate::plan::{
     self, Answer, KnownSecret, Look, Node, ObjectName, Subject, Supplies, Surroundings, Target, Unreadable, Verdict,
     World,
@@ -90,6 +91,7 @@ impl Gathered {
             supplies: &self.supplies,
             toolkit_image: self.toolkit_image.as_deref(),
             push_built_image: self.push_built_image,
+            workshop: None,
         }
     }
 
@@ -112,7 +114,7 @@ impl Gathered {
     }
 
     fn verdict_on(&self, case: &Case, look: &Look, now: Timestamp) -> Verdict {
-        plan::verdict(&self.world(), &case.subject, look, now)
+        plan::verdict(&self.world(), &case.subject, look, &Works::default(), now)
     }
 
     /// The status that says what is known: a row for every Module, in order.

@@ -336,6 +336,7 @@ mod tests {
             digest: None,
             findings: Vec::new(),
             inputs: Some(inputs.to_owned()),
+            job: None,
         };
         let rows = [
             ("the same", row(VerificationStatus::Success, "one"), true),

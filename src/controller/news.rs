@@ -130,6 +130,7 @@ mod tests {
             digest: None,
             findings: Vec::new(),
             inputs: None,
+            job: None,
         };
         PreflightStatus {
             modules: rows.iter().map(row).collect(),

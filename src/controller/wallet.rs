@@ -253,7 +253,7 @@ async fn supply(client: &Client, name: ObjectName, is_public: bool) -> Option<(O
             .map(|found| found.map(Supply::read))
     } else {
         let metadata = secrets::secret_metadata(client, &name.0, &name.1).await;
-        metadata.map(|found| found.map(|_| Supply::of(KnownSecret::Exists)))
+        metadata.map(|found| found.map(|metadata| Supply::of(KnownSecret::known_by(&metadata))))
     };
     match found {
         Ok(found) => Some((name, found.unwrap_or_else(|| Supply::of(KnownSecret::Absent)))),

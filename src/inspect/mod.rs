@@ -6,10 +6,10 @@
 //! ([`cache`]): of an image that has not changed, one small request is all.
 
 pub mod cache;
-mod failure;
+pub(crate) mod failure;
 mod flight;
 pub mod layer;
-mod manifest;
+pub(crate) mod manifest;
 mod reading;
 mod resolving;
 mod stage;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::decide::Verdict;
+use super::verdict::Verdict;
 use crate::api::{FieldError, ModuleStatus, PreflightStatus, Severity, VerificationStatus};
 
 /// Every Module has a final answer.
@@ -112,6 +112,7 @@ impl<'a> Before<'a> {
             digest: verdict.digest.map(|digest| digest.to_string()),
             findings: verdict.findings,
             inputs: answer.inputs,
+            job: verdict.job,
         }
     }
 
@@ -238,6 +239,8 @@ mod tests {
             image: Some("registry.example.com/a:1".to_owned()),
             digest: None,
             findings: Vec::new(),
+            job: None,
+            doing: None,
         }
     }
 

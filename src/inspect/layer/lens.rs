@@ -302,7 +302,7 @@ fn text(size: u64, body: &mut impl Read) -> io::Result<Result<String, Content>> 
 }
 
 /// Reads a whole body. Room is made as the bytes come: the size is only what the header says.
-fn all(size: u64, body: &mut impl Read) -> io::Result<Vec<u8>> {
+pub(super) fn all(size: u64, body: &mut impl Read) -> io::Result<Vec<u8>> {
     const AT_ONCE: u64 = 4 << 20;
     let mut bytes = Vec::with_capacity(usize::try_from(size.min(AT_ONCE)).unwrap_or(0));
     body.read_to_end(&mut bytes)?;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::layer::{Content, Kind, LayerFacts, NodeId, PathTable};
+use super::layer::{Content, File, Kind, LayerFacts, NodeId, PathTable};
 
 /// How many links a path may lead through (`include/linux/namei.h: MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
@@ -33,6 +33,8 @@ pub enum Found<'a> {
         machine: Option<u16>,
         /// What was read of it, if it matters.
         content: Option<&'a Content>,
+        /// Which layer has its bytes, from 0 for the lowest, and what that layer knows it as.
+        stored: (usize, File),
     },
     /// A symbolic link and its target, as it stands.
     Link(&'a str),
@@ -53,6 +55,11 @@ impl MergedTree {
 
     /// What stands at a path once every link on the way, and the last one, is followed within the root.
     pub fn resolve(&self, path: &str) -> Option<Found<'_>> {
+        self.locate(path).map(|(_, found)| found)
+    }
+
+    /// The same, with the path that leads there through no link.
+    pub fn locate(&self, path: &str) -> Option<(String, Found<'_>)> {
         self.walk_to(self.root(), path)
     }
 
@@ -114,6 +121,11 @@ impl MergedTree {
         }
     }
 
+    /// The layers that show in a folder, the topmost first.
+    pub fn layers_of(&self, dir: &Dir) -> impl Iterator<Item = usize> {
+        dir.parts.iter().map(|(layer, _)| *layer)
+    }
+
     fn paths(&self, layer: usize) -> Option<&PathTable> {
         self.layers.get(layer).map(|layer| layer.paths())
     }
@@ -138,6 +150,7 @@ impl MergedTree {
                 Some(Found::File {
                     machine: file.machine,
                     content,
+                    stored: (layer, file),
                 })
             }
             Kind::Link(target) => Some(Found::Link(target)),
@@ -162,20 +175,25 @@ impl MergedTree {
     }
 
     /// Walks from a root along a path, following links.
-    fn walk_to(&self, root: Dir, path: &str) -> Option<Found<'_>> {
+    fn walk_to<'a>(&'a self, root: Dir, path: &str) -> Option<(String, Found<'a>)> {
         let mut links = 0;
         let mut above = vec![root];
+        // The names of the folders above, without the root's.
+        let mut trail: Vec<String> = Vec::new();
         // The names still to come, the next one last.
         let mut names: Vec<&str> = parts(path).rev().collect();
         while let Some(name) = names.pop() {
             if name == ".." {
-                if above.len() > 1 {
+                if trail.pop().is_some() {
                     above.pop();
                 }
                 continue;
             }
             match self.child(above.last()?, name)? {
-                Found::Dir(dir) => above.push(dir),
+                Found::Dir(dir) => {
+                    above.push(dir);
+                    trail.push(name.to_owned());
+                }
                 Found::Link(target) => {
                     links += 1;
                     if links > MAX_LINKS {
@@ -183,13 +201,18 @@ impl MergedTree {
                     }
                     if target.starts_with('/') {
                         above.truncate(1);
+                        trail.clear();
                     }
                     names.extend(parts(target).rev());
                 }
-                leaf => return names.is_empty().then_some(leaf),
+                leaf => {
+                    trail.push(name.to_owned());
+                    return names.is_empty().then(|| (trail.join("/"), leaf));
+                }
             }
         }
-        above.pop().map(Found::Dir)
+        let dir = above.pop()?;
+        Some((trail.join("/"), Found::Dir(dir)))
     }
 }
 

@@ -13,9 +13,9 @@ use der::{Decode, SliceReader};
 use super::digest::DigestAlgorithm;
 use crate::kmod::facts::{Pkcs7Signature, Signature};
 
-const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
-const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
-const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+pub(in crate::kmod) const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
+pub(in crate::kmod) const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
+pub(in crate::kmod) const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// The signature algorithms that the kernel's parser takes, beside RSA: ECDSA with SHA-1, SHA-2 and SHA-3.
 const ECDSA: [ObjectIdentifier; 8] = [

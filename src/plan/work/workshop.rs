@@ -48,3 +48,24 @@ pub enum LookBy {
     /// By a node's container runtime alone.
     Runtime,
 }
+
+impl LookBy {
+    /// The words for it, as a list for a person.
+    pub const WORDS: &str = "`auto`, `registry` or `runtime`";
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Registry => "registry",
+            Self::Runtime => "runtime",
+        }
+    }
+
+    /// What that word stands for.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Auto, Self::Registry, Self::Runtime]
+            .into_iter()
+            .find(|by| by.name() == word)
+    }
+}
