@@ -18,7 +18,8 @@ use crate::pki::Subject;
 use crate::process::{Process, run};
 use crate::programs::{Missing, Programs, Size};
 use crate::registry::Registry;
-use host::{Claim, GATEWAY, Network, SERVICE};
+pub use host::GATEWAY;
+use host::{Claim, Network, SERVICE};
 
 /// The node's name.
 pub const NAME: &str = "node-1";
