@@ -2,11 +2,11 @@
 //! it starts: told one by one they are 1.2 MiB of the file, and of memory; in the packed form, which glibc reads since
 //! 2.36, a few KiB. Linkers that do not know it pass over it with a warning.
 
+#[expect(clippy::disallowed_methods, reason = "so Cargo talks to a build script")]
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    let features = std::env::var_os("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
-    let mut features = features.to_str().unwrap_or_default().split(',');
-    if features.any(|feature| feature == "crt-static") {
+    let features = std::env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    if features.split(',').any(|feature| feature == "crt-static") {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
 }
