@@ -6,12 +6,13 @@ use k8s_openapi::Resource as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
+use serde_json::Value;
 use tracing::warn;
 
 use super::Operator;
 use super::news::{News, news};
 use crate::api::{PreflightStatus, PreflightValidationOCP};
-use crate::cluster::{CallError, Notice, Weight, WriteOutcome, fit, foreign_managers, write_status};
+use crate::cluster::{CallError, InstalledSchema, Notice, Weight, WriteOutcome, fit, foreign_managers, write_status};
 use crate::plan::ObjectName;
 
 /// How long to wait after a write that failed.
@@ -86,17 +87,19 @@ impl Scribe {
     ) -> Result<Option<String>, CallError> {
         let schema = operator.schemas.current().await?;
         let value = fit(status, &schema);
-        if self
-            .standing
-            .as_ref()
-            .is_some_and(|standing| fit(standing, &schema) == value)
-        {
+        if self.stands_already(&value, &schema) {
             return Ok(None);
         }
         match write_status(&operator.client, preflight, &value, &schema).await? {
             WriteOutcome::Written { resource_version } => Ok(Some(resource_version)),
             WriteOutcome::Gone => Ok(None),
         }
+    }
+
+    /// Whether what differs from what stands there has no room in the installed schema.
+    fn stands_already(&self, value: &Value, schema: &InstalledSchema) -> bool {
+        let standing = self.standing.as_ref().filter(|_| !schema.takes_everything());
+        standing.is_some_and(|standing| fit(standing, schema) == *value)
     }
 
     /// Looks whether what stands there is what was written. What somebody else wrote is told of, and written over.
@@ -106,6 +109,9 @@ impl Scribe {
             return;
         }
         self.version = seen;
+        if preflight.status == self.standing {
+            return;
+        }
         let Ok(schema) = operator.schemas.current().await else {
             return;
         };
