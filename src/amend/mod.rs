@@ -16,6 +16,7 @@ mod reading;
 mod selection;
 mod trouble;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,29 @@ pub struct Amendment {
     pub layer_deadline: Duration,
     /// What makes the signed files.
     pub signer: Signer,
+    /// Is told of every step.
+    pub on_step: Arc<dyn Fn(&Step<'_>) + Send + Sync>,
+}
+
+/// A step on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// A layer is read; which of them, from 1 for the lowest, and of how many.
+    Reading(usize, usize),
+    /// A file is signed.
+    Signing(&'a str),
+    /// The image is put together.
+    Writing,
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reading(layer, layers) => write!(f, "reading layer {layer} of {layers}"),
+            Self::Signing(path) => write!(f, "signing /{path}"),
+            Self::Writing => f.write_str("writing the image"),
+        }
+    }
 }
 
 /// What became of an image.
@@ -173,6 +197,7 @@ impl Job<'_> {
         let config = self.origin.blob(&document.config).await?.read_whole(CONFIG_CAP).await?;
         let (surveys, selection) = self.select(&layers).await?;
         let finished = self.sign(&document, &layers, surveys, &selection).await?;
+        (self.amendment.on_step)(&Step::Writing);
         let media_type = document.layer_type(document.packing());
         let descriptor = self.destination.put_blob(finished.blob, media_type).await?;
         let new = NewLayer {

@@ -4,12 +4,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::sync::Arc;
 
 use super::document::ImageDocument;
 use super::layer::{Finished, LayerWriter};
 use super::selection::{Selection, View};
 use super::trouble::AmendFailure;
-use super::{Job, Signer};
+use super::{Job, Signer, Step};
 use crate::image::{LookFailure, LookFailureKind};
 use crate::inspect::failure::in_layer;
 use crate::inspect::layer::{Limits, ScanError, Survey, Taken, take_out};
@@ -41,6 +42,7 @@ impl Job<'_> {
             problem,
         };
         for (at, layer) in layers.iter().enumerate().rev() {
+            (self.amendment.on_step)(&Step::Reading(at + 1, layers.len()));
             surveys.push_front(self.survey(layer).await?);
             let view = View::of(surveys.make_contiguous(), at == 0);
             let selection = view.select(&self.amendment.files, &self.amendment.dir_name);
@@ -74,6 +76,7 @@ impl Job<'_> {
             writer,
             surveys,
             signer: self.amendment.signer.clone(),
+            on_step: self.amendment.on_step.clone(),
         };
         for (at, layer) in layers.iter().skip(skipped).enumerate() {
             let wanted = wanted(selection, at);
@@ -129,6 +132,7 @@ struct Bench {
     writer: LayerWriter,
     surveys: Vec<Survey>,
     signer: Signer,
+    on_step: Arc<dyn Fn(&Step<'_>) + Send + Sync>,
 }
 
 impl Bench {
@@ -147,6 +151,7 @@ impl Bench {
     }
 
     fn sign(&mut self, (path, times): &(String, usize), taken: &Taken) -> Result<(), Halt> {
+        (self.on_step)(&Step::Signing(path));
         let mut signed = Cow::Borrowed(taken.bytes.as_slice());
         for _ in 0..*times {
             signed = (self.signer)(path, &signed)

@@ -31,7 +31,7 @@ pub(super) struct Cli {
 pub(super) enum Task {
     Check(Box<CheckArgs>),
     Explain(ExplainArgs),
-    Sign(SignArgs),
+    Sign(Box<SignArgs>),
     Operator(Box<OperatorArgs>),
     Pod(Box<PodArgs>),
 

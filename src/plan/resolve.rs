@@ -59,6 +59,8 @@ pub struct Target {
     pub image: Reference,
     /// The module image, as a node is told to pull it.
     pub image_text: String,
+    /// When a node pulls it, where the Module says so.
+    pub pull_policy: Option<String>,
     /// How to talk to its registry.
     pub registry_tls: RegistryTls,
     /// The Secret with the credentials for it, in the Module's namespace.
@@ -168,6 +170,7 @@ fn target(
         kernel: kernel.clone(),
         image,
         image_text,
+        pull_policy: container.image_pull_policy.clone().filter(|policy| !policy.is_empty()),
         registry_tls: mapping.registry_tls.or(container.registry_tls).unwrap_or_default(),
         pull_secret: module.spec.image_repo_secret.as_ref().map(|secret| secret.name.clone()),
         service_account: loader.service_account_name.clone(),

@@ -55,6 +55,11 @@ impl Errand {
         }
     }
 
+    /// Whether it pushes what it makes.
+    pub const fn pushes(&self) -> bool {
+        matches!(self, Self::Make { push } if push.is_wanted())
+    }
+
     /// Whether it makes an image.
     pub const fn makes(&self) -> bool {
         matches!(self, Self::Make { .. })

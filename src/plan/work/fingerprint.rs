@@ -58,7 +58,7 @@ pub(super) fn secrets(target: &Target) -> Vec<&str> {
 }
 
 /// The name of the Job that does this for the work of that fingerprint, for that time.
-pub(super) fn job(target: &Target, fingerprint: &str, errand: &Errand, attempt: u32) -> ObjectName {
+pub fn job_name(target: &Target, fingerprint: &str, errand: &Errand, attempt: u32) -> ObjectName {
     let hash = hash(&[fingerprint.into(), errand.name().into(), attempt.into()]);
     let room = NAME_LIMIT - PREFIX.len() - hash.len() - 1;
     // A Module's name is a DNS name: dots are no part of a label.

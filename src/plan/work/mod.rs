@@ -6,7 +6,9 @@
 
 mod errand;
 mod fingerprint;
+mod job;
 mod known;
+mod openshift;
 mod order;
 mod outcome;
 mod progress;
@@ -16,13 +18,14 @@ mod testimony;
 mod workshop;
 
 pub use errand::{ATTEMPTS, Errand, Next, Push};
-pub use fingerprint::fingerprint;
+pub use fingerprint::{fingerprint, job_name};
 pub use known::{Ended, Work, Works};
+pub use openshift::{BUILD_API, BuildSeen, build_progress};
 pub use order::{Brief, Order, Owner, Request, order};
 pub use progress::progress;
 pub use seen::{ContainerSeen, ContainerState, JobEnd, PodSeen, Step, WorkSeen};
 pub use testimony::{TESTIMONY_LIMIT, Testimony};
-pub use workshop::{BuildWith, LookBy, Workshop};
+pub use workshop::{Amount, BuildWith, LookBy, Room, Share, Workshop};
 
 /// The label that every object of ours has, with [`MANAGER`] as its value: watches select by it.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";

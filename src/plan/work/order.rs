@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::fingerprint::{self, fingerprint};
-use super::{ATTEMPT, ERRAND, Errand, FINGERPRINT, MANAGED_BY, MANAGER, MODULE, PREFLIGHT_UID, Push, REPLACES};
+use super::fingerprint::{fingerprint, job_name};
+use super::{
+    ATTEMPT, BuildWith, ERRAND, Errand, FINGERPRINT, MANAGED_BY, MANAGER, MODULE, PREFLIGHT_UID, Push, REPLACES,
+    Workshop,
+};
 use crate::kernel::Architecture;
 use crate::kmod::load::{Load, SignaturePolicy};
 use crate::plan::{ObjectName, Target, World};
@@ -35,6 +38,9 @@ pub struct Request<'a> {
     /// What is known of signatures where it loads.
     pub signatures: SignaturePolicy,
 }
+
+/// How the tags begin that a build leaves for the Job that judges it.
+const TEMPORARY: &str = "kmm-preflight-";
 
 /// One order.
 #[derive(Clone, Debug)]
@@ -95,7 +101,7 @@ pub fn order(world: &World<'_>, request: Request<'_>) -> Result<Order, Vec<Strin
     };
     let architecture = target.architecture.or(request.architecture);
     Ok(Order {
-        job: fingerprint::job(target, &fingerprint, &request.errand, request.attempt),
+        job: job_name(target, &fingerprint, &request.errand, request.attempt),
         fingerprint,
         owner: request.owner.clone(),
         errand: request.errand,
@@ -130,6 +136,13 @@ impl Order {
             (ATTEMPT, self.attempt.to_string()),
         ];
         labels.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    /// The image under which an OpenShift Build leaves what it made, where one builds: a Build without an output throws it
+    /// away, and to the final tag goes only what was judged.
+    pub fn temporary_image(&self, workshop: &Workshop) -> Option<String> {
+        let builds = workshop.build_with == BuildWith::OpenShift && self.errand.pushes() && self.target.build.is_some();
+        builds.then(|| format!("{}:{TEMPORARY}{}", self.target.image.name(), self.fingerprint))
     }
 
     /// The annotations of its objects.

@@ -173,7 +173,7 @@ fn broken(container: &ContainerSeen) -> Option<Ended> {
     }
 }
 
-fn with_log(message: String, log: &[String]) -> String {
+pub(super) fn with_log(message: String, log: &[String]) -> String {
     match log {
         [] => message,
         lines => format!("{}: {}", message.trim_end_matches(['.', ':']), lines.join(" | ")),
