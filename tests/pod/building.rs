@@ -177,9 +177,9 @@ fn the_old_form_of_credentials_is_made_into_the_new_one() {
         script.replacen('\n', &format!("\n{peeking}"), 1),
     )
     .expect("a program");
-    let folder = bench.secret("pull", ".dockercfg", "{\"r\":{\"auth\":\"dTpw\"}}");
+    let folder = bench.secret("pull", "config.json", "{\"r\":{\"auth\":\"dTpw\"}}");
     bench
-        .build(&["--authfile", &format!("{folder}/.dockercfg")])
+        .build(&["--authfile", &format!("{folder}/config.json")])
         .ended_with(0);
     let auth = fs::read_to_string(bench.path("auth")).expect("credentials");
     assert_eq!(auth, "{\"auths\":{\"r\":{\"auth\":\"dTpw\"}}}");
