@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::places::{AUTHFILE, BUILT, CERT, DOCKERFILE, KEY, PROGRAM, SECRETS, SIGNED, TOOLKIT_FACTS};
+use super::places::{AUTHFILE, BUILT, CERT, DOCKERFILE, KEY, PROGRAM, SECRETS, SIGNED, TERMINATION_LOG, TOOLKIT_FACTS};
 use super::volumes::build_secrets;
 use crate::api::module::{RegistryTls, Sign};
 use crate::plan::supplies::{CERTIFICATE_KEY, PRIVATE_KEY_KEY};
@@ -13,7 +13,7 @@ use crate::plan::{DTK_AUTO, build_args};
 const MARGIN: SignedDuration = SignedDuration::from_secs(30);
 
 /// Where the image is that is judged, or signed.
-enum From {
+enum Origin {
     /// The layout of what was built.
     Built,
     /// The layout of what was signed.
@@ -26,9 +26,9 @@ pub(super) fn place() -> Vec<String> {
     line(&["pod", "place", "--to", PROGRAM])
 }
 
-pub(super) fn toolkit(order: &Order, image: &str) -> Vec<String> {
+pub(super) fn toolkit(order: &Order, workshop: &Workshop, image: &str) -> Vec<String> {
     let kernel = order.target.kernel.raw();
-    line(&[
+    let mut args = line(&[
         "pod",
         "toolkit",
         "--kernel",
@@ -37,7 +37,9 @@ pub(super) fn toolkit(order: &Order, image: &str) -> Vec<String> {
         image,
         "--to",
         TOOLKIT_FACTS,
-    ])
+    ]);
+    args.push(time_limit(order, workshop));
+    args
 }
 
 pub(super) fn build(order: &Order, workshop: &Workshop) -> Vec<String> {
@@ -53,10 +55,8 @@ pub(super) fn build(order: &Order, workshop: &Workshop) -> Vec<String> {
     for secret in build_secrets(build) {
         args.push(format!("--secret-dir={SECRETS}/{secret}"));
     }
-    if let Some(architecture) = order.architecture {
-        args.push(format!("--architecture={}", architecture.go_name()));
-    }
-    args.push(format!("--timeout={}s", time_limit(order.deadline(workshop)).as_secs()));
+    args.extend(architecture(order));
+    args.push(time_limit(order, workshop));
     args.extend(access(order, build.base_image_registry_tls.unwrap_or_default()));
     args.extend(line(&["--to", BUILT]));
     args
@@ -69,10 +69,10 @@ pub(super) fn sign(order: &Order, workshop: &Workshop, sign: &Sign) -> Vec<Strin
     args.push("--cert".to_owned());
     args.push(format!("{CERT}/{CERTIFICATE_KEY}"));
     args.extend(sign.files_to_sign.iter().map(|file| format!("--file={file}")));
-    if !order.errand.pushes() {
-        args.push("--as-kmm".to_owned());
-    }
-    let from = From::to_sign(order, workshop, sign);
+    args.push(format!("--dir-name={}", order.target.modprobe.dir_name));
+    args.extend(architecture(order));
+    args.push(format!("--testimony={TERMINATION_LOG}"));
+    let from = Origin::to_sign(order, workshop, sign);
     args.extend(from.access(order));
     args.push(from.to_string());
     args.push(format!("oci:{SIGNED}"));
@@ -81,8 +81,8 @@ pub(super) fn sign(order: &Order, workshop: &Workshop, sign: &Sign) -> Vec<Strin
 
 /// Judges what was made, and pushes it where it would load.
 pub(super) fn judge_made(order: &Order, workshop: &Workshop) -> Vec<String> {
-    let mut args = judge(order);
-    let from = From::to_judge(order, workshop);
+    let mut args = judge(order, workshop);
+    let from = Origin::to_judge(order, workshop);
     args.push(format!("--image={from}"));
     if let Errand::Make {
         push: Push::IfFree | Push::Over(_),
@@ -104,22 +104,23 @@ pub(super) fn judge_made(order: &Order, workshop: &Workshop) -> Vec<String> {
 }
 
 /// Judges the file system that it runs in.
-pub(super) fn judge_root(order: &Order) -> Vec<String> {
-    let mut args = judge(order);
+pub(super) fn judge_root(order: &Order, workshop: &Workshop) -> Vec<String> {
+    let mut args = judge(order, workshop);
     args.extend(line(&["--root", "/"]));
     args
 }
 
-fn judge(order: &Order) -> Vec<String> {
+fn judge(order: &Order, workshop: &Workshop) -> Vec<String> {
     let mut args = line(&["pod", "judge"]);
     args.push(format!("--brief={}", order.brief.to_json()));
+    args.push(time_limit(order, workshop));
     if order.toolkit_image.is_some() {
         args.push(format!("--toolkit={TOOLKIT_FACTS}"));
     }
     args
 }
 
-impl From {
+impl Origin {
     fn to_sign(order: &Order, workshop: &Workshop, sign: &Sign) -> Self {
         let tls = order.target.registry_tls;
         let unsigned = sign.unsigned_image.clone().unwrap_or_default();
@@ -150,7 +151,7 @@ impl From {
     }
 }
 
-impl std::fmt::Display for From {
+impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Built => write!(f, "oci:{BUILT}"),
@@ -172,8 +173,14 @@ fn access(order: &Order, tls: RegistryTls) -> Vec<String> {
     authfile.into_iter().chain(insecure).chain(any_certificate).collect()
 }
 
-fn time_limit(deadline: SignedDuration) -> SignedDuration {
-    (deadline - MARGIN).max(deadline / 2)
+fn architecture(order: &Order) -> Option<String> {
+    let architecture = order.architecture?;
+    Some(format!("--architecture={}", architecture.go_name()))
+}
+
+fn time_limit(order: &Order, workshop: &Workshop) -> String {
+    let deadline = order.deadline(workshop);
+    format!("--timeout={}s", (deadline - MARGIN).max(deadline / 2).as_secs())
 }
 
 fn line(words: &[&str]) -> Vec<String> {
