@@ -107,7 +107,9 @@ impl Testimony {
             }
             Self::Failed { message, log, .. } => {
                 cut(message, 4 * longest);
-                log.iter_mut().for_each(|line| cut(line, longest));
+                for line in log {
+                    cut(line, longest);
+                }
             }
         }
     }
