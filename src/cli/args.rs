@@ -6,12 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::operator::OperatorArgs;
+use super::pod::PodArgs;
+use super::sign::SignArgs;
 
 /// Answers before a kernel upgrade: will every KMM Module load on the target kernel?
 ///
 /// Looks into the Modules' images, and predicts what KMM's loader and the kernel will do with them on an upgraded
 /// node. `check` asks it of Modules and a PreflightValidationOCP in files: no cluster is asked, nothing is changed.
-/// `operator` answers the PreflightValidationOCPs of a cluster.
+/// `operator` answers the PreflightValidationOCPs of a cluster. `sign` signs modules as KMM would.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -29,7 +31,9 @@ pub(super) struct Cli {
 pub(super) enum Task {
     Check(Box<CheckArgs>),
     Explain(ExplainArgs),
+    Sign(Box<SignArgs>),
     Operator(Box<OperatorArgs>),
+    Pod(Box<PodArgs>),
 
     /// Print the CustomResourceDefinition of PreflightValidationOCP
     ///
