@@ -216,7 +216,13 @@ fn a_temporary_tag_is_judged_pushed_and_removed() {
         registry.image("net/quicknic:1-building"),
         registry.image("net/quicknic:1"),
     );
-    let run = judge(&brief(&to, "quicknic"), &from, &to, &["--insecure", "--remove-image"]).ended_with(0);
+    let run = judge(
+        &brief(&to, "quicknic"),
+        &from,
+        &to,
+        &["--insecure", "--temporary", from.as_str()],
+    )
+    .ended_with(0);
     let (digest, pushed) = pushed(&run);
     assert!(pushed, "{}", run.message);
     assert_eq!(registry.digest("net/quicknic:1"), Some(digest));
@@ -231,7 +237,13 @@ fn a_temporary_tag_is_removed_although_its_image_is_no_good() {
         registry.image("net/quicknic:1-building"),
         registry.image("net/quicknic:1"),
     );
-    let run = judge(&brief(&to, "other"), &from, &to, &["--insecure", "--remove-image"]).ended_with(0);
+    let run = judge(
+        &brief(&to, "other"),
+        &from,
+        &to,
+        &["--insecure", "--temporary", from.as_str()],
+    )
+    .ended_with(0);
     assert!(!pushed(&run).1);
     assert_eq!(registry.digest("net/quicknic:1-building"), None, "{}", run.err);
     assert_eq!(registry.digest("net/quicknic:1"), None);

@@ -160,9 +160,9 @@ pub(super) struct PushArgs {
     #[arg(long, requires = "push")]
     pub(super) push_skip_tls_verify: bool,
 
-    /// At the end, whatever the verdict, remove the tag that --image names, with the credentials for the push
-    #[arg(long, requires = "push")]
-    pub(super) remove_image: bool,
+    /// At the end, whatever the verdict, remove this tag, by which a build left its image; with the credentials for the push
+    #[arg(long, value_name = "IMAGE", requires = "push")]
+    pub(super) temporary: Option<String>,
 }
 
 /// How registries are asked.

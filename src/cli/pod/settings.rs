@@ -97,6 +97,7 @@ pub(super) struct JudgeSettings {
 struct Places {
     image: Option<Location>,
     push: Option<Reference>,
+    temporary: Option<Reference>,
     replaces: Option<Digest>,
     limit: Duration,
 }
@@ -106,16 +107,15 @@ impl Places {
         let mut wrong = Vec::new();
         let image = args.image.as_deref().map(Location::parse).transpose();
         let push = args.push.push.as_deref().map(Reference::parse).transpose();
+        let temporary = args.push.temporary.as_deref().map(Reference::parse).transpose();
         let replaces = args.push.replaces.as_deref().map(Digest::parse).transpose();
         let places = Self {
             image: image.unwrap_or_else(|error| refuse(&mut wrong, format!("--image: {error}"))),
             push: push.unwrap_or_else(|error| refuse(&mut wrong, format!("--push: {error}"))),
+            temporary: temporary.unwrap_or_else(|error| refuse(&mut wrong, format!("--temporary: {error}"))),
             replaces: replaces.unwrap_or_else(|error| refuse(&mut wrong, format!("--replaces: {error}"))),
             limit: timeout(&args.timeout, &mut wrong),
         };
-        if args.push.remove_image && !matches!(places.image, Some(Location::Registry(_))) {
-            wrong.push("--remove-image: --image must name a tag of a registry".to_owned());
-        }
         if wrong.is_empty() {
             Ok(places)
         } else {
@@ -153,10 +153,6 @@ fn read_judging(args: &JudgeArgs, places: Places) -> Result<JudgeSettings, Failu
         push.push_insecure,
         push.push_skip_tls_verify,
     )?;
-    let temporary = match &places.image {
-        Some(Location::Registry(tag)) if push.remove_image => Some(tag.clone()),
-        _ => None,
-    };
     let pushing = places.push.zip(places.image.clone()).map(|(to, from)| Pushing {
         from,
         access: image_access.clone(),
@@ -182,7 +178,7 @@ fn read_judging(args: &JudgeArgs, places: Places) -> Result<JudgeSettings, Failu
     Ok(JudgeSettings {
         judging,
         pushing,
-        temporary,
+        temporary: places.temporary,
     })
 }
 

@@ -57,7 +57,7 @@ pub(super) fn build(order: &Order, workshop: &Workshop) -> Vec<String> {
     }
     args.extend(architecture(order));
     args.push(time_limit(order, workshop));
-    args.extend(access(order, build.base_image_registry_tls.unwrap_or_default()));
+    args.extend(access(order, "", build.base_image_registry_tls.unwrap_or_default()));
     args.extend(line(&["--to", BUILT]));
     args
 }
@@ -72,6 +72,10 @@ pub(super) fn sign(order: &Order, workshop: &Workshop, sign: &Sign) -> Vec<Strin
     args.push(format!("--dir-name={}", order.target.modprobe.dir_name));
     args.extend(architecture(order));
     args.push(format!("--testimony={TERMINATION_LOG}"));
+    if !order.errand.pushes() {
+        // What KMM would make of it is what is judged; only what is pushed may be better than that.
+        args.push("--as-sign-file".to_owned());
+    }
     let from = Origin::to_sign(order, workshop, sign);
     args.extend(from.access(order));
     args.push(from.to_string());
@@ -82,13 +86,12 @@ pub(super) fn sign(order: &Order, workshop: &Workshop, sign: &Sign) -> Vec<Strin
 /// Judges what was made, and pushes it where it would load.
 pub(super) fn judge_made(order: &Order, workshop: &Workshop) -> Vec<String> {
     let mut args = judge(order, workshop);
-    let from = Origin::to_judge(order, workshop);
-    args.push(format!("--image={from}"));
-    if let Errand::Make {
-        push: Push::IfFree | Push::Over(_),
-    } = &order.errand
-    {
+    let made = Origin::to_judge(order, workshop);
+    args.push(format!("--image={made}"));
+    args.extend(made.access(order));
+    if order.errand.pushes() {
         args.push(format!("--push={}", order.target.image_text));
+        args.extend(access(order, "push-", order.target.registry_tls));
     }
     if let Errand::Make {
         push: Push::Over(digest),
@@ -99,7 +102,6 @@ pub(super) fn judge_made(order: &Order, workshop: &Workshop) -> Vec<String> {
     if let Some(temporary) = order.temporary_image(workshop) {
         args.push(format!("--temporary={temporary}"));
     }
-    args.extend(access(order, order.target.registry_tls));
     args
 }
 
@@ -145,7 +147,7 @@ impl Origin {
 
     fn access(&self, order: &Order) -> Vec<String> {
         match self {
-            Self::Registry { tls, .. } => access(order, *tls),
+            Self::Registry { tls, .. } => access(order, "", *tls),
             Self::Built | Self::Signed => Vec::new(),
         }
     }
@@ -162,14 +164,16 @@ impl std::fmt::Display for Origin {
 }
 
 /// How registries are asked.
-fn access(order: &Order, tls: RegistryTls) -> Vec<String> {
+fn access(order: &Order, purpose: &str, tls: RegistryTls) -> Vec<String> {
     let authfile = order
         .target
         .pull_secret
-        .is_some()
-        .then(|| format!("--authfile={AUTHFILE}"));
-    let insecure = tls.insecure.then(|| "--insecure".to_owned());
-    let any_certificate = tls.insecure_skip_tls_verify.then(|| "--skip-tls-verify".to_owned());
+        .as_ref()
+        .map(|_| format!("--{purpose}authfile={AUTHFILE}"));
+    let insecure = tls.insecure.then(|| format!("--{purpose}insecure"));
+    let any_certificate = tls
+        .insecure_skip_tls_verify
+        .then(|| format!("--{purpose}skip-tls-verify"));
     authfile.into_iter().chain(insecure).chain(any_certificate).collect()
 }
 

@@ -203,8 +203,8 @@ fn each_step_is_told_what_to_do() {
     assert!(judge.starts_with("pod judge --brief={\"load\":"), "{judge}");
     assert!(
         judge.ends_with(&format!(
-            "{rest} --image=oci:/kmm-preflight/work/signed --push=r.example.com/kmod:1 --replaces={} \
-             --authfile=/kmm-preflight/auth/config.json --insecure",
+            "{rest} --image=oci:/kmm-preflight/work/signed --push=r.example.com/kmod:1 \
+             --push-authfile=/kmm-preflight/auth/config.json --push-insecure --replaces={}",
             digest()
         )),
         "{judge}"
@@ -213,7 +213,7 @@ fn each_step_is_told_what_to_do() {
     assert_eq!(
         args(&signed, "sign"),
         format!(
-            "{keys} {told} --authfile=/kmm-preflight/auth/config.json --insecure r.example.com/unsigned:1 \
+            "{keys} {told} --as-sign-file --authfile=/kmm-preflight/auth/config.json --insecure r.example.com/unsigned:1 \
              oci:/kmm-preflight/work/signed"
         ),
         "br-11"
