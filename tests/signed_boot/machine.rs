@@ -1,12 +1,13 @@
-//! A machine in QEMU that boots a kernel, and what stands on its console in the end.
+//! A machine in QEMU that boots a kernel, and what stands on its console in the end. It is emulated: KVM inside of other
+//! machines is not to be relied on, and saves ten seconds.
 
 use std::path::Path;
 use std::process::Command;
 
 use super::firmware;
 
-/// How long it may take, in seconds; alone on a machine without KVM it takes 15.
-const DEADLINE: &str = "300";
+/// How long it may take, in seconds; alone it takes 15, beside seven others minutes.
+const DEADLINE: &str = "600";
 
 /// Insist on signatures, and end where the kernel dies.
 const COMMAND_LINE: &str = "console=ttyS0 module.sig_enforce=1 panic=-1";
@@ -28,8 +29,6 @@ pub(crate) fn boot(root: &Path, release: &str, vars: &Path, initrd: &Path) -> Sa
             "qemu-system-x86_64",
             "-machine",
             "q35",
-            "-accel",
-            "kvm",
             "-accel",
             "tcg",
             "-m",
