@@ -55,9 +55,8 @@ pub(crate) fn boot(root: &Path, release: &str, vars: &Path, initrd: &Path) -> Sa
 impl Said {
     /// Whether a module was loaded, and what was said of it.
     pub(crate) fn outcome(&self, name: &str) -> (bool, &str) {
-        let lines = self.console.lines().map(|line| line.trim_end());
         let told = |line: &&str| line.contains(&format!("loaded {name}")) || line.contains(&format!("refused {name}:"));
-        let line = lines.into_iter().find(told);
+        let line = self.console.lines().map(str::trim_end).find(told);
         let line = line.unwrap_or_else(|| panic!("nothing is said of {name}:\n{}", self.console));
         (line.contains("loaded "), line)
     }
