@@ -98,6 +98,9 @@ pub struct ModuleStatus {
     /// A fingerprint of what the verdict rests on; an answer is final as long as it stays the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<String>,
+    /// The Job that the verdict rests on, as `namespace/name`, where something was built, signed or looked at on a node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
 }
 
 /// Where the validation of one Module stands.

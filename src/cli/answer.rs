@@ -72,17 +72,22 @@ fn inspector(images: &ImageSettings) -> anyhow::Result<Inspector> {
     ))
 }
 
-/// What the user is logged in as, and the pull secrets among the documents.
-fn credentials(questions: &[Question], settings: &CheckSettings) -> anyhow::Result<Credentials> {
+/// What the user is logged in as: by the file that was named, else by the usual ones.
+pub(super) fn own_keyring(named: Option<&PathBuf>) -> anyhow::Result<Keyring> {
     let usual = || {
         usual_files(environment::variable)
             .into_iter()
             .find(|file| file.is_file())
     };
-    let own = match settings.images.auth_file.clone().or_else(usual) {
+    Ok(match named.cloned().or_else(usual) {
         Some(file) => Keyring::from_file(&file)?,
         None => Keyring::anonymous(),
-    };
+    })
+}
+
+/// What the user is logged in as, and the pull secrets among the documents.
+fn credentials(questions: &[Question], settings: &CheckSettings) -> anyhow::Result<Credentials> {
+    let own = own_keyring(settings.images.auth_file.as_ref())?;
     let secrets = questions
         .first()
         .map(|question| question.secrets.as_slice())

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::operator::OperatorArgs;
+use super::pod::PodArgs;
 use super::sign::SignArgs;
 
 /// Answers before a kernel upgrade: will every KMM Module load on the target kernel?
@@ -30,8 +31,9 @@ pub(super) struct Cli {
 pub(super) enum Task {
     Check(Box<CheckArgs>),
     Explain(ExplainArgs),
-    Sign(SignArgs),
+    Sign(Box<SignArgs>),
     Operator(Box<OperatorArgs>),
+    Pod(Box<PodArgs>),
 
     /// Print the CustomResourceDefinition of PreflightValidationOCP
     ///

@@ -1,6 +1,8 @@
 //! `sign`: signs kernel modules with a key that is read here, and never shown.
 
 mod file;
+mod image;
+mod testifier;
 
 use std::fs::File;
 use std::io::Read;
@@ -12,6 +14,8 @@ use zeroize::Zeroizing;
 
 use super::{Ending, answer, environment, output};
 use crate::kmod::signing::{HashKind, MAX_KEY, Signer, SigningKey};
+use image::SignImageArgs;
+use testifier::Testifier;
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -20,6 +24,14 @@ EXAMPLES
 
   A packed module: it is signed inside, and packed again as it was:
     kmm-preflight sign --key key.pem --cert cert.pem nic.ko.xz signed/nic.ko.xz
+
+  An image from a registry, into another tag of it:
+    kmm-preflight sign --key key.pem --cert cert.pem --file '/opt/lib/modules/*/nic.ko' \\
+      registry.example.com/nic:unsigned registry.example.com/nic:signed
+
+  The same on disk, as `buildah push IMAGE oci:DIR:NAME` writes it:
+    kmm-preflight sign --key key.pem --cert cert.pem --file /opt/lib/modules/6.1.0-18-amd64/nic.ko \\
+      oci:built:nic oci:signed:nic
 
   A key that kernels take, and its certificate:
     openssl req -x509 -newkey rsa:4096 -nodes -sha256 -days 3650 -batch -subj '/CN=Our modules' \\
@@ -30,7 +42,18 @@ KEYS
   the kernel has CONFIG_CRYPTO_ECDSA built in. The key is in PEM and not encrypted; it may stand in
   one file with the certificate, which is then given twice.
 
-A file that is signed already is signed again as a whole: the kernel reads the last signature.";
+A file that is signed already is signed again as a whole: the kernel reads the last signature.
+
+IMAGES
+  The result is the image with one more layer: the signed files, with the owners and modes that they had.
+  All else is taken over byte for byte. The tag, or the name in the layout, is set at the end: it never
+  stands for half an image. A --file that matches nothing is an error; `docs/signing.md` tells the rules.
+
+EXIT CODES
+  0  signed
+  1  the image could not be read, signed or written
+  2  the arguments, the key or the certificate cannot be used
+  3  a registry did not answer: another time it may work";
 
 /// Sign kernel modules, as the kernel's own sign-file does
 ///
@@ -51,13 +74,17 @@ pub(super) struct SignArgs {
     #[arg(long, value_name = "HASH", value_enum, default_value_t = Hash::Sha256)]
     hash: Hash,
 
-    /// What is signed: a module file, also a packed one (.ko.gz, .ko.xz, .ko.zst)
+    /// What is signed: a module file, also a packed one (.ko.gz, .ko.xz, .ko.zst); or an image: oci:DIR, oci:DIR:NAME
+    /// or, with a --file, a reference
     #[arg(value_name = "IN", value_hint = ValueHint::AnyPath)]
-    from: PathBuf,
+    from: String,
 
     /// Where it goes; the same as IN to sign in place. It is written as a whole or not at all
     #[arg(value_name = "OUT", value_hint = ValueHint::AnyPath)]
-    to: PathBuf,
+    to: String,
+
+    #[command(flatten)]
+    image: SignImageArgs,
 }
 
 /// A hash.
@@ -80,14 +107,25 @@ impl From<Hash> for HashKind {
 
 /// Signs what the arguments say.
 pub(super) fn run(args: &SignArgs) -> anyhow::Result<Ending> {
-    let signer = args.signer()?;
-    for warning in signer.warnings(environment::now()) {
-        output::complain(&format!("warning: {warning}"));
-    }
-    file::sign(&signer, &args.from, &args.to)
+    let mut testifier = Testifier::new(args.image.testimony.clone());
+    args.sign(&mut testifier).inspect_err(|error| {
+        // Where even that cannot be said, the error itself is printed.
+        let _ = testifier.failed(&format!("{error:#}"), false);
+    })
 }
 
 impl SignArgs {
+    fn sign(&self, testifier: &mut Testifier) -> anyhow::Result<Ending> {
+        let signer = self.signer()?;
+        if self.image.is_meant(&self.from, &self.to) {
+            return self.image.sign(signer, &self.from, &self.to, testifier);
+        }
+        for warning in signer.warnings(environment::now()) {
+            output::complain(&format!("warning: {warning}"));
+        }
+        file::sign(&signer, Path::new(&self.from), Path::new(&self.to))
+    }
+
     fn signer(&self) -> anyhow::Result<Signer> {
         let key = self.key.display();
         let bytes = Zeroizing::new(read(&self.key, MAX_KEY)?);
