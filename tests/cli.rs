@@ -7,5 +7,6 @@ mod cli {
     mod explain;
     mod impatience;
     mod program;
+    mod sign;
     mod support;
 }

@@ -38,9 +38,9 @@ EXAMPLES
       -addext keyUsage=digitalSignature -keyout key.pem -out cert.pem
 
 KEYS
-  RSA of 2048, 3072 or 4096 bits; ECDSA over P-256, P-384 (Linux 5.13) or P-521 (Linux 6.10), where the
-  kernel was built with CONFIG_CRYPTO_ECDSA. The key is PEM and not encrypted; it may stand in one file with
-  the certificate, which is then given twice.
+  RSA of 2048, 3072 or 4096 bits; ECDSA over P-256, P-384 (Linux 5.13) or P-521 (Linux 6.10), where
+  the kernel has CONFIG_CRYPTO_ECDSA built in. The key is in PEM and not encrypted; it may stand in
+  one file with the certificate, which is then given twice.
 
 A file that is signed already is signed again as a whole: the kernel reads the last signature.
 

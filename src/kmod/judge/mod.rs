@@ -5,6 +5,7 @@
 //! [`signature`], [`version`], [`symbols`], [`parameters`]. All problems of a module are told at once, though a node
 //! would stop at the first.
 
+mod algorithms;
 mod arguments;
 mod copy;
 mod exporters;

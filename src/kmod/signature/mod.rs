@@ -14,7 +14,7 @@ mod tests;
 pub use certificate::{Certificate, CertificateError, SignatureCheck};
 pub(super) use digest::DigestAlgorithm;
 pub(super) use key_kind::KeyKind;
-pub(super) use pkcs7::{DATA, RSA_ENCRYPTION, SIGNED_DATA};
+pub(super) use pkcs7::{DATA, RSA_ENCRYPTION, SIGNED_DATA, is_ecdsa};
 
 use super::facts::Signature;
 

@@ -69,6 +69,12 @@ pub(super) fn parse(der: &[u8]) -> Result<SignedData, Signature> {
     info.content.decode_as::<SignedData>().map_err(unreadable)
 }
 
+/// Whether any signer's key is one of an elliptic curve.
+pub(in crate::kmod) fn is_ecdsa(signature: &Pkcs7Signature) -> bool {
+    let by_curve = |signer: &SignerInfo| ECDSA.contains(&signer.signature_algorithm.oid);
+    parse(&signature.der).is_ok_and(|message| message.signer_infos.0.iter().any(by_curve))
+}
+
 /// The signers in words and the first one's digest algorithm, or why the kernel would refuse the message.
 fn accept(message: &SignedData) -> Result<(String, &'static DigestAlgorithm), Signature> {
     let content = &message.encap_content_info;

@@ -5,8 +5,8 @@ use der::asn1::ObjectIdentifier;
 
 use crate::kmod::signature::DigestAlgorithm;
 
-/// The hash over a module that is signed. SHA-1 and SHA-224 are left out: every kernel that verifies modules has the
-/// better ones, kernels since 6.7 refuse the first, and no Linux distribution was ever seen to use the second.
+/// The hash over a module that is signed. SHA-1 and SHA-224, which `sign-file` takes as well, are left out: the first is
+/// broken, nobody uses the second, and every kernel that verifies modules has SHA-256.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HashKind {
     /// SHA-256, which KMM takes for every key.

@@ -155,10 +155,7 @@ fn no_key(text: &str) -> SigningError {
 fn inside(der: &[u8]) -> Result<SliceReader<'_>, SigningError> {
     let mut reader = SliceReader::new(der).map_err(unreadable)?;
     let header = Header::decode(&mut reader).map_err(unreadable)?;
-    header
-        .tag()
-        .assert_eq(Tag::Sequence)
-        .map_err(|error| unreadable(error.into()))?;
+    header.tag().assert_eq(Tag::Sequence).map_err(unreadable)?;
     u8::decode(&mut reader).map_err(unreadable)?;
     Ok(reader)
 }
