@@ -177,7 +177,11 @@ mod tests {
     fn a_time_for_jobs_that_is_none_is_refused() {
         let wrong = settings("--work-image r/p:1 --job-deadline 0s --keep-failed-jobs ever --builder-limits disk=9");
         let wrong = wrong.err().expect("mistakes").to_string();
-        for part in ["--job-deadline `0s`", "--keep-failed-jobs `ever`", "--builder-limits `disk=9`"] {
+        for part in [
+            "--job-deadline `0s`",
+            "--keep-failed-jobs `ever`",
+            "--builder-limits `disk=9`",
+        ] {
             assert!(wrong.contains(part), "{part}: {wrong}");
         }
         assert!(settings("--work-image r/p:1 --job-deadline 25h").is_err());
