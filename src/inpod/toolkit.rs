@@ -36,15 +36,23 @@ pub fn read_toolkit(reading: &Reading) -> Result<(), Failure> {
     };
     let tree = look(&reading.root, &View::Toolkit, limits).map_err(|error| unreadable(reading, &error))?;
     let found = tree.toolkit(&reading.image, &reading.kernel);
-    if matches!(found, ToolkitEvidence::OtherKernel { .. })
+    if lacks_symbols(&found)
         && let [first, ..] = tree.closed_toolkit_folders().as_slice()
     {
         let Reading { kernel, image, .. } = reading;
         return Err(Failure::lasting(format!(
-            "whether {image} is a driver toolkit of {kernel} cannot be told: {first}; let everybody read the folder"
+            "what {image} says of {kernel} cannot be told: {first}; let everybody read the folder"
         )));
     }
     evidence::write(&found, &reading.to)
+}
+
+/// Whether a toolkit says nothing of the kernel's symbols, as if it were none of that kernel.
+fn lacks_symbols(evidence: &ToolkitEvidence) -> bool {
+    match evidence {
+        ToolkitEvidence::Found(toolkit) => toolkit.symvers.is_none(),
+        _ => true,
+    }
 }
 
 fn unreadable(reading: &Reading, error: &ScanError) -> Failure {

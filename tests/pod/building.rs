@@ -455,7 +455,7 @@ fn buildah_builds_in_stages_with_arguments_and_secrets() {
         built.message
     );
     assert!(
-        built.out.contains("\n***\n") && !built.out.contains("hunter22"),
+        built.out.contains("\n***") && !built.out.contains("hunter22"),
         "{}",
         built.out
     );

@@ -4,6 +4,8 @@ mod args;
 mod settings;
 mod testimony;
 
+use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -39,7 +41,7 @@ pub(super) fn run(args: PodArgs) -> anyhow::Result<Ending> {
     Ok(ending)
 }
 
-fn place(to: &std::path::Path) -> Outcome {
+fn place(to: &Path) -> Outcome {
     let program = std::env::current_exe();
     let program = program.map_err(|error| Failure::of_file("this program does not find itself", &error))?;
     inpod::place(&program, to).map(|()| None)
@@ -58,13 +60,12 @@ fn toolkit(args: ToolkitArgs) -> Result<Outcome, WrongArguments> {
 
 fn build(args: BuildArgs) -> anyhow::Result<Outcome> {
     let building = settings::building(args, environment::variable)?;
-    let building = async {
+    runtime()?.block_on(async {
+        let stopped = told_to_end()?;
         let tell = |line: &str| drop(output::print(&format!("{line}\n")));
-        inpod::build::build(&building, tell, told_to_end()).await
-    };
-    Ok(runtime()?
-        .block_on(building)
-        .map(|digest| Some(Testimony::Built { digest })))
+        let built = inpod::build::build(&building, tell, stopped).await;
+        Ok(built.map(|digest| Some(Testimony::Built { digest })))
+    })
 }
 
 fn judge(args: &JudgeArgs) -> anyhow::Result<Outcome> {
@@ -107,17 +108,15 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Ends when kubelet, or Ctrl-C, wants this process to end. The first process of a container is never ended by a signal
-/// that it does not ask for.
-async fn told_to_end() {
-    let heard = |kind: SignalKind| async move {
-        match signal(kind) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+/// Ends when kubelet, or Ctrl-C, wants this process to end; listens from now on. The first process of a container is never
+/// ended by a signal that it does not ask for.
+fn told_to_end() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    };
-    tokio::select! {
-        () = heard(SignalKind::terminate()) => {}
-        () = heard(SignalKind::interrupt()) => {}
-    }
+    })
 }

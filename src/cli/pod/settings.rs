@@ -127,6 +127,9 @@ impl Places {
             temporary: temporary.unwrap_or_else(|error| refuse(&mut wrong, format!("--temporary: {error}"))),
             limit: timeout(&args.timeout, &mut wrong),
         };
+        if places.push.is_some() && places.image.is_none() {
+            wrong.push("--push: --image must say what is pushed".to_owned());
+        }
         if wrong.is_empty() {
             Ok(places)
         } else {

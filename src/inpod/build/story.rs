@@ -17,10 +17,10 @@ const COMPLAINT: &str = "Error: ";
 /// How much of a complaint of several lines is remembered, in bytes.
 const COMPLAINT_LENGTH: usize = 1024;
 
-/// `STEP 4/7: RUN make`, in builds of several stages with `[1/2]` before it.
+/// `STEP 4/7: RUN make`, in builds of several stages with `[1/2]` before it. What a command printed last, without a new
+/// line, stands in front.
 static STEP: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^(?:\[(?<stage>\d+/\d+)\] )?STEP (?<step>\d+/\d+): (?<what>.*)$")
-        .expect("invariant: a pattern of ours")
+    Regex::new(r"(?:\[(?<stage>\d+/\d+)\] )?STEP (?<step>\d+/\d+): (?<what>.*)$").expect("invariant: a pattern of ours")
 });
 
 /// A step of a Dockerfile.

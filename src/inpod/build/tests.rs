@@ -230,6 +230,18 @@ fn the_last_useful_lines_of_the_failed_step_are_kept() {
 }
 
 #[test]
+fn a_step_is_seen_behind_output_without_a_new_line() {
+    let failure = fault::of(
+        &exit(1),
+        &story(&["[1/2] STEP 3/3: RUN cat x", "no new line[2/2] STEP 1/2: FROM base"]),
+    );
+    assert_eq!(
+        failure.message,
+        "build failed at step 1/2 of stage 2/2 (FROM base): buildah ended with exit status 1"
+    );
+}
+
+#[test]
 fn what_a_command_prints_is_no_complaint_of_buildah() {
     let lines = [
         "STEP 2/2: RUN make",
