@@ -399,6 +399,33 @@ mod tests {
     }
 
     #[test]
+    fn what_runs_in_pods_is_counted_after_the_phase() {
+        let doing = |step| {
+            let mut verdict = verdict(VerificationStatus::InProgress, "");
+            verdict.doing = step;
+            verdict
+        };
+        let phase = |steps: &[Option<Step>]| {
+            let answers = steps
+                .iter()
+                .enumerate()
+                .map(|(number, step)| answer(&number.to_string(), doing(*step)));
+            status(None, None, answers, at(1)).phase
+        };
+        let (building, signing, judging) = (Some(Step::Build), Some(Step::Sign), Some(Step::Judge));
+        for (steps, expected) in [
+            (&[None][..], "InProgress"),
+            (
+                &[building, None, signing, building],
+                "InProgress: building 2, signing 1",
+            ),
+            (&[judging, Some(Step::Place)], "InProgress: judging 2"),
+        ] {
+            assert_eq!(phase(steps).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
     fn a_preflight_that_admission_never_saw_is_told_what_is_wrong_with_it() {
         let errors = [FieldError::new("spec.kernelVersion", "is required")];
         let status = refused(None, Some(2), &errors, at(1));
