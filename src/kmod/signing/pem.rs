@@ -7,6 +7,10 @@ use zeroize::Zeroizing;
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 
+/// The longest label that is taken for one, in bytes; openssl's own stay below 32. Labels are shown, and what is not one may be a
+/// part of a key.
+const MAX_LABEL: usize = 40;
+
 /// A block: its label, like `PRIVATE KEY`, and what stands between its two lines.
 #[derive(Clone, Copy)]
 pub(super) struct Block<'a> {
@@ -20,7 +24,8 @@ pub(super) fn blocks(text: &str) -> impl Iterator<Item = Block<'_>> {
         let (label, rest) = rest.split_once(DASHES)?;
         let (body, end) = rest.split_once("-----END ")?;
         end.strip_prefix(label)?.strip_prefix(DASHES)?;
-        Some(Block { label, body })
+        let is_label = label.len() <= MAX_LABEL && label.bytes().all(|byte| byte == b' ' || byte.is_ascii_uppercase());
+        is_label.then_some(Block { label, body })
     })
 }
 

@@ -173,7 +173,12 @@ fn what_is_no_key_is_refused_in_words_that_tell_what_to_do() {
     let large = vec![b'-'; MAX_KEY + 1];
     let der = ec(&PKCS_ECDSA_P256_SHA256).serialize_der();
     let not_base64 = pem.replacen("ME", "M#", 1).replacen("MI", "M#", 1);
-    let cases: [(&str, &[u8], &str); 9] = [
+    let cases: [(&str, &[u8], &str); 10] = [
+        (
+            "a label that is none",
+            b"-----BEGIN PRIVATE KEY\nMEECAQAw-----\n-----END PRIVATE KEY\nMEECAQAw-----\n",
+            "there is no private key in it: a PEM file",
+        ),
         ("nothing", b"", "there is no private key in it"),
         ("text", b"key", "a PEM file with a `PRIVATE KEY` block is wanted"),
         ("bytes", b"\xff\xfe", "there is no private key in it"),
