@@ -22,6 +22,7 @@ fn deciding_ten_thousand_targets(bencher: Bencher<'_, '_>) {
         supplies: &supplies,
         toolkit_image: Some("r.example.com/dtk:1"),
         push_built_image: false,
+        workshop: None,
     };
     let look = |at: usize| looks.get(usize::from(at.is_multiple_of(10))).expect("two looks");
     bencher.bench(|| decide(black_box(&world), look, Timestamp::UNIX_EPOCH));

@@ -50,7 +50,8 @@ pub struct PreflightValidationOCPSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreflightStatus {
-    /// One word for the whole preflight: `Verified`, `Failed` or `InProgress`.
+    /// The word for the whole preflight: `Verified`, `Failed` or `InProgress`; after the last one, what runs in pods,
+    /// as in `InProgress: building 2, signing 1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// How many Modules are verified, as `7/10`.
@@ -98,6 +99,9 @@ pub struct ModuleStatus {
     /// A fingerprint of what the verdict rests on; an answer is final as long as it stays the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<String>,
+    /// The Job that the verdict rests on, as `namespace/name`, where something was built, signed or looked at on a node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
 }
 
 /// Where the validation of one Module stands.

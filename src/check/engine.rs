@@ -10,6 +10,7 @@ use super::credentials::Credentials;
 use super::{Progress, ProgressEvent, Question};
 use crate::api::PreflightValidationOCP;
 use crate::examine::{Examination, Examiner, Toolkit};
+use crate::plan::work::Works;
 use crate::plan::{self, Answer, Look, Subject, Supplies, Target, Verdict, World};
 
 /// What questions are answered with.
@@ -32,6 +33,7 @@ impl Engine {
             supplies: &supplies,
             toolkit_image: question.preflight.spec.dtk_image.as_deref(),
             push_built_image: question.preflight.spec.push_built_image.unwrap_or_default(),
+            workshop: None,
         };
         let verdicts = self.verdicts(question, &world, now).await;
         let answers = subjects.iter().zip(verdicts).map(|(subject, verdict)| Answer {
@@ -58,7 +60,7 @@ impl Engine {
         while let Some(group) = seen.next().await {
             for (at, seen) in group {
                 if let (Some(subject), Some(slot)) = (world.subjects.get(at), verdicts.get_mut(at)) {
-                    *slot = plan::verdict(world, subject, &seen.into_look(now), now);
+                    *slot = plan::verdict(world, subject, &seen.into_look(now), &Works::default(), now);
                     self.tell(subject, slot);
                 }
             }

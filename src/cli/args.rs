@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::operator::OperatorArgs;
+use super::pod::PodArgs;
 use super::sign::SignArgs;
 
 /// Answers before a kernel upgrade: will every KMM Module load on the target kernel?
@@ -32,6 +33,7 @@ pub(super) enum Task {
     Explain(ExplainArgs),
     Sign(Box<SignArgs>),
     Operator(Box<OperatorArgs>),
+    Pod(Box<PodArgs>),
 
     /// Print the CustomResourceDefinition of PreflightValidationOCP
     ///

@@ -4,11 +4,14 @@
 mod answer;
 mod args;
 mod check;
+#[cfg(test)]
+mod contract;
 mod crd;
 mod environment;
 mod explain;
 mod operator;
 mod output;
+mod pod;
 mod progress;
 mod settings;
 mod sign;
@@ -67,6 +70,7 @@ fn perform(task: Task, command: Command) -> anyhow::Result<Ending> {
         Task::Explain(args) => explain::run(&args),
         Task::Sign(args) => sign::run(&args),
         Task::Operator(args) => operator::run(*args),
+        Task::Pod(args) => pod::run(*args),
         Task::Crd { output: format } => output::print(&crd::print(format)),
         Task::Completions { shell } => completions(shell, command),
         Task::Man { command: name } => man(command, name.as_deref()),

@@ -58,7 +58,7 @@ pub(super) struct ImageSettings {
 /// Arguments that cannot be used, one sentence each.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\nerror: "))]
-pub(super) struct WrongArguments(Vec<String>);
+pub(super) struct WrongArguments(pub(super) Vec<String>);
 
 impl CheckSettings {
     /// Validates the arguments; `variable` reads the environment.
@@ -148,7 +148,7 @@ fn images(args: ImageArgs, variable: impl Fn(&str) -> Option<String>, wrong: &mu
 }
 
 /// A time like `90s`, `10m` or `1h30m`.
-fn timeout(text: &str, wrong: &mut Vec<String>) -> Duration {
+pub(super) fn timeout(text: &str, wrong: &mut Vec<String>) -> Duration {
     let parsed = text
         .parse::<SignedDuration>()
         .ok()

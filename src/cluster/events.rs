@@ -24,17 +24,19 @@ pub enum Weight {
 }
 
 /// What is told about an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
     /// How much it counts.
     pub weight: Weight,
-    /// Why, as one word in `PascalCase`. Within six minutes a second notice on the same object with the same reason
-    /// and action is counted on the first one, which keeps its note.
+    /// Why, as one word in `PascalCase`. Within six minutes a second notice on the same object with the same reason,
+    /// action and related object is counted on the first one, which keeps its note.
     pub reason: &'static str,
     /// What was being done, as one word in `PascalCase`.
     pub action: &'static str,
     /// The sentence; cut at 1 KiB.
     pub note: String,
+    /// What else it is about.
+    pub related: Option<Box<ObjectReference>>,
 }
 
 /// Publishes Events. A failure to do so stops nobody: it is logged.
@@ -65,7 +67,7 @@ impl Events {
             reason: notice.reason.to_owned(),
             note: Some(cut(&notice.note, LONGEST_NOTE)),
             action: notice.action.to_owned(),
-            secondary: None,
+            secondary: notice.related.map(|related| *related),
         };
         if let Err(error) = within(CALL_DEADLINE, self.recorder.publish(&event, on)).await {
             let name = on.name.as_deref().unwrap_or_default();

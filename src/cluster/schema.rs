@@ -74,6 +74,13 @@ impl InstalledSchema {
         }
     }
 
+    /// Whether there is room for all that this program writes: two statuses that differ then differ as they are
+    /// written, too.
+    pub fn takes_everything(&self) -> bool {
+        let ours = Self::of(&PreflightValidationOCP::crd());
+        ours.is_some_and(|ours| ours.status == self.status)
+    }
+
     /// Whether there is room for `status.conditions`.
     pub fn has_conditions(&self) -> bool {
         self.has("conditions")

@@ -2,12 +2,18 @@
 //! what its verdict rests on. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::ledger::Ledger;
 use super::memory::{Known, Memory};
-use crate::api::{PreflightStatus, PreflightValidationOCP};
+use crate::api::{ModuleStatus, PreflightStatus, PreflightValidationOCP};
 use crate::kernel::{Architecture, KernelVersion};
+use crate::kmod::load::SignaturePolicy;
+use crate::plan::work::{
+    self, ATTEMPTS, Errand, LookBy, Next, Order, Owner, Push, Request, Works, Workshop, fingerprint, job_name,
+};
 use crate::plan::{
     self, Answer, KnownSecret, Look, Node, ObjectName, Subject, Supplies, Surroundings, Target, Unreadable, Verdict,
     World,
@@ -24,6 +30,8 @@ pub(super) struct Gathered {
     push_built_image: bool,
     supplies: Supplies,
     unreadable: Vec<Unreadable>,
+    owner: Owner,
+    workshop: Option<Arc<Workshop>>,
 }
 
 /// One Module of a preflight.
@@ -36,6 +44,8 @@ pub(super) struct Case {
     pub(super) architecture: Option<Architecture>,
     /// The fingerprint of what its verdict rests on, where it has a target.
     pub(super) inputs: Option<String>,
+    /// The fingerprint of its work in pods, where it has a target, something runs in pods, and its Secrets are known.
+    pub(super) work: Option<String>,
 }
 
 impl Gathered {
@@ -45,6 +55,7 @@ impl Gathered {
         kernel: KernelVersion,
         around: &Surroundings,
         secrets: &BTreeMap<ObjectName, KnownSecret>,
+        workshop: Option<Arc<Workshop>>,
     ) -> Self {
         let spec = &preflight.spec;
         let toolkit_image = spec
@@ -69,6 +80,8 @@ impl Gathered {
                 ..around.supplies.clone()
             },
             unreadable: around.unreadable.clone(),
+            owner: owner(preflight),
+            workshop,
         };
         gathered.cases.sort_by(|a, b| a.name.cmp(&b.name));
         gathered.take_fingerprints();
@@ -80,6 +93,8 @@ impl Gathered {
         for case in &mut cases {
             let target = case.subject.target();
             case.inputs = target.map(|target| plan::inputs(target, &self.world(), case.architecture));
+            let with_pods = target.filter(|_| self.workshop.is_some());
+            case.work = with_pods.and_then(|target| fingerprint(&self.world(), target, &self.owner, case.architecture));
         }
         self.cases = cases;
     }
@@ -90,6 +105,7 @@ impl Gathered {
             supplies: &self.supplies,
             toolkit_image: self.toolkit_image.as_deref(),
             push_built_image: self.push_built_image,
+            workshop: self.workshop.as_deref(),
         }
     }
 
@@ -105,14 +121,59 @@ impl Gathered {
         self.cases.len() + self.unreadable.len()
     }
 
-    /// What a look at a Module comes to, if it is one of these.
-    pub(super) fn verdict(&self, name: &ObjectName, look: &Look, now: Timestamp) -> Option<Verdict> {
+    /// What a look at a Module and the work for it come to, if it is one of these.
+    pub(super) fn verdict(&self, name: &ObjectName, look: &Look, works: &Works, now: Timestamp) -> Option<Verdict> {
         let at = self.cases.binary_search_by(|case| case.name.cmp(name)).ok()?;
-        Some(self.verdict_on(self.cases.get(at)?, look, now))
+        Some(self.verdict_on(self.cases.get(at)?, look, works, now))
     }
 
-    fn verdict_on(&self, case: &Case, look: &Look, now: Timestamp) -> Verdict {
-        plan::verdict(&self.world(), &case.subject, look, now)
+    fn verdict_on(&self, case: &Case, look: &Look, works: &Works, now: Timestamp) -> Verdict {
+        plan::verdict(&self.world(), &case.subject, look, works, now)
+    }
+
+    /// The answer for a case, by all that is known of it.
+    pub(super) fn answer(&self, case: &Case, memory: &Memory, now: Timestamp) -> Verdict {
+        match memory.known(&case.name) {
+            Known::Look(look) => self.verdict_on(case, &look, &memory.told(&case.name), now),
+            Known::Row(row) => Verdict::of_row(&row),
+        }
+    }
+
+    /// What is to be started for a case in a pod.
+    pub(super) fn next(&self, case: &Case, memory: &Memory, now: Timestamp) -> Next {
+        let works = memory.ledger(&case.name).map(Ledger::works).unwrap_or_default();
+        match memory.known(&case.name) {
+            Known::Look(look) => plan::next(&self.world(), &case.subject, &look, &works, now),
+            Known::Row(_) => Next::Nothing,
+        }
+    }
+
+    /// How the image of a case is looked at.
+    pub(super) fn look_by(&self, case: &Case) -> LookBy {
+        let world = self.world();
+        case.target().map_or(LookBy::Registry, |target| world.look_by(target))
+    }
+
+    /// Writes out what is to be done for a case.
+    ///
+    /// # Errors
+    /// What is missing for it, each as a sentence.
+    pub(super) fn order(
+        &self,
+        target: &Target,
+        architecture: Option<Architecture>,
+        (errand, attempt): (Errand, u32),
+        signatures: SignaturePolicy,
+    ) -> Result<Order, Vec<String>> {
+        let request = Request {
+            owner: &self.owner,
+            target,
+            errand,
+            attempt,
+            architecture,
+            signatures,
+        };
+        work::order(&self.world(), request)
     }
 
     /// The status that says what is known: a row for every Module, in order.
@@ -129,10 +190,7 @@ impl Gathered {
             .map(|case| Answer {
                 namespace: case.name.0.clone(),
                 name: case.name.1.clone(),
-                verdict: match memory.known(&case.name) {
-                    Known::Look(look) => self.verdict_on(case, &look, now),
-                    Known::Row(row) => Verdict::of_row(&row),
-                },
+                verdict: self.answer(case, memory, now),
                 inputs: case.inputs.clone(),
             })
             .chain(self.unreadable.iter().map(unreadable))
@@ -152,12 +210,35 @@ impl Case {
             subject,
             architecture: first.filter(|_| architectures.all(|other| other == first)),
             inputs: None,
+            work: None,
         }
+    }
+
+    /// The Job that does this for it; not known before its Secrets are.
+    pub(super) fn job(&self, errand: &Errand, attempt: u32) -> Option<ObjectName> {
+        Some(job_name(self.target()?, self.work.as_deref()?, errand, attempt))
+    }
+
+    /// Whether a row rests on a Job that made an image for it, from what is known now.
+    pub(super) fn is_made_by(&self, row: &ModuleStatus) -> bool {
+        let errands = [Push::Never, Push::IfFree].map(|push| Errand::Make { push });
+        let jobs = errands
+            .iter()
+            .flat_map(|errand| (1..=ATTEMPTS).filter_map(|attempt| self.job(errand, attempt)));
+        let mut names = jobs.map(|(namespace, name)| format!("{namespace}/{name}"));
+        names.any(|name| row.job.as_ref() == Some(&name))
     }
 
     /// Its target, where it has one.
     pub(super) fn target(&self) -> Option<&Target> {
         self.subject.target()
+    }
+}
+
+fn owner(preflight: &PreflightValidationOCP) -> Owner {
+    Owner {
+        name: preflight.metadata.name.clone().unwrap_or_default(),
+        uid: preflight.metadata.uid.clone().unwrap_or_default(),
     }
 }
 

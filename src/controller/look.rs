@@ -13,12 +13,16 @@ use super::wallet::Wallet;
 use crate::api::module::RegistryTls;
 use crate::examine::{Examination, Seen, Toolkit};
 use crate::image::Reference;
+use crate::kmod::signature::Certificate;
+use crate::plan::work::LookBy;
 use crate::plan::{KnownSecret, ObjectName, Target};
 
 /// What a round of looks has to tell.
 pub(super) enum Report {
-    /// What is known of the Secrets that builds and signatures need.
-    Secrets(BTreeMap<ObjectName, KnownSecret>),
+    /// What is known of the Secrets that builds and signatures need, and the certificates among them.
+    Secrets(BTreeMap<ObjectName, KnownSecret>, BTreeMap<ObjectName, Certificate>),
+    /// Of these, only the Secrets were asked for: a node looks at their images.
+    Asked(Vec<ObjectName>),
     /// What looking at some targets came to.
     Seen(Vec<Sight>),
 }
@@ -50,7 +54,10 @@ impl Round {
             operator.settings.cluster_pull_secret.as_ref(),
         )
         .await;
-        reports.send(Report::Secrets(wallet.known())).await?;
+        reports
+            .send(Report::Secrets(wallet.known(), wallet.certificates()))
+            .await?;
+        reports.send(Report::Asked(self.of_nodes())).await?;
         let (examinations, failed) = self.examinations(&wallet);
         reports.send(Report::Seen(failed)).await?;
         let mut seen = std::pin::pin!(operator.examiner.look(examinations, self.toolkit(operator, &wallet)));
@@ -76,10 +83,21 @@ impl Round {
         })
     }
 
+    /// Whether the operator itself looks at the image of a case.
+    fn is_ours(&self, case: &Case) -> bool {
+        self.gathered.look_by(case) != LookBy::Runtime
+    }
+
+    /// The cases whose images only nodes look at.
+    fn of_nodes(&self) -> Vec<ObjectName> {
+        let of_nodes = self.targets().filter(|(_, case, _)| !self.is_ours(case));
+        of_nodes.map(|(_, case, _)| case.name.clone()).collect()
+    }
+
     /// What is to be looked at, and what cannot be for want of its credentials.
     fn examinations(&self, wallet: &Wallet) -> (Vec<Examination<'_>>, Vec<Sight>) {
         let (mut examinations, mut failed) = (Vec::new(), Vec::new());
-        for (at, case, target) in self.targets() {
+        for (at, case, target) in self.targets().filter(|(_, case, _)| self.is_ours(case)) {
             match wallet.access(target) {
                 Ok((access, missing_credentials)) => examinations.push(Examination {
                     at,

@@ -4,10 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::ledger::Ledger;
 use super::pace::SHORTEST;
 use super::schedule;
 use crate::api::{ModuleStatus, PreflightStatus, VerificationStatus};
 use crate::examine::Seen;
+use crate::plan::work::Works;
 use crate::plan::{Look, ObjectName};
 
 /// What is known of the targets.
@@ -23,6 +25,7 @@ struct Entry {
     known: Known,
     attempts: u32,
     due: Due,
+    ledger: Ledger,
 }
 
 /// What is known of a target's image.
@@ -69,7 +72,7 @@ impl Memory {
             match self.entries.get(&name) {
                 Some(entry) if entry.inputs == inputs => {}
                 _ => {
-                    let entry = Entry::new(inputs, verified_row(previous, &name, inputs), now);
+                    let entry = Entry::new(inputs, row(previous, &name, inputs), now);
                     self.entries.insert(name, entry);
                 }
             }
@@ -81,6 +84,44 @@ impl Memory {
     pub(super) fn known(&self, name: &ObjectName) -> Known {
         let entry = self.entries.get(name);
         entry.map_or(Known::Look(Look::Pending), |entry| entry.known.clone())
+    }
+
+    /// What is known of a target's work in pods.
+    pub(super) fn ledger(&self, name: &ObjectName) -> Option<&Ledger> {
+        self.entries.get(name).map(|entry| &entry.ledger)
+    }
+
+    /// The same, to be written on; none where another process had the final answer.
+    pub(super) fn ledger_mut(&mut self, name: &ObjectName) -> Option<&mut Ledger> {
+        let entry = self.entries.get_mut(name);
+        entry
+            .filter(|entry| matches!(entry.known, Known::Look(_)))
+            .map(|entry| &mut entry.ledger)
+    }
+
+    /// What is told of a target's work in pods.
+    pub(super) fn told(&self, name: &ObjectName) -> Works {
+        self.ledger(name).map(Ledger::told).unwrap_or_default()
+    }
+
+    /// Whether another process had the final answer for a target.
+    pub(super) fn was_verified(&self, name: &ObjectName) -> bool {
+        let known = self.entries.get(name).map(|entry| &entry.known);
+        matches!(known, Some(Known::Row(_)))
+    }
+
+    /// A Job has ended: with the final answer, or with something that is to be looked at.
+    pub(super) fn job_ended(&mut self, name: &ObjectName, is_final: bool, now: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.due != Due::Underway) {
+            entry.due = if is_final { Due::Never } else { Due::At(now) };
+        }
+    }
+
+    /// There is nothing more to see of this target through its registry; what else it rests on is asked for again after a while.
+    pub(super) fn asked(&mut self, name: &ObjectName, now: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.due == Due::Underway) {
+            entry.due = Due::At(now + schedule::SECRETS);
+        }
     }
 
     /// Whether a target is to be looked at now.
@@ -154,13 +195,16 @@ impl Memory {
 }
 
 impl Entry {
-    fn new(inputs: &str, verified: Option<&ModuleStatus>, now: Timestamp) -> Self {
-        let known = verified.map_or(Known::Look(Look::Pending), |row| Known::Row(Box::new(row.clone())));
+    /// What is known where this row was written for the same inputs.
+    fn new(inputs: &str, row: Option<&ModuleStatus>, now: Timestamp) -> Self {
+        let verified = row.filter(|row| row.verification_status == VerificationStatus::Success);
+        let failed = row.filter(|row| row.verification_status == VerificationStatus::Failure && row.job.is_some());
         Self {
             inputs: inputs.to_owned(),
             due: if verified.is_some() { Due::Never } else { Due::At(now) },
-            known,
+            known: verified.map_or(Known::Look(Look::Pending), |row| Known::Row(Box::new(row.clone()))),
             attempts: 0,
+            ledger: failed.map(Ledger::remembering).unwrap_or_default(),
         }
     }
 
@@ -187,17 +231,16 @@ fn is_alike(before: &Look, after: &Look) -> bool {
     }
 }
 
-fn verified_row<'a>(
+/// The row that was written for a target with these inputs.
+fn row<'a>(
     previous: Option<&'a PreflightStatus>,
     (namespace, name): &ObjectName,
     inputs: &str,
 ) -> Option<&'a ModuleStatus> {
-    previous?.modules.iter().find(|row| {
-        row.namespace == *namespace
-            && row.name == *name
-            && row.verification_status == VerificationStatus::Success
-            && row.inputs.as_deref() == Some(inputs)
-    })
+    previous?
+        .modules
+        .iter()
+        .find(|row| row.namespace == *namespace && row.name == *name && row.inputs.as_deref() == Some(inputs))
 }
 
 #[cfg(test)]
@@ -336,6 +379,7 @@ mod tests {
             digest: None,
             findings: Vec::new(),
             inputs: Some(inputs.to_owned()),
+            job: None,
         };
         let rows = [
             ("the same", row(VerificationStatus::Success, "one"), true),

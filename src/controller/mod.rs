@@ -1,13 +1,18 @@
 //! The reconciler: for every preflight a worker that gathers, looks, decides and writes, on the replica that leads.
 #![expect(clippy::disallowed_types, reason = "hands the client to the cluster room")]
 
+mod foundry;
 mod gathered;
+mod ledger;
 mod look;
 mod memory;
 mod news;
+mod orphans;
 mod pace;
+mod queue;
 mod schedule;
 mod scribe;
+mod tidy;
 mod wallet;
 mod worker;
 
@@ -24,11 +29,13 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
 use crate::api::{Module, PreflightValidationOCP};
-use crate::cluster::{Events, Leadership, Notice, Schemas, Watches};
+use crate::cluster::{Events, JobWatches, Leadership, Notice, Schemas, Watches};
 use crate::examine::Examiner;
 use crate::plan::ObjectName;
+use crate::plan::work::Workshop;
 use crate::registry::RegistryPattern;
 use crate::telemetry::Telemetry;
+use foundry::Foundry;
 use worker::Worker;
 
 /// Notices that wait to be published; more are dropped, for the status says it too.
@@ -47,6 +54,8 @@ pub struct Operator {
     notices: mpsc::Sender<(ObjectReference, Notice)>,
     clock: fn() -> Timestamp,
     settings: Settings,
+    /// The work in pods, where there is any.
+    foundry: Option<Foundry>,
 }
 
 /// What an administrator may set about reconciling.
@@ -74,6 +83,8 @@ pub struct Parts {
     pub clock: fn() -> Timestamp,
     /// What an administrator has set.
     pub settings: Settings,
+    /// What an administrator has set about work in pods, and the Jobs that are there; `None` where nothing runs in pods.
+    pub work: Option<(Workshop, Arc<JobWatches>)>,
 }
 
 /// A preflight, and which one of that name.
@@ -93,6 +104,7 @@ impl Operator {
             notices,
             clock: parts.clock,
             settings: parts.settings,
+            foundry: parts.work.map(|(workshop, jobs)| Foundry::new(workshop, jobs)),
         })
     }
 
@@ -105,6 +117,7 @@ impl Operator {
             let mut held = leadership.clone();
             tokio::select! {
                 () = Arc::clone(&self).reconcile() => return,
+                () = orphans::clear(&self) => return,
                 () = held.lost() => {}
             }
             self.telemetry.leads(false);

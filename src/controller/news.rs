@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use crate::api::{ModuleStatus, PreflightStatus, VerificationStatus};
-use crate::plan::Tally;
+use crate::plan::work::{Ended, Errand};
+use crate::plan::{ObjectName, Tally, decides};
 
 /// The most Modules that one write of the status has news of; the rest stands in the status.
 const MODULES_AT_ONCE: usize = 50;
@@ -15,7 +16,9 @@ const NAMED: usize = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct News {
     /// The Module that it is about (namespace, name); the preflight itself where there is none.
-    pub(super) module: Option<(String, String)>,
+    pub(super) module: Option<ObjectName>,
+    /// The Job that it is about too.
+    pub(super) job: Option<ObjectName>,
     /// Whether it is bad news.
     pub(super) warns: bool,
     /// One word for machines.
@@ -62,6 +65,7 @@ fn of_module(preflight: &str, kernel: &str, row: &ModuleStatus) -> News {
     let reason = row.status_reason.as_deref().unwrap_or_default();
     News {
         module: Some((row.namespace.clone(), row.name.clone())),
+        job: None,
         warns: failed,
         reason: if failed { "PreflightFailed" } else { "PreflightVerified" },
         note: format!("on {kernel} (preflight {preflight}): {reason}"),
@@ -89,9 +93,84 @@ fn of_preflight(kernel: &str, before: Option<&PreflightStatus>, after: &Prefligh
     };
     Some(News {
         module: None,
+        job: None,
         warns,
         reason,
         note,
+    })
+}
+
+/// A Job was begun for a Module: news of both it and its preflight.
+pub(super) fn of_started(module: &ObjectName, job: &ObjectName, errand: &Errand) -> [News; 2] {
+    let note = format!(
+        "{} of {}/{} has begun: Job {}/{}",
+        noun(errand),
+        module.0,
+        module.1,
+        job.0,
+        job.1
+    );
+    of_both(module, Some(job), (false, "JobStarted"), &note)
+}
+
+/// The API server refuses a Job.
+pub(super) fn of_refused(module: &ObjectName, errand: &Errand, why: &str) -> [News; 2] {
+    let note = format!(
+        "{} of {}/{} cannot begin, and is tried again: {why}",
+        noun(errand),
+        module.0,
+        module.1
+    );
+    of_both(module, None, (true, "JobRefused"), &note)
+}
+
+/// A Job has ended.
+pub(super) fn of_ended(module: &ObjectName, job: &ObjectName, errand: &Errand, ended: &Ended) -> [News; 2] {
+    let (kind, what) = match ended {
+        Ended::Judged { findings, .. } if decides(findings) => (
+            (true, "JobSucceeded"),
+            "has ended; the module would not load".to_owned(),
+        ),
+        Ended::Judged { pushed: true, .. } => {
+            ((false, "JobSucceeded"), "has ended, and its image is pushed".to_owned())
+        }
+        Ended::Judged { .. } => ((false, "JobSucceeded"), "has ended".to_owned()),
+        Ended::Unseen(failure) => ((true, "JobFailed"), format!("came to nothing: {}", failure.message)),
+        Ended::Failed { why, .. } => ((true, "JobFailed"), format!("failed: {why}")),
+        Ended::Interrupted { why } => ((true, "JobInterrupted"), format!("was interrupted: {why}")),
+    };
+    let note = format!(
+        "{} of {}/{} {what} (Job {}/{})",
+        noun(errand),
+        module.0,
+        module.1,
+        job.0,
+        job.1
+    );
+    of_both(module, Some(job), kind, &note)
+}
+
+/// What is done, as the beginning of a sentence.
+fn noun(errand: &Errand) -> &'static str {
+    if errand.makes() {
+        "the making of the image"
+    } else {
+        "a node's look at the image"
+    }
+}
+
+fn of_both(
+    module: &ObjectName,
+    job: Option<&ObjectName>,
+    (warns, reason): (bool, &'static str),
+    note: &str,
+) -> [News; 2] {
+    [Some(module.clone()), None].map(|module| News {
+        module,
+        job: job.cloned(),
+        warns,
+        reason,
+        note: note.to_owned(),
     })
 }
 
@@ -130,6 +209,7 @@ mod tests {
             digest: None,
             findings: Vec::new(),
             inputs: None,
+            job: None,
         };
         PreflightStatus {
             modules: rows.iter().map(row).collect(),

@@ -18,6 +18,9 @@ const DEFECT: Steps = Steps {
     longest: SignedDuration::from_mins(10),
 };
 
+/// How long until Secrets are asked for again where nothing else is: a key may have been changed.
+pub(super) const SECRETS: SignedDuration = SignedDuration::from_mins(5);
+
 /// A pause that doubles.
 struct Steps {
     first: SignedDuration,

@@ -2,13 +2,18 @@
 //! when somebody else writes it.
 
 use jiff::SignedDuration;
+use k8s_openapi::Resource as _;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
+use serde_json::Value;
 use tracing::warn;
 
 use super::Operator;
 use super::news::{News, news};
 use crate::api::{PreflightStatus, PreflightValidationOCP};
-use crate::cluster::{CallError, Notice, Weight, WriteOutcome, fit, foreign_managers, write_status};
+use crate::cluster::{CallError, InstalledSchema, Notice, Weight, WriteOutcome, fit, foreign_managers, write_status};
+use crate::plan::ObjectName;
 
 /// How long to wait after a write that failed.
 const PAUSE: SignedDuration = SignedDuration::from_secs(5);
@@ -82,17 +87,19 @@ impl Scribe {
     ) -> Result<Option<String>, CallError> {
         let schema = operator.schemas.current().await?;
         let value = fit(status, &schema);
-        if self
-            .standing
-            .as_ref()
-            .is_some_and(|standing| fit(standing, &schema) == value)
-        {
+        if self.stands_already(&value, &schema) {
             return Ok(None);
         }
         match write_status(&operator.client, preflight, &value, &schema).await? {
             WriteOutcome::Written { resource_version } => Ok(Some(resource_version)),
             WriteOutcome::Gone => Ok(None),
         }
+    }
+
+    /// Whether what differs from what stands there has no room in the installed schema.
+    fn stands_already(&self, value: &Value, schema: &InstalledSchema) -> bool {
+        let standing = self.standing.as_ref().filter(|_| !schema.takes_everything());
+        standing.is_some_and(|standing| fit(standing, schema) == *value)
     }
 
     /// Looks whether what stands there is what was written. What somebody else wrote is told of, and written over.
@@ -102,6 +109,9 @@ impl Scribe {
             return;
         }
         self.version = seen;
+        if preflight.status == self.standing {
+            return;
+        }
         let Ok(schema) = operator.schemas.current().await else {
             return;
         };
@@ -121,6 +131,7 @@ impl Scribe {
 fn foreign(managers: &[String]) -> News {
     News {
         module: None,
+        job: None,
         warns: true,
         reason: "ForeignStatus",
         note: format!(
@@ -144,7 +155,7 @@ fn failed(operator: &Operator, preflight: &PreflightValidationOCP, why: &CallErr
 }
 
 /// Hands news to those who publish them; where too many wait already, the status still says it.
-fn tell(operator: &Operator, preflight: &PreflightValidationOCP, news: News) {
+pub(super) fn tell(operator: &Operator, preflight: &PreflightValidationOCP, news: News) {
     let on = match &news.module {
         None => Some(preflight.object_ref(&())),
         Some(name) => operator.module(name).map(|module| module.object_ref(&())),
@@ -154,9 +165,21 @@ fn tell(operator: &Operator, preflight: &PreflightValidationOCP, news: News) {
         reason: news.reason,
         action: "Validate",
         note: news.note,
+        related: news.job.map(|job| Box::new(reference(job))),
     };
     if let Some(on) = on {
         let _ = operator.notices.try_send((on, notice));
+    }
+}
+
+/// A Job, as Events name it.
+fn reference((namespace, name): ObjectName) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(Job::API_VERSION.to_owned()),
+        kind: Some(Job::KIND.to_owned()),
+        namespace: Some(namespace),
+        name: Some(name),
+        ..ObjectReference::default()
     }
 }
 

@@ -104,26 +104,36 @@ impl Wallet {
         Access::new(Arc::new(self.cluster.clone()), tls)
     }
 
-    /// What is known of signatures where a target loads: a sign section is judged as enforced, by its certificate.
+    /// What is known of signatures where a target loads.
     pub(super) fn signatures(&self, target: &Target) -> SignaturePolicy {
-        let Some(sign) = &target.sign else {
-            return SignaturePolicy::default();
-        };
-        let name = (target.namespace.clone(), sign.cert_secret.name.clone());
-        let supply = self.supplies.get(&name);
-        SignaturePolicy {
-            enforced: Some(Enforcement::SignSection),
-            trusted: supply
-                .and_then(|supply| supply.certificate.clone())
-                .into_iter()
-                .collect(),
-        }
+        signatures(target, |name| self.supplies.get(name)?.certificate.as_ref())
+    }
+
+    /// The certificates that Modules are signed with, by their Secrets.
+    pub(super) fn certificates(&self) -> BTreeMap<ObjectName, Certificate> {
+        let of = |(name, supply): (&ObjectName, &Supply)| Some((name.clone(), supply.certificate.clone()?));
+        self.supplies.iter().filter_map(of).collect()
     }
 
     /// What is known of the Secrets that builds and signatures need.
     pub(super) fn known(&self) -> BTreeMap<ObjectName, KnownSecret> {
         let known = |(name, supply): (&ObjectName, &Supply)| (name.clone(), supply.known.clone());
         self.supplies.iter().map(known).collect()
+    }
+}
+
+/// What is known of signatures where a target loads: a sign section is judged as enforced, by its certificate.
+pub(super) fn signatures<'a>(
+    target: &Target,
+    certificate: impl Fn(&ObjectName) -> Option<&'a Certificate>,
+) -> SignaturePolicy {
+    let Some(sign) = &target.sign else {
+        return SignaturePolicy::default();
+    };
+    let name = (target.namespace.clone(), sign.cert_secret.name.clone());
+    SignaturePolicy {
+        enforced: Some(Enforcement::SignSection),
+        trusted: certificate(&name).cloned().into_iter().collect(),
     }
 }
 
@@ -253,7 +263,7 @@ async fn supply(client: &Client, name: ObjectName, is_public: bool) -> Option<(O
             .map(|found| found.map(Supply::read))
     } else {
         let metadata = secrets::secret_metadata(client, &name.0, &name.1).await;
-        metadata.map(|found| found.map(|_| Supply::of(KnownSecret::Exists)))
+        metadata.map(|found| found.map(|metadata| Supply::of(KnownSecret::known_by(&metadata))))
     };
     match found {
         Ok(found) => Some((name, found.unwrap_or_else(|| Supply::of(KnownSecret::Absent)))),

@@ -12,6 +12,7 @@ pub mod layer;
 pub(crate) mod manifest;
 mod reading;
 mod resolving;
+pub mod root;
 mod stage;
 mod toolkit;
 pub mod tree;

@@ -4,12 +4,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::reason;
+use super::course::{Course, course, needs_a_node};
 use super::resolve::{Resolution, Target, resolve};
 use super::supplies::Supplies;
 use super::surroundings::Node;
-use crate::api::{Finding, Module, ModuleStatus, Severity, VerificationStage, VerificationStatus};
-use crate::image::{Digest, LookFailure, LookFailureKind};
+use super::verdict::Verdict;
+use super::work::{LookBy, Next, Work, Works, Workshop};
+use super::{looking, making, reason};
+use crate::api::{Finding, Module, Severity, VerificationStatus};
+use crate::image::{Digest, LookFailure};
 use crate::kernel::KernelVersion;
 
 /// How long an image may be out of reach before the verdict is a Failure. It is still looked at again after that.
@@ -26,6 +29,8 @@ pub struct World<'a> {
     pub toolkit_image: Option<&'a str>,
     /// `spec.pushBuiltImage`.
     pub push_built_image: bool,
+    /// How things run in pods; `None` where nothing does, as over files.
+    pub workshop: Option<&'a Workshop>,
 }
 
 /// One Module, resolved.
@@ -92,30 +97,13 @@ pub enum Look {
     },
 }
 
-/// The answer for one Module.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Where validation stands.
-    pub stage: VerificationStage,
-    /// The verdict.
-    pub status: VerificationStatus,
-    /// Why, and what to do next.
-    pub reason: String,
-    /// The reference that a node would pull.
-    pub image: Option<String>,
-    /// The digest that it named.
-    pub digest: Option<Digest>,
-    /// What the rules found: the deciding findings first, each group in a node's order.
-    pub findings: Vec<Finding>,
-}
-
-/// Gives every subject its verdict; `looks` is asked by the subject's index.
+/// Gives every subject its verdict where nothing runs in pods; `looks` is asked by the subject's index.
 pub fn decide<'a>(world: &World<'_>, looks: impl Fn(usize) -> &'a Look, now: Timestamp) -> Vec<Verdict> {
     world
         .subjects
         .iter()
         .enumerate()
-        .map(|(at, subject)| verdict(world, subject, looks(at), now))
+        .map(|(at, subject)| verdict(world, subject, looks(at), &Works::default(), now))
         .collect()
 }
 
@@ -125,129 +113,45 @@ pub fn decides(findings: &[Finding]) -> bool {
 }
 
 /// The verdict on one subject.
-pub fn verdict(world: &World<'_>, subject: &Subject, look: &Look, now: Timestamp) -> Verdict {
+pub fn verdict(world: &World<'_>, subject: &Subject, look: &Look, works: &Works, now: Timestamp) -> Verdict {
     match &subject.resolution {
         Resolution::NothingToLoad => Verdict::success(reason::NOTHING_TO_LOAD),
         Resolution::NoMapping { mappings, kernel } => Verdict::failure(reason::no_mapping(*mappings, kernel)),
         Resolution::Invalid(problems) => Verdict::failure(reason::invalid(problems)),
-        Resolution::Target(target) => on_target(world, target, look, now).about(target),
+        Resolution::Target(target) => on_target(world, target, look, works, now).about(target),
     }
 }
 
-fn on_target(world: &World<'_>, target: &Target, look: &Look, now: Timestamp) -> Verdict {
-    match look {
-        Look::Pending => Verdict::in_progress(reason::PENDING),
-        Look::Judged { digest, findings } => {
-            judged(world, target, digest, findings).with(Some(digest.clone()), findings)
-        }
-        Look::Failed { failure, since } => failed(world, target, failure, now.duration_since(*since)),
+fn on_target(world: &World<'_>, target: &Target, look: &Look, works: &Works, now: Timestamp) -> Verdict {
+    match course(world, target, look, works, now) {
+        Course::Answer(verdict) => verdict,
+        Course::Make(make) => making::verdict(world, target, &make, &works.make),
+        Course::Look { because } => looking::verdict(target, &because, &works.look),
     }
 }
 
-/// An image that can be pulled: KMM never rebuilds it, so only a wish to replace it leads to a build.
-fn judged(world: &World<'_>, target: &Target, digest: &Digest, findings: &[Finding]) -> Verdict {
-    let deciding: Vec<&Finding> = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Decides)
-        .collect();
-    let Some(first) = deciding.first() else {
-        return Verdict::success(reason::loads(target, digest, findings));
+/// What is to be started for a subject in a pod. Asked again once that was done, it asks for nothing twice.
+pub fn next(world: &World<'_>, subject: &Subject, look: &Look, works: &Works, now: Timestamp) -> Next {
+    let (Some(target), Some(_)) = (subject.target(), world.workshop) else {
+        return Next::Nothing;
     };
-    let why = reason::would_not_load(first, deciding.len() - 1);
-    if !target.can_be_made() {
-        return Verdict::failure(why);
-    }
-    if !world.push_built_image {
-        return Verdict::failure(format!("{why}. {}", reason::mend_by_pushing(first.rule)));
-    }
-    make(world, target, &format!("{why}. It would be replaced"))
-}
-
-fn failed(world: &World<'_>, target: &Target, failure: &LookFailure, lasted: SignedDuration) -> Verdict {
-    let said = &failure.message;
-    match failure.kind {
-        LookFailureKind::NotFound if target.can_be_made() => make(world, target, said),
-        LookFailureKind::NotFound => Verdict::failure(reason::does_not_exist(target, said)),
-        LookFailureKind::Denied if target.can_be_made() => make(
-            world,
-            target,
-            &format!("{said}. Whether it exists cannot be told, so nothing would be pushed"),
-        ),
-        LookFailureKind::Denied => Verdict::failure(reason::denied(said)),
-        LookFailureKind::Damaged if target.can_be_made() => {
-            make(world, target, &format!("{said}. No node could pull it"))
-        }
-        LookFailureKind::Damaged => Verdict::failure(reason::damaged(said)),
-        LookFailureKind::NoPlatform => Verdict::failure(reason::no_platform(said)),
-        LookFailureKind::TooLarge | LookFailureKind::OffLimits => Verdict::failure(reason::not_judged(said)),
-        LookFailureKind::UnknownPlatform => Verdict::in_progress(reason::unknown_platform(said)),
-        LookFailureKind::Unreachable if lasted >= UNREACHABLE_PATIENCE => {
-            Verdict::failure(reason::unreachable_for_long(said, UNREACHABLE_PATIENCE))
-        }
-        LookFailureKind::Unreachable => Verdict::in_progress(reason::unreachable(said)),
+    let course = course(world, target, look, works, now);
+    let making = match &course {
+        Course::Answer(verdict) if verdict.status == VerificationStatus::Success => return Next::Nothing,
+        _ if matches!(works.make, Work::Underway { .. }) => return Next::Nothing,
+        Course::Make(make) if making::lacks(world, target).is_empty() => making::next(make, &works.make, now),
+        _ => Next::Nothing,
+    };
+    match making {
+        Next::Nothing if needs_a_node(world, target, look, now) => looking::next(&works.look, now),
+        making => making,
     }
 }
 
-/// A target that would be built or signed: first whether that could work at all.
-fn make(world: &World<'_>, target: &Target, because: &str) -> Verdict {
-    let lacks = world.supplies.lacks(target, world.toolkit_image);
-    if lacks.is_empty() {
-        Verdict::in_progress(reason::would_be_made(target, because, world))
-    } else {
-        Verdict::failure(reason::cannot_be_made(because, &lacks))
-    }
-}
-
-impl Verdict {
-    fn new(stage: VerificationStage, status: VerificationStatus, reason: impl Into<String>) -> Self {
-        Self {
-            stage,
-            status,
-            reason: reason.into(),
-            image: None,
-            digest: None,
-            findings: Vec::new(),
-        }
-    }
-
-    fn success(reason: impl Into<String>) -> Self {
-        Self::new(VerificationStage::Done, VerificationStatus::Success, reason)
-    }
-
-    fn failure(reason: impl Into<String>) -> Self {
-        Self::new(VerificationStage::Done, VerificationStatus::Failure, reason)
-    }
-
-    fn in_progress(reason: impl Into<String>) -> Self {
-        Self::new(VerificationStage::Image, VerificationStatus::InProgress, reason)
-    }
-
-    /// The verdict that a row of a status tells of.
-    pub fn of_row(row: &ModuleStatus) -> Self {
-        Self {
-            stage: row.verification_stage,
-            status: row.verification_status,
-            reason: row.status_reason.clone().unwrap_or_default(),
-            image: row.image.clone(),
-            digest: row.digest.as_deref().and_then(|digest| Digest::parse(digest).ok()),
-            findings: row.findings.clone(),
-        }
-    }
-
-    /// The verdict on a Module that cannot be read.
-    pub fn unreadable(why: &str) -> Self {
-        Self::failure(reason::unreadable(why))
-    }
-
-    fn about(mut self, target: &Target) -> Self {
-        self.image = Some(target.image_text.clone());
-        self
-    }
-
-    fn with(mut self, digest: Option<Digest>, findings: &[Finding]) -> Self {
-        self.digest = digest;
-        self.findings = findings.to_vec();
-        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        self
+impl World<'_> {
+    /// How a target's image is looked at.
+    pub fn look_by(&self, target: &Target) -> LookBy {
+        let set = |workshop: &Workshop| target.look_by.unwrap_or(workshop.look_by);
+        self.workshop.map_or(LookBy::Registry, set)
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::decide::World;
 use super::resolve::Target;
+use super::work::LookBy;
 use crate::kernel::Architecture;
 
 /// How many hexadecimal digits of the hash are kept: 64 bits tell the targets of any cluster apart.
@@ -33,6 +34,7 @@ pub fn inputs(target: &Target, world: &World<'_>, architecture: Option<Architect
         "inTreeModulesToRemove": target.in_tree_to_remove,
         "toolkit": world.toolkit_image,
         "push": world.push_built_image,
+        "lookBy": target.look_by.map(LookBy::name),
     });
     let hash = digest(&SHA256, all.to_string().as_bytes());
     let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);

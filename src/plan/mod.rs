@@ -4,8 +4,11 @@
 //! the image was looked at. Both are total: whatever is wrong with one Module is an answer, not an error.
 
 mod build_args;
+mod course;
 mod decide;
 mod inputs;
+mod looking;
+mod making;
 mod merge;
 mod reason;
 mod resolve;
@@ -13,15 +16,17 @@ mod soundness;
 mod status;
 mod supplies;
 mod surroundings;
+mod verdict;
 pub mod work;
 
 pub use build_args::build_args;
-pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, Verdict, World, decide, decides, verdict};
+pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, World, decide, decides, next, verdict};
 pub use inputs::inputs;
 pub use resolve::{Resolution, Target, resolve};
 pub use status::{Answer, COMPLETE, STATUS_LIMIT, Tally, VERIFIED, fit, refused, status};
 pub use supplies::{CERTIFICATE_KEY, DTK_AUTO, KnownSecret, ObjectName, Supplies};
 pub use surroundings::{Node, Surroundings, Unreadable};
+pub use verdict::Verdict;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Toleration;
 use kube::ResourceExt;
 
+use super::work::{IMAGE_CHECK, LookBy};
 use super::{merge, soundness};
 use crate::api::FieldError;
 use crate::api::module::{Build, Container, KernelMapping, Modprobe, Module, RegistryTls, Sign};
@@ -58,6 +59,8 @@ pub struct Target {
     pub image: Reference,
     /// The module image, as a node is told to pull it.
     pub image_text: String,
+    /// When a node pulls it, where the Module says so.
+    pub pull_policy: Option<String>,
     /// How to talk to its registry.
     pub registry_tls: RegistryTls,
     /// The Secret with the credentials for it, in the Module's namespace.
@@ -76,6 +79,8 @@ pub struct Target {
     pub selector: BTreeMap<String, String>,
     /// Taints it tolerates, KMM's own among them.
     pub tolerations: Vec<Toleration>,
+    /// How its image is looked at, where the Module says so ([`IMAGE_CHECK`]).
+    pub look_by: Option<LookBy>,
 }
 
 /// Resolves a Module for a kernel.
@@ -146,6 +151,9 @@ fn target(
         .map(|sign| merge::fill_in(sign, &variables))
         .transpose()
         .map_err(|problem| problems.push(problem));
+    let look_by = look_by(module)
+        .map_err(|problem| problems.push(problem))
+        .unwrap_or_default();
     let build = merge::build(container.build.as_ref(), mapping.build.as_ref());
     if let Ok(Some(sign)) = &sign {
         problems.extend(soundness::sign(sign, build.as_ref(), &container.modprobe.dir_name));
@@ -162,6 +170,7 @@ fn target(
         kernel: kernel.clone(),
         image,
         image_text,
+        pull_policy: container.image_pull_policy.clone().filter(|policy| !policy.is_empty()),
         registry_tls: mapping.registry_tls.or(container.registry_tls).unwrap_or_default(),
         pull_secret: module.spec.image_repo_secret.as_ref().map(|secret| secret.name.clone()),
         service_account: loader.service_account_name.clone(),
@@ -174,6 +183,7 @@ fn target(
         in_tree_to_remove: merge::in_tree_to_remove(container, mapping),
         selector: module.spec.selector.clone(),
         tolerations: tolerations(module),
+        look_by,
     })
 }
 
@@ -219,6 +229,19 @@ fn image(
         return Err(FieldError::new(path, format!("`{filled}` must name a tag or a digest")));
     }
     Ok((filled, reference))
+}
+
+fn look_by(module: &Module) -> Result<Option<LookBy>, FieldError> {
+    let Some(text) = module.annotations().get(IMAGE_CHECK) else {
+        return Ok(None);
+    };
+    let wrong = || {
+        FieldError::new(
+            format!("metadata.annotations[{IMAGE_CHECK}]"),
+            format!("must be {}", LookBy::WORDS),
+        )
+    };
+    LookBy::named(text).map(Some).ok_or_else(wrong)
 }
 
 fn selected_architecture(selector: &BTreeMap<String, String>) -> Option<Architecture> {

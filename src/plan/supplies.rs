@@ -40,9 +40,17 @@ pub enum KnownSecret {
     /// There is none of that name.
     Absent,
     /// It exists; its keys were not asked for.
-    Exists,
+    Exists {
+        /// Which content it has: `metadata.resourceVersion`, another one after every change.
+        version: String,
+    },
     /// It exists and has these keys.
-    Keys(BTreeSet<String>),
+    Keys {
+        /// The keys.
+        keys: BTreeSet<String>,
+        /// Which content it has; empty where it stands in a file.
+        version: String,
+    },
 }
 
 impl KnownSecret {
@@ -50,8 +58,37 @@ impl KnownSecret {
     pub fn keys_of(secret: &Secret) -> Self {
         let binary = secret.data.iter().flat_map(BTreeMap::keys);
         let text = secret.string_data.iter().flat_map(BTreeMap::keys);
-        Self::Keys(binary.chain(text).cloned().collect())
+        Self::Keys {
+            keys: binary.chain(text).cloned().collect(),
+            version: version(&secret.metadata),
+        }
     }
+
+    /// A Secret of which only the metadata was asked for.
+    pub fn known_by(metadata: &ObjectMeta) -> Self {
+        let version = version(metadata);
+        Self::Exists { version }
+    }
+
+    /// Which content it has, where it exists.
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Absent => None,
+            Self::Exists { version } | Self::Keys { version, .. } => Some(version),
+        }
+    }
+}
+
+/// What is built has a digest of its own.
+fn nameless(target: &Target) -> Option<String> {
+    let digest = target.image.digest()?;
+    Some(format!(
+        "containerImage names the digest {digest}, which nothing that is built could have: name a tag instead"
+    ))
+}
+
+fn version(metadata: &ObjectMeta) -> String {
+    metadata.resource_version.clone().unwrap_or_default()
 }
 
 impl Supplies {
@@ -98,6 +135,7 @@ impl Supplies {
                 .iter()
                 .filter_map(|name| self.secret_lack(target, name, None)),
         );
+        lacks.extend(nameless(target));
         lacks
     }
 
@@ -144,7 +182,7 @@ impl Supplies {
         let namespace = &target.namespace;
         match (self.secrets.get(&(namespace.clone(), name.to_owned())), key) {
             (Some(KnownSecret::Absent), _) => Some(format!("the Secret {namespace}/{name} does not exist")),
-            (Some(KnownSecret::Keys(keys)), Some(key)) if !keys.contains(key) => {
+            (Some(KnownSecret::Keys { keys, .. }), Some(key)) if !keys.contains(key) => {
                 Some(format!("the Secret {namespace}/{name} has no key `{key}`"))
             }
             _ => None,

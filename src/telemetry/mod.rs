@@ -28,6 +28,13 @@ struct Outcome {
     outcome: &'static str,
 }
 
+/// Labels of a Job that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobEnd {
+    errand: &'static str,
+    outcome: &'static str,
+}
+
 /// One label: a kind of object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
@@ -66,6 +73,10 @@ pub struct Telemetry {
     status_writes: Family<Outcome, Counter>,
     foreign_status_writes: Counter,
     unreadable: Family<Kind, Number>,
+    jobs_ended: Family<JobEnd, Counter>,
+    jobs_refused: Counter,
+    jobs_queued: Number,
+    jobs_running: Number,
 }
 
 impl Default for Telemetry {
@@ -91,6 +102,10 @@ impl Telemetry {
             status_writes: Family::default(),
             foreign_status_writes: Counter::default(),
             unreadable: Family::default(),
+            jobs_ended: Family::default(),
+            jobs_refused: Counter::default(),
+            jobs_queued: Number::default(),
+            jobs_running: Number::default(),
         };
         telemetry.register();
         telemetry
@@ -139,6 +154,22 @@ impl Telemetry {
             "unreadable_objects",
             "Objects that could not be read",
             self.unreadable.clone(),
+        );
+        self.register_jobs(&mut registry);
+    }
+
+    fn register_jobs(&self, registry: &mut Registry) {
+        registry.register("jobs_ended", "Jobs that have ended", self.jobs_ended.clone());
+        registry.register(
+            "jobs_refused",
+            "Times that the API server refused a Job",
+            self.jobs_refused.clone(),
+        );
+        registry.register("jobs_queued", "Jobs that wait for their turn", self.jobs_queued.clone());
+        registry.register(
+            "jobs_running",
+            "Jobs that are there and have not ended",
+            self.jobs_running.clone(),
         );
     }
 
@@ -217,6 +248,22 @@ impl Telemetry {
         self.foreign_status_writes.inc();
     }
 
+    /// A Job has ended: what it was for, and what it came to.
+    pub fn job_ended(&self, errand: &'static str, outcome: &'static str) {
+        self.jobs_ended.get_or_create(&JobEnd { errand, outcome }).inc();
+    }
+
+    /// The API server refused a Job.
+    pub fn job_refused(&self) {
+        self.jobs_refused.inc();
+    }
+
+    /// So many Jobs wait, and so many are at work, over all preflights.
+    pub fn jobs(&self, queued: usize, running: usize) {
+        self.jobs_queued.set(number(queued));
+        self.jobs_running.set(number(running));
+    }
+
     /// So many objects of a kind cannot be read.
     pub fn unreadable(&self, kind: &'static str, count: usize) {
         self.unreadable.get_or_create(&Kind { kind }).set(number(count));
@@ -243,6 +290,9 @@ mod tests {
         telemetry.read_layers(4, 900);
         telemetry.verdicts("upgrade", [("Success", 7), ("Failure", 2), ("InProgress", 1)], 1);
         telemetry.leads(true);
+        telemetry.job_ended("make", "failed");
+        telemetry.job_refused();
+        telemetry.jobs(3, 2);
         let text = telemetry.text();
         for line in [
             r#"kmm_preflight_admission_requests_total{operation="CREATE",outcome="denied"} 1"#,
@@ -252,6 +302,10 @@ mod tests {
             r#"kmm_preflight_verdicts{preflight="upgrade",status="Failure"} 2"#,
             r#"kmm_preflight_targets_pending{preflight="upgrade"} 1"#,
             "kmm_preflight_leader 1",
+            r#"kmm_preflight_jobs_ended_total{errand="make",outcome="failed"} 1"#,
+            "kmm_preflight_jobs_refused_total 1",
+            "kmm_preflight_jobs_queued 3",
+            "kmm_preflight_jobs_running 2",
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

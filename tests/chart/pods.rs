@@ -140,11 +140,24 @@ fn settings_become_arguments() {
             "--certificate-secret=preflight-kmm-preflight-tls",
             "--webhook-configuration=preflight-kmm-preflight",
             "--allow-places=private",
+            "--work-image=kmm-preflight:0.1.0",
+            "--builder-image=quay.io/buildah/stable:v1.42.2",
+            "--work-pull-policy=IfNotPresent",
+            "--build-with=job",
+            "--look-by=auto",
+            "--jobs-at-once=4",
+            "--job-deadline=1h",
+            "--keep-failed-jobs=1h",
+            "--builder-requests=cpu=500m,memory=512Mi",
+            "--builder-limits=",
+            "--work-requests=cpu=50m,memory=64Mi",
+            "--work-limits=memory=512Mi",
+            "--work-disk=20Gi",
             "--log-format=json",
             "--log-level=info",
         ]
     );
-    let (_, everything) = EVERY_WAY[6];
+    let (_, everything) = EVERY_WAY[7];
     let Some(release) = rendered(everything) else { return };
     for argument in [
         "--cluster-pull-secret=openshift-config/pull-secret",
@@ -153,6 +166,14 @@ fn settings_become_arguments() {
         "--plain-toolkit-registry=10.0.0.1:5000",
         "--plain-toolkit-registry=dtk.example.com",
         "--allow-registries=*.example.com,quay.io/kmods",
+        "--work-image=mirror.example.com/p:1",
+        "--jobs-at-once=9",
+        "--keep-failed-jobs=0s",
+        "--work-service-account=builder",
+        "--privileged-builds",
+        "--user-namespaces",
+        "--builder-limits=cpu=4,memory=8Gi",
+        "--work-disk=9Gi",
         "--log-format=text",
         "--log-level=info,kmm_preflight=debug",
     ] {
@@ -166,6 +187,11 @@ fn settings_become_arguments() {
         return;
     };
     assert!(release.arguments().contains(&"--no-webhook"));
+    let Some(release) = rendered("jobs: {enabled: false}") else {
+        return;
+    };
+    let about_work = |argument: &&str| argument.contains("work") || argument.contains("job");
+    assert!(!release.arguments().iter().any(about_work));
     assert!(
         !release
             .arguments()

@@ -54,12 +54,39 @@ fn the_spec_of_a_preflight_a_module_and_a_node_are_never_written() {
         let writes = texts(&rule["verbs"])
             .into_iter()
             .any(|verb| !["get", "list", "watch"].contains(&verb));
-        let written = ["preflightvalidationsocp/status", "events", "leases", "secrets"];
+        let written = ["preflightvalidationsocp/status", "events", "leases", "secrets", "jobs"];
         let own = rule["resourceNames"] == json!(["preflight-kmm-preflight"]);
         assert!(
             !writes || own || texts(&rule["resources"]).iter().all(|name| written.contains(name)),
             "{rule}"
         );
+    }
+}
+
+#[test]
+fn pods_are_seen_and_neither_made_nor_entered_and_without_jobs_not_even_seen() {
+    for (values, seen) in [("", true), ("jobs: {enabled: false}", false)] {
+        let Some(release) = rendered(values) else { return };
+        let rules = rules(&release);
+        let about = |name: &str| -> Vec<&Value> {
+            let names = |rule: &Value| {
+                texts(&rule["resources"])
+                    .iter()
+                    .any(|resource| resource.starts_with(name))
+            };
+            rules.iter().copied().filter(|rule| names(rule)).collect()
+        };
+        let verbs: Vec<_> = about("pods")
+            .into_iter()
+            .flat_map(|rule| texts(&rule["verbs"]))
+            .collect();
+        assert_eq!(verbs, if seen { vec!["list", "watch"] } else { vec![] }, "{values}");
+        assert!(
+            about("pods").iter().all(|rule| rule["resources"] == json!(["pods"])),
+            "{values}"
+        );
+        assert_eq!(!about("jobs").is_empty(), seen, "{values}");
+        assert!(about("builds").is_empty(), "{values}");
     }
 }
 
@@ -130,7 +157,9 @@ fn every_rule_says_why_in_the_chart() {
 fn every_rule_is_told_in_docs_and_none_that_is_gone() {
     let page =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/security.md")).expect("docs/security.md");
-    let Some(release) = rendered("") else { return };
+    let Some(release) = rendered("jobs: {buildWith: openshift}") else {
+        return;
+    };
     let mut expected: Vec<_> = rules(&release)
         .into_iter()
         .map(|rule| {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::chart::helm::{CHART, chart_file, chart_yaml, helm, render};
 
 /// Values that use every branch of every template, each with a name.
-pub(crate) const EVERY_WAY: [(&str, &str); 7] = [
+pub(crate) const EVERY_WAY: [(&str, &str); 8] = [
     ("as it comes", ""),
     ("without a webhook", "webhook: {enabled: false}"),
     (
@@ -24,6 +24,7 @@ pub(crate) const EVERY_WAY: [(&str, &str); 7] = [
         "a Secret of one's own",
         "certificates: {source: secret, secretName: mine, caBundle: PEM}\npriorityClassName: high",
     ),
+    ("nothing in pods", "jobs: {enabled: false}"),
     (
         "everything set",
         "
@@ -33,6 +34,9 @@ imagePullSecrets: [pull]
 toolkits: {5.14.0-570.el9.x86_64: 'registry.example.com/dtk:1'}
 clusterPullSecret: openshift-config/pull-secret
 registries: {allow: ['*.example.com', 'quay.io/kmods'], places: [], plainToolkits: ['10.0.0.1:5000', 'dtk.example.com']}
+jobs: {image: 'mirror.example.com/p:1', builderImage: 'mirror.example.com/buildah:1', pullPolicy: Always, buildWith: openshift,
+  lookBy: runtime, atOnce: 9, deadline: 90m, keepFailed: 0s, serviceAccount: builder, privilegedBuilds: true,
+  userNamespaces: true, builderResources: {limits: {cpu: '4', memory: 8Gi}}, disk: 9Gi}
 caBundle: {configMap: trusted, key: ca.pem}
 proxy: {httpProxy: 'http://proxy:3128', httpsProxy: 'http://proxy:3128', noProxy: .example.com}
 log: {format: text, level: 'info,kmm_preflight=debug'}
@@ -79,6 +83,11 @@ fn what_is_no_setting_is_refused_and_named() {
         ("registries: {places: [public]}", "places"),
         ("registries: {allow: ['a,b']}", "allow"),
         ("registries: {plainToolkits: ['a b']}", "plainToolkits"),
+        ("jobs: {atOnce: 0}", "atOnce"),
+        ("jobs: {deadline: 3600}", "deadline"),
+        ("jobs: {buildWith: OpenShift}", "buildWith"),
+        ("jobs: {builderResources: {limits: {gpu: '1'}}}", "builderResources"),
+        ("jobs: {disk: much}", "disk"),
         ("kmm: {silence: true}", "silence"),
         ("clusterPullSecret: pull-secret", "clusterPullSecret"),
         ("toolkits: {kernel: image}", "'kernel' does not match"),

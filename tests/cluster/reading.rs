@@ -114,6 +114,7 @@ async fn an_event_stands_on_its_object_and_a_second_one_is_counted() {
             reason: "WouldNotLoad",
             action: "Validating",
             note: "é".repeat(2000),
+            related: None,
         };
         events.publish(&on, notice).await;
     }

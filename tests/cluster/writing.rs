@@ -26,6 +26,7 @@ fn row(name: &str) -> ModuleStatus {
         digest: Some("sha256:00".to_owned()),
         findings: vec![Finding::decides(Rule::CrcMismatch, "crc")],
         inputs: None,
+        job: None,
     }
 }
 

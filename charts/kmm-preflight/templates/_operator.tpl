@@ -32,8 +32,43 @@
 {{- range .Values.registries.plainToolkits }}
 - {{ printf "--plain-toolkit-registry=%s" . | quote }}
 {{- end }}
+{{- with .Values.jobs }}
+{{- if .enabled }}
+- {{ printf "--work-image=%s" (.image | default (include "kmm-preflight.image" $)) | quote }}
+- {{ printf "--builder-image=%s" .builderImage | quote }}
+- --work-pull-policy={{ .pullPolicy }}
+- --build-with={{ .buildWith }}
+- --look-by={{ .lookBy }}
+- --jobs-at-once={{ .atOnce }}
+- --job-deadline={{ .deadline }}
+- --keep-failed-jobs={{ .keepFailed }}
+{{- with .serviceAccount }}
+- --work-service-account={{ . }}
+{{- end }}
+{{- if .privilegedBuilds }}
+- --privileged-builds
+{{- end }}
+{{- if .userNamespaces }}
+- --user-namespaces
+{{- end }}
+- {{ printf "--builder-requests=%s" (include "kmm-preflight.amounts" .builderResources.requests) | quote }}
+- {{ printf "--builder-limits=%s" (include "kmm-preflight.amounts" .builderResources.limits) | quote }}
+- {{ printf "--work-requests=%s" (include "kmm-preflight.amounts" .otherResources.requests) | quote }}
+- {{ printf "--work-limits=%s" (include "kmm-preflight.amounts" .otherResources.limits) | quote }}
+- {{ printf "--work-disk=%s" .disk | quote }}
+{{- end }}
+{{- end }}
 - --log-format={{ .Values.log.format }}
 - {{ printf "--log-level=%s" .Values.log.level | quote }}
+{{- end -}}
+
+{{- /* `cpu=500m,memory=1Gi` */ -}}
+{{- define "kmm-preflight.amounts" -}}
+{{- $amounts := list }}
+{{- range $name, $amount := . }}
+{{- $amounts = append $amounts (printf "%s=%s" $name $amount) }}
+{{- end }}
+{{- join "," $amounts }}
 {{- end -}}
 
 {{- define "kmm-preflight.env" -}}

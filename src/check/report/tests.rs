@@ -23,6 +23,7 @@ fn row(name: &str, status: VerificationStatus, reason: &str, findings: Vec<Findi
         digest: (status == VerificationStatus::Success).then(|| DIGEST.to_owned()),
         findings,
         inputs: None,
+        job: None,
     }
 }
 

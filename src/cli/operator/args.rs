@@ -57,6 +57,90 @@ pub(in crate::cli) struct OperatorArgs {
 
     #[command(flatten)]
     pub(super) registries: RegistryArgs,
+
+    #[command(flatten)]
+    pub(super) work: WorkArgs,
+}
+
+/// What runs in pods, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Work in pods")]
+pub(super) struct WorkArgs {
+    /// This program's own image, for what runs in pods: builds, signatures, looks on a node; without it nothing does
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) work_image: Option<String>,
+
+    /// The image with buildah, in which Modules are built
+    #[arg(long, value_name = "IMAGE", default_value = "quay.io/buildah/stable:v1.42.2")]
+    pub(super) builder_image: String,
+
+    /// When nodes pull these two
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = PullPolicy::IfNotPresent)]
+    pub(super) work_pull_policy: PullPolicy,
+
+    /// What builds: a Job with buildah, or an OpenShift Build where that API is served and the result is to be pushed
+    #[arg(long, value_name = "KIND", value_enum, default_value_t = Builder::Job)]
+    pub(super) build_with: Builder,
+
+    /// How images are looked at: through the registry and, where it cannot be reached or refuses, on a node; or one of these alone
+    ///
+    /// A Module's annotation preflight.kmm.sigs.x-k8s.io/image-check says otherwise for that Module.
+    #[arg(long, value_name = "WAY", value_enum, default_value_t = Way::Auto)]
+    pub(super) look_by: Way,
+
+    /// How many Jobs are at work at once, over all preflights
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) jobs_at_once: u16,
+
+    /// How long one Job may take
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub(super) job_deadline: String,
+
+    /// How long a Job that failed is kept for a person to look at; 0s deletes it as soon as its answer is written
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub(super) keep_failed_jobs: String,
+
+    /// The service account of pods that build and sign, in each Module's namespace; without it, `default`
+    #[arg(long, value_name = "NAME")]
+    pub(super) work_service_account: Option<String>,
+
+    /// Have the builder run privileged: for clusters on which nothing less works
+    #[arg(long)]
+    pub(super) privileged_builds: bool,
+
+    /// Have builds run in a user namespace of their own (`hostUsers: false`): for nodes that can
+    #[arg(long)]
+    pub(super) user_namespaces: bool,
+
+    /// What a builder is sure to get, like cpu=500m,memory=512Mi
+    #[arg(
+        long,
+        value_name = "AMOUNTS",
+        value_delimiter = ',',
+        default_value = "cpu=500m,memory=512Mi"
+    )]
+    pub(super) builder_requests: Vec<String>,
+
+    /// What a builder gets at the most; without it, what its node has
+    #[arg(long, value_name = "AMOUNTS", value_delimiter = ',')]
+    pub(super) builder_limits: Vec<String>,
+
+    /// What every other container is sure to get
+    #[arg(
+        long,
+        value_name = "AMOUNTS",
+        value_delimiter = ',',
+        default_value = "cpu=50m,memory=64Mi"
+    )]
+    pub(super) work_requests: Vec<String>,
+
+    /// What every other container gets at the most
+    #[arg(long, value_name = "AMOUNTS", value_delimiter = ',', default_value = "memory=512Mi")]
+    pub(super) work_limits: Vec<String>,
+
+    /// Disk for each volume that holds an image
+    #[arg(long, value_name = "AMOUNT", default_value = "20Gi")]
+    pub(super) work_disk: String,
 }
 
 /// The webhook and its certificate.
@@ -145,6 +229,39 @@ pub(super) enum CertificateSource {
     SelfMade,
     /// Somebody else: files that are read again when they change
     Files,
+}
+
+/// When a node pulls an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub(super) enum PullPolicy {
+    /// Each time
+    Always,
+    /// Where it is not there yet
+    IfNotPresent,
+    /// Never: it must be there
+    Never,
+}
+
+/// What builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Builder {
+    /// A Job with buildah
+    Job,
+    /// An OpenShift Build where it can be judged, else a Job
+    #[value(name = "openshift")]
+    OpenShift,
+}
+
+/// How images are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Way {
+    /// Through the registry; where that does not tell, on a node
+    Auto,
+    /// Through the registry alone
+    Registry,
+    /// On a node alone, by its container runtime
+    Runtime,
 }
 
 /// A place that is not the public network.

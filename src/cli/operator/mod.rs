@@ -5,6 +5,7 @@
 mod admission;
 mod args;
 mod settings;
+mod workshop;
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -26,7 +27,7 @@ use self::args::LogFormat;
 pub(super) use self::args::OperatorArgs;
 use self::settings::OperatorSettings;
 use super::{Ending, environment};
-use crate::cluster::{self, Election, Events, LeaseSettings, WatchSettings, Watches};
+use crate::cluster::{self, Election, Events, JobWatches, LeaseSettings, WatchSettings, Watches};
 use crate::controller::{self, Operator, Parts};
 use crate::examine::{Examiner, TimeLimit};
 use crate::inspect::cache::{Bounds, Cache};
@@ -176,6 +177,7 @@ async fn reconcile(shared: Arc<Shared>) -> anyhow::Result<()> {
             cluster_pull_secret: shared.settings.cluster_pull_secret.clone(),
             plain_toolkit_registries: shared.settings.plain_toolkit_registries.clone(),
         },
+        work: (shared.settings.workshop.clone()).map(|workshop| (workshop, JobWatches::start(&shared.client))),
     });
     tokio::select! {
         () = operator.run(election.leadership()) => {}

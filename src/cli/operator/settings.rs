@@ -3,7 +3,9 @@
 use webhook_certs::Names;
 
 use super::args::{AdmissionArgs, CertificateSource, OperatorArgs, Place, RegistryArgs};
+use super::workshop::workshop;
 use crate::plan::ObjectName;
+use crate::plan::work::Workshop;
 use crate::registry::{Places, Proxies, RegistryPattern, Settings};
 
 /// What is validated of the arguments; the rest is taken as it stands.
@@ -16,6 +18,8 @@ pub(super) struct OperatorSettings {
     pub(super) plain_toolkit_registries: Vec<RegistryPattern>,
     /// How registries are asked.
     pub(super) registries: Settings,
+    /// What runs in pods, and how; `None` where nothing does.
+    pub(super) workshop: Option<Workshop>,
 }
 
 /// Arguments that cannot be used, one sentence each.
@@ -35,7 +39,8 @@ impl OperatorSettings {
                 &args.registries.plain_toolkit_registries,
                 &mut wrong,
             ),
-            registries: registries(&args.registries, variable, &mut wrong),
+            registries: registries(&args.registries, &variable, &mut wrong),
+            workshop: workshop(&args.work, &variable, &mut wrong),
         };
         if wrong.is_empty() {
             Ok(settings)
@@ -112,9 +117,11 @@ fn of(place: Place) -> Places {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use jiff::SignedDuration;
 
     use super::*;
     use crate::cli::args::{Cli, Task};
+    use crate::plan::work::{BuildWith, LookBy};
 
     fn settings(line: &str) -> Result<OperatorSettings, WrongArguments> {
         let words = "kmm-preflight operator".split(' ').chain(line.split_whitespace());
@@ -147,6 +154,37 @@ mod tests {
         ] {
             assert!(wrong.contains(part), "{part}: {wrong}");
         }
+    }
+
+    #[test]
+    fn nothing_runs_in_pods_unless_our_image_is_named() {
+        assert!(settings("--jobs-at-once 2").expect("good arguments").workshop.is_none());
+        let workshop = settings("--work-image r/p:1 --build-with openshift --look-by runtime --keep-failed-jobs 0s");
+        let workshop = workshop.expect("good arguments").workshop.expect("a workshop");
+        assert_eq!(
+            (workshop.build_with, workshop.look_by),
+            (BuildWith::OpenShift, LookBy::Runtime)
+        );
+        assert_eq!(
+            (workshop.at_once, workshop.deadline),
+            (4, SignedDuration::from_hours(1))
+        );
+        assert_eq!(workshop.pull_policy, "IfNotPresent");
+        assert!(workshop.keep_failed.is_zero() && !workshop.privileged);
+    }
+
+    #[test]
+    fn a_time_for_jobs_that_is_none_is_refused() {
+        let wrong = settings("--work-image r/p:1 --job-deadline 0s --keep-failed-jobs ever --builder-limits disk=9");
+        let wrong = wrong.err().expect("mistakes").to_string();
+        for part in [
+            "--job-deadline `0s`",
+            "--keep-failed-jobs `ever`",
+            "--builder-limits `disk=9`",
+        ] {
+            assert!(wrong.contains(part), "{part}: {wrong}");
+        }
+        assert!(settings("--work-image r/p:1 --job-deadline 25h").is_err());
     }
 
     #[test]

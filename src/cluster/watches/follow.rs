@@ -33,6 +33,8 @@ pub(super) struct Watched<K> {
     pub(super) api: Api<K>,
     /// What of them, by field selector.
     pub(super) fields: Option<String>,
+    /// What of them, by label selector.
+    pub(super) labels: Option<String>,
     /// Objects in one page of a list, which is held in memory as text.
     pub(super) page: u32,
 }
@@ -120,6 +122,7 @@ impl<K> Watched<K> {
     fn config(&self) -> watcher::Config {
         watcher::Config {
             field_selector: self.fields.clone(),
+            label_selector: self.labels.clone(),
             timeout: Some(WATCH_TIMEOUT),
             page_size: Some(self.page),
             ..watcher::Config::default()
@@ -175,6 +178,7 @@ mod tests {
         let watched = Watched::<ConfigMap> {
             api: Api::all(kube::Client::new(service, "default")),
             fields: None,
+            labels: None,
             page: 2,
         };
         tokio::spawn(follow(

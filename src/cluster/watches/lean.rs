@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference, Time};
 use kube::Resource;
 use kube::api::ObjectMeta;
 use serde::de::IgnoredAny;
@@ -37,6 +37,9 @@ struct LeanMetadata {
     creation_timestamp: Option<Time>,
     deletion_timestamp: Option<Time>,
     labels: Option<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "own_annotations")]
+    annotations: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
     #[serde(default)]
     managed_fields: Vec<LeanManager>,
 }
@@ -85,6 +88,17 @@ where
     }
 }
 
+/// How the annotations begin that mean something to this program. Others can be as large as the object.
+const OWN_ANNOTATIONS: &str = "preflight.kmm.sigs.x-k8s.io/";
+
+fn own_annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let all: Option<BTreeMap<Cow<'de, str>, Cow<'de, str>>> = Option::deserialize(deserializer)?;
+    let all = all.into_iter().flatten();
+    let own = all.filter(|(key, _)| key.starts_with(OWN_ANNOTATIONS));
+    let own: BTreeMap<String, String> = own.map(|(key, value)| (key.into_owned(), value.into_owned())).collect();
+    Ok((!own.is_empty()).then_some(own))
+}
+
 fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let lean = LeanMetadata::deserialize(deserializer)?;
     let manager = |lean: LeanManager| ManagedFieldsEntry {
@@ -102,6 +116,8 @@ fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D:
         creation_timestamp: lean.creation_timestamp,
         deletion_timestamp: lean.deletion_timestamp,
         labels: lean.labels,
+        annotations: lean.annotations,
+        owner_references: lean.owner_references,
         managed_fields: Some(lean.managed_fields.into_iter().map(manager).collect()),
         ..ObjectMeta::default()
     })
@@ -113,6 +129,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn of_annotations_our_own_are_kept() {
+        let annotations = json!({"preflight.kmm.sigs.x-k8s.io/image-check": "runtime", "kubectl.kubernetes.io/last-applied-configuration": "{}"});
+        let node: Lean<Node> = serde_json::from_value(json!({"metadata": {"annotations": annotations}})).expect("read");
+        let own = (
+            "preflight.kmm.sigs.x-k8s.io/image-check".to_owned(),
+            "runtime".to_owned(),
+        );
+        assert_eq!(node.metadata.annotations, Some([own].into()));
+    }
 
     #[test]
     fn what_nobody_wants_is_not_kept() {

@@ -3,6 +3,7 @@
 
 mod dockerfiles;
 mod follow;
+mod jobs;
 mod known;
 mod lean;
 mod reading;
@@ -21,6 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+pub use self::jobs::{JobWatches, OwnJob};
 pub use self::toolkits::TOOLKITS_KEY;
 
 use self::follow::{News, Watched, follow};
@@ -180,6 +182,7 @@ impl Shared {
         let watched = Watched {
             api: Api::<ConfigMap>::namespaced(client, &namespace),
             fields: Some(format!("metadata.name={name}")),
+            labels: None,
             page: 1,
         };
         let task = format!("watching {about}");
@@ -230,6 +233,7 @@ fn everything<K: Resource<DynamicType = ()>>(client: Client, page: u32) -> Watch
     Watched {
         api: Api::all(client),
         fields: None,
+        labels: None,
         page,
     }
 }

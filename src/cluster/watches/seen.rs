@@ -6,24 +6,43 @@ use k8s_openapi::api::core::v1::{ConfigMap, Node as KubeNode};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use kube::core::PartialObjectMeta;
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::ObjectName;
 use super::lean::Lean;
-use crate::api::{Module, PreflightValidationOCP};
+use crate::api::{Module, PreflightStatus, PreflightValidationOCP};
 use crate::kernel::Architecture;
 use crate::plan::{Node, Unreadable};
 
 /// A Module on the wire.
 pub(super) type WireModule = Lean<Module, Value>;
 /// A preflight on the wire.
-pub(super) type WirePreflight = Lean<PreflightValidationOCP, Value, Value>;
+pub(super) type WirePreflight = Lean<PreflightValidationOCP, Value, Readable<PreflightStatus>>;
 /// A node on the wire.
 pub(super) type WireNode = Lean<KubeNode, IgnoredAny, NodeStatus>;
 /// A ConfigMap on the wire: its metadata.
 pub(super) type WireConfigMap = Lean<PartialObjectMeta<ConfigMap>>;
+
+/// A value that is read where it can be, and passed over where it cannot. It is taken as text first: as a tree of values,
+/// a status of a thousand rows would take several MiB for a moment.
+#[derive(Clone, Debug)]
+pub(super) struct Readable<T>(Option<T>);
+
+impl<T> Default for Readable<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Readable<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(text.get()).ok()))
+    }
+}
 
 /// What is read of a node's status.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -78,6 +97,7 @@ impl SeenModule {
                     namespace: wire.metadata.namespace,
                     uid: wire.metadata.uid,
                     generation: wire.metadata.generation,
+                    annotations: wire.metadata.annotations,
                     ..ObjectMeta::default()
                 },
                 spec,
@@ -105,11 +125,12 @@ impl SeenPreflight {
         let mut metadata = wire.metadata;
         let name = metadata.name.clone().unwrap_or_default();
         metadata.labels = None;
+        metadata.annotations = None;
         match read(wire.spec) {
             Ok(spec) => Self::Readable(Arc::new(PreflightValidationOCP {
                 metadata,
                 spec,
-                status: serde_json::from_value(wire.status).ok(),
+                status: wire.status.0,
             })),
             Err(why) => Self::Unreadable(name, format!("spec{why}")),
         }
@@ -143,7 +164,7 @@ pub(super) fn node(wire: WireNode) -> Node {
     }
 }
 
-fn object_name(metadata: &ObjectMeta) -> ObjectName {
+pub(super) fn object_name(metadata: &ObjectMeta) -> ObjectName {
     let part = |part: &Option<String>| part.clone().unwrap_or_default();
     (part(&metadata.namespace), part(&metadata.name))
 }

@@ -7,6 +7,7 @@
 mod attributes;
 mod build;
 mod defect;
+mod gathering;
 mod lens;
 mod names;
 mod paths;
@@ -26,7 +27,10 @@ use serde::{Deserialize, Serialize};
 
 pub use attributes::Attributes;
 pub use defect::ScanError;
+pub(super) use defect::{limit_met, source_failed};
+pub(super) use gathering::Gathering;
 pub use lens::{Content, KernelSample, Lens, matters};
+pub(super) use lens::{HEAD, elf_machine};
 pub use paths::{File, Kind, NodeId, PathTable};
 pub use survey::{Stored, Survey, Taken, take_out};
 pub use unpack::Limits;
@@ -60,11 +64,7 @@ impl LayerFacts {
 ///
 /// Where the bytes cannot be had, where no container runtime could unpack them, and beyond the limits.
 pub fn scan<R: Read>(reader: R, lens: Lens, limits: Limits) -> Result<LayerFacts, ScanError> {
-    let looking = Looking {
-        contents: Vec::new(),
-        reader: lens::Reader::new(lens),
-    };
-    let (paths, Looking { contents, .. }) = walk(reader, limits, looking)?;
+    let (paths, Looking { contents, .. }) = walk(reader, limits, Looking::new(lens))?;
     Ok(LayerFacts { paths, contents })
 }
 
@@ -141,13 +141,11 @@ struct Looking {
 
 impl Keep for Looking {
     fn file<R: BufRead>(&mut self, path: &str, member: &Member, tarball: &mut Tarball<R>) -> Result<File, ScanError> {
-        let (file, content) = if member.kind == MemberKind::Sparse {
-            (File::default(), self.reader.sparse(path))
-        } else {
-            self.reader.read(path, member, tarball.body())?
-        };
-        let content = self.keep(content);
-        Ok(File { content, ..file })
+        if member.kind == MemberKind::Sparse {
+            const WHY: &str = "it is stored with holes (a sparse file), which this program does not fill in";
+            return Ok(self.unread(path, WHY));
+        }
+        self.read(path, member.size, tarball.body())
     }
 
     fn folder<R: BufRead>(&mut self, _path: &str, _tarball: &Tarball<R>) -> Result<(), ScanError> {
@@ -156,6 +154,28 @@ impl Keep for Looking {
 }
 
 impl Looking {
+    fn new(lens: Lens) -> Self {
+        Self {
+            contents: Vec::new(),
+            reader: lens::Reader::new(lens),
+        }
+    }
+
+    fn read(&mut self, path: &str, size: u64, body: impl Read) -> Result<File, ScanError> {
+        let (file, content) = self.reader.read(path, size, body)?;
+        let content = self.keep(content);
+        Ok(File { content, ..file })
+    }
+
+    /// A file whose bytes cannot be had, which matters where the lens wants them.
+    fn unread(&mut self, path: &str, why: &str) -> File {
+        let content = self.reader.wants(path).then(|| Content::Unreadable(why.to_owned()));
+        File {
+            machine: None,
+            content: self.keep(content),
+        }
+    }
+
     fn keep(&mut self, content: Option<Content>) -> Option<u32> {
         let at = u32::try_from(self.contents.len()).ok()?;
         self.contents.push(content?);

@@ -40,6 +40,8 @@ pub enum Found<'a> {
     Link(&'a str),
     /// A device node, a pipe, a hard link to nothing.
     Other,
+    /// A folder of which it is not known what is in it; why.
+    Closed(&'a str),
 }
 
 impl MergedTree {
@@ -53,7 +55,8 @@ impl MergedTree {
         self.root_below(self.layers.len())
     }
 
-    /// What stands at a path once every link on the way, and the last one, is followed within the root.
+    /// What stands at a path once every link on the way, and the last one, is followed within the root. A folder on the
+    /// way that is closed is the answer, since nobody knows what is below it.
     pub fn resolve(&self, path: &str) -> Option<Found<'_>> {
         self.locate(path).map(|(_, found)| found)
     }
@@ -154,6 +157,7 @@ impl MergedTree {
                 })
             }
             Kind::Link(target) => Some(Found::Link(target)),
+            Kind::Closed(why) => Some(Found::Closed(why)),
             // The layer holds another name of a file of the layers below it, whatever became of that file's
             // own name since.
             Kind::HardLink(target) => match self.exactly(self.root_below(layer), target) {
@@ -207,7 +211,8 @@ impl MergedTree {
                 }
                 leaf => {
                     trail.push(name.to_owned());
-                    return names.is_empty().then(|| (trail.join("/"), leaf));
+                    let is_answer = names.is_empty() || matches!(leaf, Found::Closed(_));
+                    return is_answer.then(|| (trail.join("/"), leaf));
                 }
             }
         }

@@ -27,6 +27,7 @@ fn verdict(container: &str, look: &Look, push: bool, supplies: &Supplies) -> Ver
         supplies,
         toolkit_image: None,
         push_built_image: push,
+        workshop: None,
     };
     decide(&world, |_| look, now()).remove(0)
 }
@@ -246,7 +247,14 @@ fn what_a_build_lacks_is_said_at_once() {
         ..complete.clone()
     };
     let keyless = Supplies {
-        secrets: [(name("k"), KnownSecret::Keys(["wrong".to_owned()].into()))].into(),
+        secrets: [(
+            name("k"),
+            KnownSecret::Keys {
+                keys: ["wrong".to_owned()].into(),
+                version: String::new(),
+            },
+        )]
+        .into(),
         ..Supplies::default()
     };
     for (row, container, supplies, reason) in [
@@ -330,6 +338,7 @@ fn one_broken_module_does_not_hide_the_others() {
         supplies: &Supplies::default(),
         toolkit_image: None,
         push_built_image: false,
+        workshop: None,
     };
     let look = judged(vec![]);
     let verdicts = decide(&world, |_| &look, now());

@@ -25,6 +25,62 @@ pub struct Workshop {
     pub service_account: Option<String>,
     /// Whether the builder runs privileged: for clusters on which nothing less works.
     pub privileged: bool,
+    /// Whether what builds runs in a user namespace of its pod (`hostUsers: false`): for nodes that can.
+    pub user_namespaces: bool,
+    /// What containers may use.
+    pub room: Room,
+    /// Environment variables of every container, like `HTTPS_PROXY`.
+    pub environment: Vec<(String, String)>,
+}
+
+/// What the containers of a Job may use.
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// The builder.
+    pub build: Share,
+    /// Every other one.
+    pub other: Share,
+    /// Disk for each volume that holds an image, as a quantity like `20Gi`.
+    pub disk: String,
+}
+
+/// What one container may use.
+#[derive(Clone, Debug, Default)]
+pub struct Share {
+    /// What it is sure to get.
+    pub requested: Amount,
+    /// What it gets at the most.
+    pub limit: Amount,
+}
+
+/// Quantities as Kubernetes writes them; nothing is said of what is `None`.
+#[derive(Clone, Debug, Default)]
+pub struct Amount {
+    /// Like `500m`.
+    pub cpu: Option<String>,
+    /// Like `2Gi`.
+    pub memory: Option<String>,
+}
+
+impl Default for Room {
+    /// A compiler wants what it can get; a judge does with 64 MiB, and is given some more.
+    fn default() -> Self {
+        let amount = |cpu: Option<&str>, memory: Option<&str>| Amount {
+            cpu: cpu.map(str::to_owned),
+            memory: memory.map(str::to_owned),
+        };
+        Self {
+            build: Share {
+                requested: amount(Some("500m"), Some("512Mi")),
+                limit: Amount::default(),
+            },
+            other: Share {
+                requested: amount(Some("50m"), Some("64Mi")),
+                limit: amount(None, Some("512Mi")),
+            },
+            disk: "20Gi".to_owned(),
+        }
+    }
 }
 
 /// What builds.
@@ -47,4 +103,25 @@ pub enum LookBy {
     Registry,
     /// By a node's container runtime alone.
     Runtime,
+}
+
+impl LookBy {
+    /// The words for it, as a list for a person.
+    pub const WORDS: &str = "`auto`, `registry` or `runtime`";
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Registry => "registry",
+            Self::Runtime => "runtime",
+        }
+    }
+
+    /// What that word stands for.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Auto, Self::Registry, Self::Runtime]
+            .into_iter()
+            .find(|by| by.name() == word)
+    }
 }

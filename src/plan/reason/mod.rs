@@ -1,11 +1,17 @@
 //! The words of verdicts: what, where, why, what next. The first words of each are upstream's, for those who grep.
 
+mod work;
+
 use jiff::SignedDuration;
 
 use super::decide::World;
 use super::resolve::Target;
+use super::supplies::ObjectName;
+use super::work::Push;
 use crate::api::{FieldError, Finding, Rule, Severity};
 use crate::image::{Digest, LookFailureKind};
+
+pub(super) use work::*;
 
 pub(super) const NOTHING_TO_LOAD: &str = "no kernel module to load";
 pub(super) const PENDING: &str = "verification is not finished yet: its image has not been looked at";
@@ -27,19 +33,21 @@ pub(super) fn unreadable(why: &str) -> String {
     format!("the Module cannot be read: {why}. Correct it; KMM cannot use it either")
 }
 
-pub(super) fn loads(target: &Target, digest: &Digest, findings: &[Finding]) -> String {
-    let (image, digest, what, kernel) = (
-        &target.image_text,
-        short(digest),
+pub(super) fn loads(target: &Target, digest: Option<&Digest>, findings: &[Finding]) -> String {
+    let sentence = format!(
+        "verified image exists: {}{} loads {} on {}",
+        target.image_text,
+        in_brackets(digest),
         target.what_loads(),
-        target.kernel.raw(),
+        target.kernel.raw()
     );
-    let sentence = format!("verified image exists: {image} ({digest}) loads {what} on {kernel}");
-    [Some(sentence), warning(findings), not_checked(findings)]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join("; ")
+    with_doubts(sentence, findings)
+}
+
+/// A sentence, and what speaks against relying on it.
+fn with_doubts(sentence: String, findings: &[Finding]) -> String {
+    let parts = [Some(sentence), warning(findings), not_checked(findings)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn warning(findings: &[Finding]) -> Option<String> {
@@ -58,13 +66,18 @@ fn not_checked(findings: &[Finding]) -> Option<String> {
     findings.iter().find(says_so).map(|finding| finding.message.clone())
 }
 
-pub(super) fn would_not_load(first: &Finding, others: usize) -> String {
-    format!(
+/// Why a module would not load, and the rule that decided; `None` if no finding decides. `left_out` findings more are
+/// not listed.
+pub(super) fn would_not_load(findings: &[Finding], left_out: usize) -> Option<(String, Rule)> {
+    let mut deciding = findings.iter().filter(|finding| finding.severity == Severity::Decides);
+    let first = deciding.next()?;
+    let why = format!(
         "would not load: {}{} [{}]",
         first.message.trim_end_matches('.'),
-        and_more(others),
+        and_more(deciding.count() + left_out),
         first.rule
-    )
+    );
+    Some((why, first.rule))
 }
 
 pub(super) fn mend_by_pushing(rule: Rule) -> String {
@@ -89,6 +102,14 @@ pub(super) fn does_not_exist(target: &Target, said: &str) -> String {
 pub(super) fn denied(said: &str) -> String {
     let said = LookFailureKind::Denied.without_meaning(said);
     format!("verified image does not exist, or is not accessible: {said}")
+}
+
+pub(super) fn denied_so_unpushed(said: &str) -> String {
+    format!("{said}. Whether it exists cannot be told, so nothing would be pushed")
+}
+
+pub(super) fn damaged_so_made(said: &str) -> String {
+    format!("{said}. No node could pull it")
 }
 
 pub(super) fn damaged(said: &str) -> String {
@@ -129,7 +150,7 @@ pub(super) fn cannot_be_made(because: &str, lacks: &[String]) -> String {
     )
 }
 
-pub(super) fn would_be_made(target: &Target, because: &str, world: &World<'_>) -> String {
+pub(super) fn would_be_made(target: &Target, because: &str, world: &World<'_>, push: &Push) -> String {
     let mut steps = Vec::new();
     if let Some(build) = &target.build {
         steps.push(build_step(target, &build.dockerfile_config_map.name, world));
@@ -144,10 +165,10 @@ pub(super) fn would_be_made(target: &Target, because: &str, world: &World<'_>) -
             target.namespace, sign.key_secret.name
         ));
     }
-    let pushed = if world.push_built_image {
-        "then pushed"
-    } else {
-        "not pushed (pushBuiltImage is false)"
+    let pushed = match (push.is_wanted(), world.push_built_image) {
+        (true, _) => "then pushed",
+        (false, true) => "not pushed",
+        (false, false) => "not pushed (pushBuiltImage is false)",
     };
     format!(
         "verification is not finished yet: {because}; {}, {pushed}",
@@ -200,7 +221,16 @@ fn and_more(others: usize) -> String {
     }
 }
 
-fn short(digest: &Digest) -> String {
+fn in_brackets(digest: Option<&Digest>) -> String {
+    let Some(digest) = digest else {
+        return String::new();
+    };
     let text = digest.to_string();
-    text.get(..19).map_or(text.clone(), |head| format!("{head}…"))
+    let short = text.get(..19).map_or(text.clone(), |head| format!("{head}…"));
+    format!(" ({short})")
+}
+
+/// An object of the cluster, as people write it.
+pub(super) fn named((namespace, name): &ObjectName) -> String {
+    format!("{namespace}/{name}")
 }

@@ -1,12 +1,14 @@
 //! One preflight, from its first look to its last answer: gather, look, decide, write; again when something relevant
 //! changes, or when a failure is due for another try.
 
-use std::collections::{BTreeMap, HashMap};
+mod forge;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep;
 use tracing::error;
@@ -19,6 +21,7 @@ use super::pace::Pace;
 use super::scribe::{Scribe, Wrote};
 use crate::api::{FieldError, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStatus};
 use crate::examine::Seen;
+use crate::kmod::signature::Certificate;
 use crate::plan::{self, KnownSecret, ObjectName, Surroundings, Tally};
 use crate::telemetry::STATUSES;
 use crate::validate::preflight::validate;
@@ -40,6 +43,9 @@ pub(super) struct Worker {
     pace: Pace,
     scribe: Scribe,
     secrets: BTreeMap<ObjectName, KnownSecret>,
+    certificates: BTreeMap<ObjectName, Certificate>,
+    /// The Jobs that were deleted, by their UIDs, until they are gone.
+    cleared: BTreeSet<String>,
     gathered: Option<Known>,
     rounds: JoinSet<()>,
     /// The targets of each round that is under way.
@@ -66,6 +72,34 @@ impl Known {
     }
 }
 
+/// What may change of the work in pods, where there is any.
+struct WorkChanges(Option<[watch::Receiver<u64>; 2]>);
+
+impl WorkChanges {
+    fn of(operator: &Operator) -> Self {
+        let foundry = operator.foundry.as_ref();
+        Self(foundry.map(|foundry| [foundry.jobs.changes(), foundry.turns()]))
+    }
+
+    /// Waits until something has changed; for ever where nothing runs in pods.
+    async fn changed(&mut self) {
+        let ended = match &mut self.0 {
+            Some([jobs, turns]) => tokio::select! {
+                changed = jobs.changed() => changed.is_err(),
+                changed = turns.changed() => changed.is_err(),
+            },
+            None => true,
+        };
+        if ended {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn mark_unchanged(&mut self) {
+        self.0.iter_mut().flatten().for_each(watch::Receiver::mark_unchanged);
+    }
+}
+
 /// What one pass came to.
 enum Pass {
     /// Nothing to do before this moment, unless something changes.
@@ -85,6 +119,8 @@ impl Worker {
             memory: Memory::default(),
             pace: Pace::default(),
             secrets: BTreeMap::new(),
+            certificates: BTreeMap::new(),
+            cleared: BTreeSet::new(),
             gathered: None,
             rounds: JoinSet::new(),
             underway: HashMap::new(),
@@ -95,6 +131,7 @@ impl Worker {
     /// Works until the preflight is gone. Dropped at any moment, it leaves nothing behind that another would miss.
     pub(super) async fn run(mut self) {
         let mut changes = self.operator.watches.changes();
+        let mut work = WorkChanges::of(&self.operator);
         while let Pass::Until(moment) = self.pass().await {
             let wait = self.wait(moment);
             tokio::select! {
@@ -107,6 +144,10 @@ impl Worker {
                     // Changes come in flocks (`kubectl apply` of a folder): one pass sees them all.
                     sleep(FLOCK).await;
                     changes.mark_unchanged();
+                }
+                () = work.changed() => {
+                    sleep(FLOCK).await;
+                    work.mark_unchanged();
                 }
                 () = sleep(wait) => {}
             }
@@ -125,7 +166,11 @@ impl Worker {
         let mut next = report;
         while let Some(report) = next {
             match report {
-                Report::Secrets(known) => self.secrets.extend(known),
+                Report::Secrets(known, certificates) => {
+                    self.secrets.extend(known);
+                    self.certificates.extend(certificates);
+                }
+                Report::Asked(names) => names.iter().for_each(|name| self.memory.asked(name, now)),
                 Report::Seen(sights) => sights.into_iter().for_each(|sight| self.record(sight, now)),
             }
             next = self.reports.1.try_recv().ok();
@@ -152,8 +197,9 @@ impl Worker {
         let Some(Known { gathered, .. }) = &self.gathered else {
             return;
         };
+        let works = self.memory.told(&sight.name);
         let is_final = |name: &ObjectName, look: &_| {
-            let verdict = gathered.verdict(name, look, now);
+            let verdict = gathered.verdict(name, look, &works, now);
             verdict.is_some_and(|verdict| verdict.status == VerificationStatus::Success)
         };
         self.memory.record(sight, now, is_final);
@@ -170,18 +216,31 @@ impl Worker {
             return Pass::Until(None);
         }
         let now = (self.operator.clock)();
-        let status = match self.gather(&preflight, around) {
-            Ok(gathered) => {
-                self.start_rounds(&gathered, now);
-                self.status(&preflight, &gathered, now)
-            }
-            Err(errors) => self.refusal(&preflight, &errors, now),
-        };
-        let again = match status {
-            Ok(status) => self.write(&preflight, status, now).await,
-            Err(later) => Some(later),
+        let again = match self.gather(&preflight, around) {
+            Ok(gathered) => self.answer(&preflight, &gathered, now).await,
+            Err(errors) => match self.refusal(&preflight, &errors, now) {
+                Ok(status) => self.write(&preflight, status, now).await,
+                Err(later) => Some(later),
+            },
         };
         Pass::Until([self.memory.next_due(), again].into_iter().flatten().min())
+    }
+
+    /// Looks, has Jobs work, and tells what is known; says when to do so again.
+    async fn answer(
+        &mut self,
+        preflight: &PreflightValidationOCP,
+        gathered: &Arc<Gathered>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let begun = self.forge(preflight, gathered, now).await;
+        self.start_rounds(gathered, now);
+        let written = match self.status(preflight, gathered, now) {
+            Ok(status) => self.write(preflight, status, now).await,
+            Err(later) => Some(later),
+        };
+        let cleared = self.clear(gathered, written.is_none(), now).await;
+        [begun, written, cleared].into_iter().flatten().min()
     }
 
     /// What decisions rest on, anew where something changed.
@@ -199,7 +258,12 @@ impl Worker {
             return Ok(Arc::clone(&known.gathered));
         }
         let kernel = validate(preflight)?;
-        let gathered = Arc::new(Gathered::new(preflight, kernel, &around, &self.secrets));
+        let workshop = self
+            .operator
+            .foundry
+            .as_ref()
+            .map(|foundry| Arc::clone(&foundry.workshop));
+        let gathered = Arc::new(Gathered::new(preflight, kernel, &around, &self.secrets, workshop));
         let now = (self.operator.clock)();
         self.memory.learn(gathered.targets(), self.scribe.standing(), now);
         self.gathered = Some(Known {
@@ -293,6 +357,9 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if let (Some(foundry), Some(uid)) = (&self.operator.foundry, &self.uid) {
+            foundry.leave(uid);
+        }
         self.operator.telemetry.forget(&self.name);
     }
 }

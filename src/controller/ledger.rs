@@ -1,0 +1,240 @@
+//! What is known of the Jobs of one target: those that are there, and what those came to that are gone. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::ModuleStatus;
+use crate::plan::ObjectName;
+use crate::plan::work::{Ended, Errand, Work, WorkSeen, Works, progress};
+
+/// How long a Job that was begun is taken to be there before a watch tells of it.
+const UNSEEN: SignedDuration = SignedDuration::from_secs(30);
+/// How long a pod may take to tell how it ended after its Job has: the two are watched apart.
+const LAST_WORDS: SignedDuration = SignedDuration::from_secs(5);
+/// How long what the API server refused is left alone.
+const REFUSED: SignedDuration = SignedDuration::from_secs(30);
+/// How long it is left alone where it gave no answer, or still deletes a Job of that name.
+const UNANSWERED: SignedDuration = SignedDuration::from_secs(3);
+
+/// What is known of a target's work.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// The fingerprint of the work, once its Secrets are known.
+    fingerprint: Option<String>,
+    make: Page,
+    look: Page,
+    /// The Jobs that have ended while their pods are not seen to have, and since when.
+    speechless: BTreeMap<ObjectName, Timestamp>,
+}
+
+/// What is known of one kind of work.
+#[derive(Debug, Default)]
+struct Page {
+    /// What the last Job came to, or why there is none.
+    last: Work,
+    /// The Job that is at work.
+    underway: Option<Work>,
+    /// The same, where it was begun and is not seen yet, and when it was begun.
+    begun: Option<(Work, Timestamp)>,
+    /// What waits for its turn.
+    queued: Option<Work>,
+    /// Nothing is begun before this moment.
+    not_before: Option<Timestamp>,
+    /// The Jobs that are there and whose end is known.
+    read: BTreeSet<ObjectName>,
+}
+
+/// What came of beginning a Job.
+#[derive(Clone, Debug)]
+pub(super) enum Begun {
+    /// It is there.
+    Yes,
+    /// The API server refuses it, in its own words.
+    Refused(String),
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Ledger {
+    /// What another process knew and wrote into a row: what its Job came to.
+    pub(super) fn remembering(row: &ModuleStatus) -> Self {
+        let mut ledger = Self::default();
+        ledger.make.last = Work::Remembered(Box::new(row.clone()));
+        ledger
+    }
+
+    /// Learns which work this is. Other work is begun anew: what was known is of no more use. Whether it is other work.
+    pub(super) fn learn(&mut self, fingerprint: Option<&str>, is_of: impl Fn(&ModuleStatus) -> bool) -> bool {
+        let Some(fingerprint) = fingerprint.filter(|new| self.fingerprint.as_deref() != Some(*new)) else {
+            return false;
+        };
+        let was_known = self.fingerprint.replace(fingerprint.to_owned()).is_some();
+        let is_another = matches!(&self.make.last, Work::Remembered(row) if !is_of(row));
+        if was_known || is_another {
+            (self.make, self.look) = (Page::default(), Page::default());
+        }
+        was_known
+    }
+
+    /// Looks at the Jobs that are there for this work, the oldest first. Returns those that have ended since the last time.
+    pub(super) fn see<'a>(&mut self, jobs: impl IntoIterator<Item = &'a WorkSeen>, now: Timestamp) -> Vec<Work> {
+        let mut ended = Vec::new();
+        let mut there = BTreeSet::new();
+        (self.make.underway, self.look.underway) = (None, None);
+        for seen in jobs {
+            let work = self.progress(seen, now);
+            there.insert(seen.job.clone());
+            let makes = work.errand().map(Errand::makes);
+            ended.extend(makes.and_then(|makes| self.page(makes).see(&seen.job, work)));
+        }
+        self.speechless.retain(|job, _| there.contains(job));
+        for page in [&mut self.make, &mut self.look] {
+            page.read.retain(|job| there.contains(job));
+            page.forget_unseen(now);
+        }
+        ended
+    }
+
+    /// What a Job is at. One that has ended is still at work until its pod, which tells what came of it, is seen to have ended too.
+    fn progress(&mut self, seen: &WorkSeen, now: Timestamp) -> Work {
+        let phase = seen.pod.as_ref().map(|pod| pod.phase.as_str());
+        if seen.end.is_none() || matches!(phase, Some("Succeeded" | "Failed")) {
+            return progress(seen);
+        }
+        let since = *self.speechless.entry(seen.job.clone()).or_insert(now);
+        if now.duration_since(since) >= LAST_WORDS {
+            return progress(seen);
+        }
+        let mut at_work = seen.clone();
+        at_work.end = None;
+        progress(&at_work)
+    }
+
+    /// Whether what a Job came to is known.
+    pub(super) fn has_read(&self, job: &ObjectName) -> bool {
+        self.make.read.contains(job) || self.look.read.contains(job)
+    }
+
+    /// When something is known that is not known now, though nothing changes: none of these is later than needed.
+    pub(super) fn wakes(&self) -> impl Iterator<Item = Timestamp> {
+        let pages = [&self.make, &self.look].into_iter();
+        let unseen = pages.filter_map(|page| Some(page.begun.as_ref()?.1 + UNSEEN));
+        unseen.chain(self.speechless.values().map(|since| *since + LAST_WORDS))
+    }
+
+    /// What decisions rest on.
+    pub(super) fn works(&self) -> Works {
+        Works {
+            make: self.make.known(),
+            look: self.look.known_look(),
+        }
+    }
+
+    /// The same, with what waits for its turn.
+    pub(super) fn told(&self) -> Works {
+        let mut works = self.works();
+        works.make = self.make.queued.clone().unwrap_or(works.make);
+        // A look that is made again has its answer meanwhile.
+        if !matches!(works.look, Work::Ended { .. }) {
+            works.look = self.look.queued.clone().unwrap_or(works.look);
+        }
+        works
+    }
+
+    /// When the next Job may be begun.
+    pub(super) fn not_before(&self, errand: &Errand) -> Option<Timestamp> {
+        let page = if errand.makes() { &self.make } else { &self.look };
+        page.not_before
+    }
+
+    /// Nothing waits for its turn, until [`Self::wait`] says so.
+    pub(super) fn wait_no_more(&mut self) {
+        (self.make.queued, self.look.queued) = (None, None);
+    }
+
+    /// So many Jobs are begun before this one.
+    pub(super) fn wait(&mut self, errand: Errand, attempt: u32, ahead: usize) {
+        let page = self.page(errand.makes());
+        page.queued = Some(Work::Queued { errand, attempt, ahead });
+    }
+
+    /// A Job was begun, or was not.
+    pub(super) fn begin(&mut self, job: ObjectName, (errand, attempt): (Errand, u32), begun: Begun, now: Timestamp) {
+        let page = self.page(errand.makes());
+        page.queued = None;
+        page.not_before = None;
+        match begun {
+            Begun::Yes => {
+                let work = Work::Underway {
+                    job,
+                    errand,
+                    step: None,
+                    since: now,
+                    hindrance: None,
+                };
+                page.begun = Some((work, now));
+            }
+            Begun::Refused(why) => {
+                page.not_before = Some(now + REFUSED);
+                if errand.makes() || !matches!(page.last, Work::Ended { .. }) {
+                    page.last = Work::Refused {
+                        errand,
+                        attempt,
+                        why,
+                        at: now,
+                    };
+                }
+            }
+            Begun::Unknown => page.not_before = Some(now + UNANSWERED),
+        }
+    }
+
+    fn page(&mut self, makes: bool) -> &mut Page {
+        if makes { &mut self.make } else { &mut self.look }
+    }
+}
+
+impl Page {
+    /// A Job is there; if it has ended, and nobody knew, it comes back.
+    fn see(&mut self, job: &ObjectName, work: Work) -> Option<Work> {
+        let is_this = |begun: &Work| matches!(begun, Work::Underway { job: begun, .. } if begun == job);
+        self.begun = self.begun.take().filter(|(begun, _)| !is_this(begun));
+        match &work {
+            Work::Underway { .. } => self.underway = Some(work),
+            Work::Ended { .. } if self.read.insert(job.clone()) => {
+                self.last = work.clone();
+                return Some(work);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn forget_unseen(&mut self, now: Timestamp) {
+        self.begun = self.begun.take().filter(|(_, at)| now.duration_since(*at) < UNSEEN);
+    }
+
+    fn known(&self) -> Work {
+        let begun = self.begun.as_ref().map(|(work, _)| work);
+        self.underway.as_ref().or(begun).unwrap_or(&self.last).clone()
+    }
+
+    /// What is known of looks: while one is made again, what the one before came to.
+    fn known_look(&self) -> Work {
+        match &self.last {
+            Work::Ended { .. } => self.last.clone(),
+            _ => self.known(),
+        }
+    }
+}
+
+/// What a Job came to, as one word for metrics and Events.
+pub(super) fn outcome(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::Judged { .. } => "judged",
+        Ended::Unseen(_) => "unseen",
+        Ended::Failed { .. } => "failed",
+        Ended::Interrupted { .. } => "interrupted",
+    }
+}
