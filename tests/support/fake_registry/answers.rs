@@ -20,7 +20,8 @@ pub(super) async fn answer(
     body: Bytes,
 ) -> Response {
     let kind = kind_of(&method, uri.path());
-    record(&state, kind, &method, &uri, &headers, &body);
+    let seen = request(kind, &method, &uri, &headers, body.len());
+    locked(&state.requests).push(seen);
     let _busy = Busy::on(&state);
     let head = method == Method::HEAD;
     let truth = |headers: &HeaderMap| tell(&state, kind, &uri, headers, &body);
@@ -59,21 +60,21 @@ fn kind_of(method: &Method, path: &str) -> Kind {
     }
 }
 
-fn record(state: &State, kind: Kind, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) {
+fn request(kind: Kind, method: &Method, uri: &Uri, headers: &HeaderMap, length: usize) -> Request {
     let text = |name: &str| {
         headers
             .get(name)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned)
     };
-    locked(&state.requests).push(Request {
+    Request {
         kind,
         method: method.to_string(),
         target: uri.to_string(),
         authorization: text("authorization"),
         range: text("range"),
-        length: body.len(),
-    });
+        length,
+    }
 }
 
 /// The trick to play, if one is due.
