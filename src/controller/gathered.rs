@@ -93,10 +93,17 @@ impl Gathered {
         for case in &mut cases {
             let target = case.subject.target();
             case.inputs = target.map(|target| plan::inputs(target, &self.world(), case.architecture));
-            let with_pods = target.filter(|_| self.workshop.is_some());
+            let with_pods = target.filter(|target| self.workshop.is_some() && self.is_read(target));
             case.work = with_pods.and_then(|target| fingerprint(&self.world(), target, &self.owner, case.architecture));
         }
         self.cases = cases;
+    }
+
+    /// Whether its Dockerfile is known, if it has one. One that could not be read is no other Dockerfile.
+    fn is_read(&self, target: &Target) -> bool {
+        let map = target.build.as_ref().map(|build| &build.dockerfile_config_map.name);
+        let name = map.map(|map| (target.namespace.clone(), map.clone()));
+        name.is_none_or(|name| !self.supplies.unread.contains(&name))
     }
 
     fn world(&self) -> World<'_> {

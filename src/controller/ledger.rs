@@ -238,3 +238,122 @@ pub(super) fn outcome(ended: &Ended) -> &'static str {
         Ended::Interrupted { .. } => "interrupted",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::tests::{ended_job, job_at_work, named};
+    use crate::plan::work::Push;
+
+    const MAKE: Errand = Errand::Make { push: Push::Never };
+
+    fn second(at: i64) -> Timestamp {
+        Timestamp::from_second(at).unwrap()
+    }
+
+    /// What is known, as one word.
+    fn word(work: &Work) -> &'static str {
+        match work {
+            Work::None => "none",
+            Work::Queued { .. } => "queued",
+            Work::Refused { .. } => "refused",
+            Work::Underway { .. } => "underway",
+            Work::Ended { ended, .. } => outcome(ended),
+            Work::Remembered(_) => "remembered",
+        }
+    }
+
+    fn made(ledger: &Ledger) -> &'static str {
+        word(&ledger.works().make)
+    }
+
+    #[test]
+    fn a_job_is_at_work_from_its_beginning_and_what_it_came_to_outlives_it() {
+        let mut ledger = Ledger::default();
+        ledger.begin(named("j"), (MAKE, 1), Begun::Yes, second(0));
+        assert_eq!(made(&ledger), "underway", "though no watch has told of it");
+        assert!(ledger.see([&job_at_work("j", "make")], second(1)).is_empty());
+        assert_eq!(made(&ledger), "underway");
+        let ended = ended_job("j", "make", true);
+        assert_eq!(
+            ledger.see([&ended], second(2)).iter().map(word).collect::<Vec<_>>(),
+            ["judged"]
+        );
+        assert!(ledger.see([&ended], second(3)).is_empty(), "told once");
+        assert!(ledger.has_read(&named("j")));
+        assert!(ledger.see([], second(4)).is_empty());
+        assert_eq!(made(&ledger), "judged");
+    }
+
+    #[test]
+    fn a_job_that_is_never_seen_is_forgotten_and_one_that_was_deleted_too() {
+        let mut ledger = Ledger::default();
+        ledger.begin(named("j"), (MAKE, 1), Begun::Yes, second(0));
+        ledger.see([], second(29));
+        assert_eq!(made(&ledger), "underway");
+        ledger.see([], second(30));
+        assert_eq!(made(&ledger), "none");
+        ledger.see([&job_at_work("j", "make")], second(31));
+        ledger.see([], second(32));
+        assert_eq!(made(&ledger), "none", "somebody deleted it");
+    }
+
+    #[test]
+    fn of_several_jobs_the_last_one_counts_and_each_is_told_once() {
+        let mut ledger = Ledger::default();
+        let (first, second_job) = (ended_job("1", "make", false), ended_job("2", "make", true));
+        let told = ledger.see([&first, &second_job], second(0));
+        assert_eq!(told.iter().map(word).collect::<Vec<_>>(), ["failed", "judged"]);
+        assert!(ledger.see([&first, &second_job], second(1)).is_empty());
+        assert!(ledger.see([&first], second(2)).is_empty());
+        assert_eq!(made(&ledger), "judged");
+    }
+
+    #[test]
+    fn a_job_that_has_ended_is_read_when_its_pod_has_had_its_last_words() {
+        let mut ledger = Ledger::default();
+        let mut ended = ended_job("j", "make", true);
+        if let Some(pod) = &mut ended.pod {
+            pod.phase = "Running".to_owned();
+        }
+        assert!(ledger.see([&ended], second(0)).is_empty());
+        assert_eq!(made(&ledger), "underway");
+        assert_eq!(ledger.wakes().collect::<Vec<_>>(), [second(5)]);
+        assert_eq!(ledger.see([&ended], second(5)).len(), 1, "not for ever");
+    }
+
+    #[test]
+    fn what_is_refused_is_left_alone_for_a_while() {
+        let mut ledger = Ledger::default();
+        ledger.begin(named("j"), (MAKE, 1), Begun::Refused("quota".to_owned()), second(0));
+        assert_eq!((made(&ledger), ledger.not_before(&MAKE)), ("refused", Some(second(30))));
+        ledger.begin(named("j"), (MAKE, 1), Begun::Unknown, second(30));
+        assert_eq!(ledger.not_before(&MAKE), Some(second(33)));
+        ledger.begin(named("j"), (MAKE, 1), Begun::Yes, second(33));
+        assert_eq!((made(&ledger), ledger.not_before(&MAKE)), ("underway", None));
+    }
+
+    #[test]
+    fn a_look_that_is_made_again_keeps_its_answer_meanwhile() {
+        let mut ledger = Ledger::default();
+        ledger.see([&ended_job("1", "look", true)], second(0));
+        ledger.wait(Errand::Look, 2, 3);
+        assert_eq!(word(&ledger.told().look), "judged");
+        ledger.see([&job_at_work("2", "look")], second(1));
+        assert_eq!(word(&ledger.told().look), "judged");
+        ledger.wait(MAKE, 1, 3);
+        assert_eq!(word(&ledger.told().make), "queued");
+        assert_eq!(made(&ledger), "none", "decisions rest on what is there");
+    }
+
+    #[test]
+    fn other_work_is_begun_anew() {
+        let mut ledger = Ledger::default();
+        assert!(!ledger.learn(Some("one"), |_| true));
+        ledger.see([&ended_job("1", "make", false)], second(0));
+        for (fingerprint, is_other) in [(None, false), (Some("one"), false), (Some("two"), true)] {
+            assert_eq!(ledger.learn(fingerprint, |_| true), is_other, "{fingerprint:?}");
+            assert_eq!(made(&ledger), if is_other { "none" } else { "failed" });
+        }
+    }
+}

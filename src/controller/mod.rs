@@ -12,6 +12,8 @@ mod pace;
 mod queue;
 mod schedule;
 mod scribe;
+#[cfg(test)]
+mod tests;
 mod tidy;
 mod wallet;
 mod worker;

@@ -66,3 +66,94 @@ fn of_ended(seen: &WorkSeen, ended: &Ended, keep: SignedDuration, now: Timestamp
 pub(super) fn module_of(seen: &WorkSeen) -> Option<(&str, &str)> {
     seen.annotations.get(MODULE)?.split_once('/')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::tests::{ended_job, job_at_work};
+
+    const KEEP: SignedDuration = SignedDuration::from_secs(60);
+
+    fn second(at: i64) -> Timestamp {
+        Timestamp::from_second(at).unwrap()
+    }
+
+    const OPEN: Standing<'_> = Standing {
+        work: Some("fingerprint"),
+        was_verified: false,
+        is_verified: false,
+        is_told: false,
+    };
+
+    /// What becomes of it at that second, as one word.
+    fn word(seen: &WorkSeen, standing: Option<&Standing<'_>>, at: i64) -> String {
+        match fate(seen, standing, KEEP, second(at)) {
+            Fate::Stays => "stays".to_owned(),
+            Fate::StaysUntil(moment) => format!("stays until {}", moment.as_second()),
+            Fate::Goes(_) => "goes".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_job_stays_as_long_as_it_is_of_use() {
+        let told = Standing { is_told: true, ..OPEN };
+        let verified = Standing {
+            is_verified: true,
+            ..OPEN
+        };
+        let (at_work, good, bad) = (
+            job_at_work("j", "make"),
+            ended_job("j", "make", true),
+            ended_job("j", "make", false),
+        );
+        for (case, seen, standing, at, expected) in [
+            ("its Module is gone", &at_work, None, 0, "goes"),
+            ("it is at work", &at_work, Some(OPEN), 0, "stays"),
+            ("the image has appeared meanwhile", &at_work, Some(verified), 0, "goes"),
+            ("what it came to is not written yet", &good, Some(OPEN), 1000, "stays"),
+            ("it is", &good, Some(told), 0, "goes"),
+            ("it failed", &bad, Some(told), 59, "stays until 60"),
+            ("long ago", &bad, Some(told), 60, "goes"),
+            (
+                "its inputs are not known yet",
+                &bad,
+                Some(Standing { work: None, ..told }),
+                90,
+                "stays",
+            ),
+            (
+                "they are others",
+                &at_work,
+                Some(Standing {
+                    work: Some("x"),
+                    ..OPEN
+                }),
+                0,
+                "goes",
+            ),
+            (
+                "they are others, and it failed",
+                &bad,
+                Some(Standing {
+                    work: Some("x"),
+                    ..OPEN
+                }),
+                0,
+                "goes",
+            ),
+            (
+                "another process had the answer",
+                &bad,
+                Some(Standing {
+                    work: None,
+                    was_verified: true,
+                    ..OPEN
+                }),
+                0,
+                "goes",
+            ),
+        ] {
+            assert_eq!(word(seen, standing.as_ref(), at), expected, "{case}");
+        }
+    }
+}

@@ -333,7 +333,8 @@ fn pod_status(play: &Play, (inits, mains): &(Vec<String>, Vec<String>)) -> Value
         };
         names.iter().enumerate().map(status).collect()
     };
-    let mut status = json!({"phase": phase, "initContainerStatuses": statuses(inits, 0), "containerStatuses": statuses(mains, inits.len())});
+    let scheduled = json!([{"type": "PodScheduled", "status": "True"}]);
+    let mut status = json!({"phase": phase, "conditions": scheduled, "initContainerStatuses": statuses(inits, 0), "containerStatuses": statuses(mains, inits.len())});
     if let (Some(status), Some(more)) = (status.as_object_mut(), more.as_object()) {
         status.extend(more.clone());
     }

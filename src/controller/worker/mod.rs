@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep;
@@ -31,6 +31,10 @@ const REPORTS: usize = 256;
 /// How long a worker sleeps at the most; whatever it may have missed, it sees by then.
 const LONGEST_SLEEP: Duration = Duration::from_mins(5);
 
+/// How long a worker waits at its beginning until everything is known that its answers rest on. What is decided without a part of it
+/// (a Dockerfile that was not read yet) would be another question, and what was known of this one forgotten.
+const SETTLING: SignedDuration = SignedDuration::from_secs(20);
+
 /// How long a change waits for others of its kind.
 const FLOCK: Duration = Duration::from_millis(50);
 
@@ -39,6 +43,7 @@ pub(super) struct Worker {
     operator: Arc<Operator>,
     name: String,
     uid: Option<String>,
+    began: Timestamp,
     memory: Memory,
     pace: Pace,
     scribe: Scribe,
@@ -115,6 +120,7 @@ impl Worker {
             name: preflight.metadata.name.clone().unwrap_or_default(),
             uid: preflight.metadata.uid.clone(),
             scribe: Scribe::new(preflight),
+            began: (operator.clock)(),
             operator,
             memory: Memory::default(),
             pace: Pace::default(),
@@ -216,6 +222,10 @@ impl Worker {
             return Pass::Until(None);
         }
         let now = (self.operator.clock)();
+        let settled = self.began + SETTLING;
+        if now < settled && !self.operator.watches.synced() {
+            return Pass::Until(Some(settled));
+        }
         let again = match self.gather(&preflight, around) {
             Ok(gathered) => self.answer(&preflight, &gathered, now).await,
             Err(errors) => match self.refusal(&preflight, &errors, now) {

@@ -12,19 +12,16 @@ fn two_preflights_take_turns_and_who_waits_knows_how_many_are_before() {
     let Some((stage, kubelet)) = Stage::with_kubelet(&fate) else {
         return;
     };
-    stage.buildable(&["m1", "m2", "m3"]);
+    stage.buildable(&["m1", "m2", "m3", "m4"]);
     let operator = stage.operator_with_jobs(&["--jobs-at-once", "2"]);
     for name in ["one", "two"] {
         stage.preflight(name, KERNEL);
     }
     kubelet.wait_for_jobs(2);
-    let status = stage.wait_for_status("two", |status| status.to_string().contains("before it"));
+    let status = stage.wait_for_status("two", |status| status.to_string().contains("it waits for"));
     assert!(status.to_string().contains("it is to be built"), "{status:#}");
-    assert!(
-        eventually(|| operator.metric("kmm_preflight_jobs_queued ") == Some(4.0)),
-        "{}",
-        operator.metrics()
-    );
+    let queued = || operator.metric("kmm_preflight_jobs_queued ") == Some(6.0);
+    assert!(eventually(queued), "{}", operator.metrics());
     assert_eq!(operator.metric("kmm_preflight_jobs_running "), Some(2.0));
     fate.is(judged(false));
     for name in ["one", "two"] {
@@ -32,14 +29,10 @@ fn two_preflights_take_turns_and_who_waits_knows_how_many_are_before() {
     }
     stage.wait_until_nothing_is_left();
     let whose: Vec<Value> = kubelet.jobs().iter().map(|job| label(job, "uid").into()).collect();
-    assert_eq!(whose.len(), 6, "each preflight's own, each once");
+    assert_eq!(whose.len(), 8, "each preflight's own, each once");
     assert!(kubelet.most_at_once() <= 2, "{}", kubelet.most_at_once());
-    let last_of = |uid: &Value| whose.iter().rposition(|other| other == uid).unwrap_or_default();
-    let (one, two) = (
-        last_of(&whose[0]),
-        whose.iter().rposition(|other| *other != whose[0]).unwrap_or_default(),
-    );
-    assert!(one.abs_diff(two) <= 2 && one.max(two) == 5, "turns: {whose:?}");
+    // The first one may have taken both places before the second was seen, and none of its turns after that.
+    assert!(whose[2..4].iter().any(|other| *other != whose[0]), "turns: {whose:?}");
 }
 
 #[test]

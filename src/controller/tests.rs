@@ -1,0 +1,62 @@
+//! Jobs as the watches tell of them, for the tests of what is made of that.
+
+use jiff::Timestamp;
+
+use crate::plan::ObjectName;
+use crate::plan::work::{
+    ATTEMPT, ContainerSeen, ContainerState, ERRAND, FINGERPRINT, JobEnd, MODULE, PodSeen, WorkSeen,
+};
+
+/// A Job's name.
+pub(super) fn named(name: &str) -> ObjectName {
+    ("a".to_owned(), name.to_owned())
+}
+
+/// A Job that is at work, made at the beginning of time.
+pub(super) fn job_at_work(name: &str, errand: &str) -> WorkSeen {
+    let labels = [(ERRAND, errand), (ATTEMPT, "1"), (FINGERPRINT, "fingerprint")];
+    WorkSeen {
+        job: named(name),
+        labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        annotations: [(MODULE.to_owned(), "a/nic".to_owned())].into(),
+        created: Timestamp::UNIX_EPOCH,
+        going: false,
+        end: None,
+        pod: Some(PodSeen {
+            phase: "Running".to_owned(),
+            ..PodSeen::default()
+        }),
+    }
+}
+
+/// One that has ended, at the beginning of time: well, with the image judged good, or not, for good.
+pub(super) fn ended_job(name: &str, errand: &str, well: bool) -> WorkSeen {
+    let (phase, message) = if well {
+        ("Succeeded", r#"{"outcome":"judged","findings":[]}"#)
+    } else {
+        ("Failed", r#"{"outcome":"failed","message":"it does not compile"}"#)
+    };
+    let judge = ContainerSeen {
+        name: "judge".to_owned(),
+        state: ContainerState::Ended {
+            exit_code: i32::from(!well),
+            reason: "Completed".to_owned(),
+            message: message.to_owned(),
+        },
+        image_id: String::new(),
+    };
+    WorkSeen {
+        end: Some(JobEnd {
+            complete: well,
+            reason: "BackoffLimitExceeded".to_owned(),
+            message: String::new(),
+            at: Timestamp::UNIX_EPOCH,
+        }),
+        pod: Some(PodSeen {
+            phase: phase.to_owned(),
+            containers: vec![judge],
+            ..PodSeen::default()
+        }),
+        ..job_at_work(name, errand)
+    }
+}
