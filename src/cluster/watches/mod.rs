@@ -201,6 +201,7 @@ impl Shared {
         let watched = Watched {
             api: Api::<DynamicObject>::namespaced_with(client, &namespace, &image_stream::resource()),
             fields: Some(format!("metadata.name={name}")),
+            labels: None,
             page: 1,
         };
         let about = format!("watching ImageStream {namespace}/{name}");
