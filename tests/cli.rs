@@ -9,4 +9,5 @@ mod cli {
     mod program;
     mod sign;
     mod support;
+    mod toolkit;
 }

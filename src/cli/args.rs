@@ -175,6 +175,12 @@ pub(super) struct ImageArgs {
     #[arg(long = "ca-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) ca_files: Vec<PathBuf>,
 
+    /// A registry whose driver toolkits may be read over plain HTTP, as host[:port][/path]; may be given several times
+    ///
+    /// For a Module's image the Module says so itself (`registryTLS.insecure`).
+    #[arg(long = "plain-toolkit-registry", value_name = "PATTERN")]
+    pub(super) plain_toolkit_registries: Vec<String>,
+
     /// Where to keep what was learnt of image layers [default: $XDG_CACHE_HOME/kmm-preflight]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "no_cache")]
     pub(super) cache_dir: Option<PathBuf>,

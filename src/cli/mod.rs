@@ -4,6 +4,8 @@
 mod answer;
 mod args;
 mod check;
+#[cfg(test)]
+mod contract;
 mod crd;
 mod environment;
 mod explain;

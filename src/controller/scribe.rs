@@ -6,13 +6,14 @@ use k8s_openapi::Resource as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
-use serde_json::Value;
 use tracing::warn;
 
 use super::Operator;
 use super::news::{News, news};
 use crate::api::{PreflightStatus, PreflightValidationOCP};
-use crate::cluster::{CallError, InstalledSchema, Notice, Weight, WriteOutcome, fit, foreign_managers, write_status};
+use crate::cluster::{
+    CallError, Fitting, InstalledSchema, Notice, Weight, WriteOutcome, fit, foreign_managers, write_status,
+};
 use crate::plan::ObjectName;
 
 /// How long to wait after a write that failed.
@@ -97,7 +98,7 @@ impl Scribe {
     }
 
     /// Whether what differs from what stands there has no room in the installed schema.
-    fn stands_already(&self, value: &Value, schema: &InstalledSchema) -> bool {
+    fn stands_already(&self, value: &Fitting<'_>, schema: &InstalledSchema) -> bool {
         let standing = self.standing.as_ref().filter(|_| !schema.takes_everything());
         standing.is_some_and(|standing| fit(standing, schema) == *value)
     }
@@ -115,8 +116,8 @@ impl Scribe {
         let Ok(schema) = operator.schemas.current().await else {
             return;
         };
-        let fitting = |status: &Option<PreflightStatus>| status.as_ref().map(|status| fit(status, &schema));
-        if fitting(&preflight.status) == fitting(&self.standing) {
+        let fitting = |status| fit(status, &schema);
+        if preflight.status.as_ref().map(fitting) == self.standing.as_ref().map(fitting) {
             return;
         }
         self.standing.clone_from(&preflight.status);

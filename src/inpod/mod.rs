@@ -9,8 +9,6 @@ mod failure;
 mod judge;
 mod place;
 mod push;
-#[cfg(test)]
-mod tests;
 mod toolkit;
 
 pub use failure::Failure;

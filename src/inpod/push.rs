@@ -3,8 +3,8 @@
 use super::{Failure, Judged};
 use crate::image::{Digest, Reference};
 use crate::plan::decides;
-use crate::registry::{Cleaned, PublishFailure, copy};
 use crate::registry::{Access, Location, Settings, Sources};
+use crate::registry::{Cleaned, PublishFailure, copy};
 
 /// What is pushed, and where to.
 #[derive(Clone, Debug)]

@@ -2,12 +2,14 @@
 //! answers are equal objects.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, Write};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::verdict::Verdict;
+use super::work::Step;
 use crate::api::{FieldError, ModuleStatus, PreflightStatus, Severity, VerificationStatus};
 
 /// Every Module has a final answer.
@@ -37,11 +39,13 @@ pub fn status(
     now: Timestamp,
 ) -> PreflightStatus {
     let before = Before::of(previous);
-    let modules: Vec<ModuleStatus> = answers.into_iter().map(|answer| before.row(answer, now)).collect();
+    let mut doing = Doing::default();
+    let answers = answers.into_iter().inspect(|answer| doing.count(answer.verdict.doing));
+    let modules: Vec<ModuleStatus> = answers.map(|answer| before.row(answer, now)).collect();
     let tally = Tally::of(&modules);
     let conditions = tally.conditions(generation, now);
     PreflightStatus {
-        phase: Some(tally.phase().to_owned()),
+        phase: Some(format!("{}{doing}", tally.phase())),
         summary: Some(format!("{}/{}", tally.verified, modules.len())),
         observed_generation: generation,
         conditions: conditions.into_iter().map(|new| before.condition(new)).collect(),
@@ -123,6 +127,42 @@ impl<'a> Before<'a> {
             new.last_transition_time = old.last_transition_time.clone();
         }
         new
+    }
+}
+
+/// How many Modules are at which step of work in pods.
+#[derive(Default)]
+struct Doing {
+    building: usize,
+    signing: usize,
+    judging: usize,
+}
+
+impl Doing {
+    fn count(&mut self, step: Option<Step>) {
+        match step {
+            Some(Step::Build) => self.building += 1,
+            Some(Step::Sign) => self.signing += 1,
+            Some(Step::Place | Step::Toolkit | Step::Judge) => self.judging += 1,
+            None => {}
+        }
+    }
+}
+
+/// What is done, after the word for the whole preflight; nothing where nothing is.
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            ("building", self.building),
+            ("signing", self.signing),
+            ("judging", self.judging),
+        ];
+        let mut before = ": ";
+        for (word, count) in all.into_iter().filter(|(_, count)| *count > 0) {
+            write!(f, "{before}{word} {count}")?;
+            before = ", ";
+        }
+        Ok(())
     }
 }
 

@@ -24,6 +24,10 @@ use crate::image::{Digest, LookFailure, LookFailureKind, Reference};
 /// The largest blob that is read: far more than any layer has.
 pub(super) const BLOB_CAP: u64 = 64 << 30;
 
+/// How many registries are remembered. Anybody who may write a Module may name another; what is forgotten of one (how it
+/// wants to be asked, whether it is down) is found out again.
+const REMOTES_CAP: usize = 1024;
+
 /// Where images come from. Clones share connections, tokens and what is known of registries.
 #[derive(Clone)]
 pub struct Sources {
@@ -231,6 +235,10 @@ impl Engine {
     pub(super) fn remote(&self, image: &Reference, access: &Access) -> Arc<Remote> {
         let settings = &self.transport.settings;
         let mut remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        if remotes.len() >= REMOTES_CAP {
+            // Who asks one just now keeps it, and with it its turns.
+            remotes.retain(|_, remote| Arc::strong_count(remote) > 1);
+        }
         let remote = remotes
             .entry((image.registry().to_owned(), access.tls))
             .or_insert_with(|| Arc::new(Remote::new(image.registry(), access.tls, settings)));

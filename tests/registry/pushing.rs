@@ -1,7 +1,7 @@
 //! Pushing: what is sent and what is not, who may, what a registry may do wrong, where credentials go.
 
 use kmm_preflight::registry::{
-    Cleaned, Destination, Held, Location, Origin, PublishFailure, PublishFailureKind, Shipped, copy,
+    Cleaned, Destination, Held, Location, Origin, PublishFailure, PublishFailureKind, RegistryPattern, Shipped, copy,
 };
 
 use crate::support::fake_image::{INDEX, LAYER_GZIP, MANIFEST, index_of};
@@ -315,7 +315,7 @@ async fn uploads_do_not_reach_where_the_registry_is_not() {
 #[tokio::test]
 async fn a_registry_that_may_not_be_asked_is_not_pushed_to() {
     let to = FakeRegistry::start();
-    let allowed = vec!["registry.example.com".parse().unwrap()];
+    let allowed = vec![RegistryPattern::parse("registry.example.com").unwrap()];
     let narrow = Settings { allowed, ..settings() };
     let sources = Sources::new(Vec::new(), narrow).unwrap();
     let Err(failure) = sources.destination(&at(&to, "acme/kmod:1"), &anonymous()) else {

@@ -113,7 +113,12 @@ pub(super) struct WorkArgs {
     pub(super) user_namespaces: bool,
 
     /// What a builder is sure to get, like cpu=500m,memory=512Mi
-    #[arg(long, value_name = "AMOUNTS", value_delimiter = ',', default_value = "cpu=500m,memory=512Mi")]
+    #[arg(
+        long,
+        value_name = "AMOUNTS",
+        value_delimiter = ',',
+        default_value = "cpu=500m,memory=512Mi"
+    )]
     pub(super) builder_requests: Vec<String>,
 
     /// What a builder gets at the most; without it, what its node has
@@ -121,7 +126,12 @@ pub(super) struct WorkArgs {
     pub(super) builder_limits: Vec<String>,
 
     /// What every other container is sure to get
-    #[arg(long, value_name = "AMOUNTS", value_delimiter = ',', default_value = "cpu=50m,memory=64Mi")]
+    #[arg(
+        long,
+        value_name = "AMOUNTS",
+        value_delimiter = ',',
+        default_value = "cpu=50m,memory=64Mi"
+    )]
     pub(super) work_requests: Vec<String>,
 
     /// What every other container gets at the most

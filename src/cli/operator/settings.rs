@@ -4,6 +4,7 @@ use webhook_certs::Names;
 
 use super::args::{AdmissionArgs, CertificateSource, OperatorArgs, Place, RegistryArgs};
 use super::workshop::workshop;
+use crate::cli::settings::patterns;
 use crate::plan::ObjectName;
 use crate::plan::work::Workshop;
 use crate::registry::{Places, Proxies, RegistryPattern, Settings};
@@ -94,17 +95,6 @@ fn registries(args: &RegistryArgs, variable: impl Fn(&str) -> Option<String>, wr
     }
 }
 
-fn patterns(option: &str, texts: &[String], wrong: &mut Vec<String>) -> Vec<RegistryPattern> {
-    let mut patterns = Vec::new();
-    for text in texts {
-        match RegistryPattern::parse(text) {
-            Some(pattern) => patterns.push(pattern),
-            None => wrong.push(format!("{option} `{text}`: write it as host[:port][/path]")),
-        }
-    }
-    patterns
-}
-
 fn of(place: Place) -> Places {
     match place {
         Place::Private => Places::PRIVATE,
@@ -177,7 +167,11 @@ mod tests {
     fn a_time_for_jobs_that_is_none_is_refused() {
         let wrong = settings("--work-image r/p:1 --job-deadline 0s --keep-failed-jobs ever --builder-limits disk=9");
         let wrong = wrong.err().expect("mistakes").to_string();
-        for part in ["--job-deadline `0s`", "--keep-failed-jobs `ever`", "--builder-limits `disk=9`"] {
+        for part in [
+            "--job-deadline `0s`",
+            "--keep-failed-jobs `ever`",
+            "--builder-limits `disk=9`",
+        ] {
             assert!(wrong.contains(part), "{part}: {wrong}");
         }
         assert!(settings("--work-image r/p:1 --job-deadline 25h").is_err());

@@ -28,7 +28,9 @@ pub(super) fn workshop(
         wrong,
     );
     let room = room(args, wrong);
-    let environment = HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
+    let environment = HANDED_ON
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
     Some(Workshop {
         image: args.work_image.clone()?,
         builder_image: args.builder_image.clone(),

@@ -148,21 +148,21 @@ pub(super) struct PushArgs {
     #[arg(long, value_name = "DIGEST", requires = "push")]
     pub(super) replaces: Option<String>,
 
-    /// Credentials for the push, in the forms of --authfile
+    /// Credentials for the push, where they are not those of --authfile
     #[arg(long, value_name = "FILE", requires = "push", value_hint = ValueHint::FilePath)]
     pub(super) push_authfile: Option<PathBuf>,
 
-    /// The registry that is pushed to may speak plain HTTP
+    /// The registry that is pushed to may speak plain HTTP, as with --insecure
     #[arg(long, requires = "push")]
     pub(super) push_insecure: bool,
 
-    /// The registry that is pushed to may have any certificate
+    /// The registry that is pushed to may have any certificate, as with --skip-tls-verify
     #[arg(long, requires = "push")]
     pub(super) push_skip_tls_verify: bool,
 
-    /// At the end, whatever the verdict, remove the tag that --image names, with the credentials for the push
-    #[arg(long, requires = "push")]
-    pub(super) remove_image: bool,
+    /// A temporary tag, which is removed at the end whatever the verdict, with the credentials for the push
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) temporary: Option<String>,
 }
 
 /// How registries are asked.

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(super) use args::PodArgs;
 use args::{BuildArgs, JudgeArgs, PodStep, ToolkitArgs};
 
-use settings::JudgeSettings;
+use settings::{JudgeSettings, Temporary};
 
 use super::settings::WrongArguments;
 use super::{Ending, environment, output};
@@ -94,8 +94,8 @@ async fn judge_and_push(settings: &JudgeSettings) -> Outcome {
         }))
     };
     let outcome = judged.await;
-    if let (Some(tag), Some(pushing)) = (temporary, pushing) {
-        let removed = inpod::remove(tag, &pushing.push_access, &pushing.settings).await;
+    if let Some(Temporary { tag, access, settings }) = temporary {
+        let removed = inpod::remove(tag, access, settings).await;
         let left = removed.unwrap_or_else(|failure| Some(failure.message));
         left.iter()
             .for_each(|left| output::complain(&format!("warning: {left}")));

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::args::{AccessArgs, BuildArgs, JudgeArgs};
+use super::args::{BuildArgs, JudgeArgs};
 use crate::api::module::RegistryTls;
 use crate::cli::environment;
 use crate::cli::settings::{WrongArguments, timeout};
 use crate::image::{Digest, Reference};
-use crate::inpod::build::{Building, Surroundings};
+use crate::inpod::build::{Building, Surroundings, is_legacy};
 use crate::inpod::{Failure, Judging, Pushing, Subject};
 use crate::kernel::Architecture;
 use crate::plan::work::Brief;
@@ -90,7 +90,18 @@ pub(super) struct JudgeSettings {
     /// Where it goes if it is good.
     pub(super) pushing: Option<Pushing>,
     /// The temporary tag that is removed at the end.
-    pub(super) temporary: Option<Reference>,
+    pub(super) temporary: Option<Temporary>,
+}
+
+/// A temporary tag.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    /// The tag.
+    pub(super) tag: Reference,
+    /// Whom to be at its registry.
+    pub(super) access: Access,
+    /// How registries are talked to.
+    pub(super) settings: Settings,
 }
 
 /// The places among the arguments.
@@ -98,6 +109,7 @@ struct Places {
     image: Option<Location>,
     push: Option<Reference>,
     replaces: Option<Digest>,
+    temporary: Option<Reference>,
     limit: Duration,
 }
 
@@ -107,15 +119,14 @@ impl Places {
         let image = args.image.as_deref().map(Location::parse).transpose();
         let push = args.push.push.as_deref().map(Reference::parse).transpose();
         let replaces = args.push.replaces.as_deref().map(Digest::parse).transpose();
+        let temporary = args.push.temporary.as_deref().map(Reference::parse).transpose();
         let places = Self {
             image: image.unwrap_or_else(|error| refuse(&mut wrong, format!("--image: {error}"))),
             push: push.unwrap_or_else(|error| refuse(&mut wrong, format!("--push: {error}"))),
             replaces: replaces.unwrap_or_else(|error| refuse(&mut wrong, format!("--replaces: {error}"))),
+            temporary: temporary.unwrap_or_else(|error| refuse(&mut wrong, format!("--temporary: {error}"))),
             limit: timeout(&args.timeout, &mut wrong),
         };
-        if args.push.remove_image && !matches!(places.image, Some(Location::Registry(_))) {
-            wrong.push("--remove-image: --image must name a tag of a registry".to_owned());
-        }
         if wrong.is_empty() {
             Ok(places)
         } else {
@@ -141,22 +152,18 @@ fn read_judging(args: &JudgeArgs, places: Places) -> Result<JudgeSettings, Failu
         proxies: Proxies::from_variables(environment::variable),
         ..Settings::default()
     };
-    let AccessArgs {
-        authfile,
-        insecure,
-        skip_tls_verify,
-    } = &args.access;
-    let image_access = access(authfile.as_deref(), *insecure, *skip_tls_verify)?;
-    let push = &args.push;
+    let (usual, push) = (&args.access, &args.push);
+    let image_access = access(usual.authfile.as_deref(), usual.insecure, usual.skip_tls_verify)?;
     let push_access = access(
-        push.push_authfile.as_deref(),
-        push.push_insecure,
-        push.push_skip_tls_verify,
+        push.push_authfile.as_deref().or(usual.authfile.as_deref()),
+        push.push_insecure || usual.insecure,
+        push.push_skip_tls_verify || usual.skip_tls_verify,
     )?;
-    let temporary = match &places.image {
-        Some(Location::Registry(tag)) if push.remove_image => Some(tag.clone()),
-        _ => None,
-    };
+    let temporary = places.temporary.map(|tag| Temporary {
+        tag,
+        access: push_access.clone(),
+        settings: settings.clone(),
+    });
     let pushing = places.push.zip(places.image.clone()).map(|(to, from)| Pushing {
         from,
         access: image_access.clone(),
@@ -191,7 +198,7 @@ fn brief(text: &str) -> Result<Brief, Failure> {
         Some(file) => String::from_utf8_lossy(&read("the brief", Path::new(file), BRIEF_CAP)?).into_owned(),
         None => text.to_owned(),
     };
-    serde_json::from_str(&json).map_err(|error| {
+    Brief::parse(&json).map_err(|error| {
         Failure::lasting(format!(
             "the brief cannot be read: {error}; the operator and the image that runs here may be of different versions"
         ))
@@ -207,12 +214,12 @@ fn access(file: Option<&Path>, insecure: bool, skip_tls_verify: bool) -> Result<
     let Some(file) = file else {
         return Ok(Access::new(Arc::default(), tls));
     };
-    let kind = if file.file_name().is_some_and(|name| name == ".dockercfg") {
+    let content = read("the credentials", file, CREDENTIALS_CAP)?;
+    let kind = if is_legacy(&content) {
         "kubernetes.io/dockercfg"
     } else {
         "kubernetes.io/dockerconfigjson"
     };
-    let content = read("the credentials", file, CREDENTIALS_CAP)?;
     let keyring = Keyring::from_secret_data(&file.display().to_string(), kind, &content);
     let keyring = keyring.map_err(|error| Failure::lasting(error.to_string()))?;
     Ok(Access::new(Arc::new(keyring), tls))

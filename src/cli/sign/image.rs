@@ -44,6 +44,11 @@ pub(super) struct SignImageArgs {
     #[arg(long, value_name = "ARCH")]
     architecture: Option<String>,
 
+    /// Sign packed files as they stand, as sign-file does, which no kernel sees; without it they are signed inside and
+    /// packed again
+    #[arg(long)]
+    as_sign_file: bool,
+
     /// Credentials in the form of ~/.docker/config.json; without it, those that `check` finds
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     authfile: Option<PathBuf>,
@@ -121,6 +126,7 @@ impl SignImageArgs {
             let known = Architecture::ALL.map(Architecture::go_name).join(", ");
             Architecture::from_name(name).with_context(|| format!("--architecture `{name}`: not one of {known}"))
         });
+        let as_sign_file = self.as_sign_file;
         Ok(Amendment {
             files: self.files.clone(),
             dir_name: self.dir_name.clone(),
@@ -128,9 +134,12 @@ impl SignImageArgs {
             created: environment::now(),
             layer_deadline: LAYER_DEADLINE,
             signer: Arc::new(move |_path, bytes| {
-                signer
-                    .signed(bytes)
-                    .map_err(|error| format!("{:#}", anyhow::Error::from(error)))
+                let signed = if as_sign_file {
+                    signer.sign(bytes).map(|trailer| [bytes, &trailer].concat())
+                } else {
+                    signer.signed(bytes)
+                };
+                signed.map_err(|error| format!("{:#}", anyhow::Error::from(error)))
             }),
             on_step: bar.steps(),
         })

@@ -55,6 +55,7 @@ pub(super) struct NodeStatus {
 #[serde(rename_all = "camelCase", default)]
 struct NodeInfo {
     kernel_version: String,
+    os_image: String,
     architecture: String,
 }
 
@@ -159,6 +160,7 @@ pub(super) fn node(wire: WireNode) -> Node {
     Node {
         name: wire.metadata.name.unwrap_or_default(),
         kernel: info.kernel_version,
+        os_image: info.os_image,
         architecture: Architecture::from_name(&info.architecture),
         labels: wire.metadata.labels.unwrap_or_default(),
     }
@@ -275,11 +277,14 @@ mod tests {
     fn of_a_node_its_kernel_architecture_and_labels_are_kept() {
         let wire = json!({
             "metadata": {"name": "n", "labels": {"role": "worker"}},
-            "status": {"nodeInfo": {"kernelVersion": "6.1.0-49-amd64", "architecture": "amd64"},
+            "status": {"nodeInfo": {"kernelVersion": "6.1.0-49-amd64", "architecture": "amd64", "osImage": "Debian"},
                        "images": [{"names": ["a"]}], "conditions": []},
         });
         let seen = node(serde_json::from_value(wire).expect("read"));
-        assert_eq!(seen.kernel, "6.1.0-49-amd64");
+        assert_eq!(
+            (seen.kernel.as_str(), seen.os_image.as_str()),
+            ("6.1.0-49-amd64", "Debian")
+        );
         assert_eq!(seen.architecture, Architecture::from_name("amd64"));
         assert!(seen.architecture.is_some());
         assert_eq!(seen.labels, [("role".to_owned(), "worker".to_owned())].into());

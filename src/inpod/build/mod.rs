@@ -149,8 +149,10 @@ impl Bench {
             fs::write(folder.path().join("Dockerfile"), text)?;
             fs::create_dir(folder.path().join("context"))?;
             let authfile = building.authfile.as_deref();
-            let authfile = authfile.map(|file| modern(file, folder.path())).transpose()?;
-            Ok(Self { folder, authfile })
+            Ok(Self {
+                authfile: authfile.map(|file| modern(file, folder.path())).transpose()?,
+                folder,
+            })
         };
         let bench = set_up().map_err(|error| Failure::of_file("the build cannot be prepared", &error))?;
         fs::create_dir_all(&building.to)
@@ -208,13 +210,22 @@ fn dockerfile(building: &Building) -> Result<Vec<u8>, Failure> {
 
 /// Credentials in the form that buildah reads: the old `.dockercfg` has the entries of `auths` alone.
 fn modern(file: &Path, folder: &Path) -> io::Result<PathBuf> {
-    if file.file_name().is_none_or(|name| name != ".dockercfg") {
+    let content = fs::read(file)?;
+    if !is_legacy(&content) {
         return Ok(file.to_owned());
     }
-    let entries: serde_json::Value = serde_json::from_slice(&fs::read(file)?)?;
+    let entries: serde_json::Value = serde_json::from_slice(&content)?;
     let modern = folder.join("auth.json");
     fs::write(&modern, serde_json::json!({ "auths": entries }).to_string())?;
     Ok(modern)
+}
+
+/// Whether a file of credentials has Docker's old form (`.dockercfg`): the entries alone, by registry. Pods see both forms
+/// under the same name.
+pub fn is_legacy(content: &[u8]) -> bool {
+    const MODERN: [&str; 3] = ["auths", "credHelpers", "credsStore"];
+    let entries: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_slice(content);
+    entries.is_ok_and(|entries| !entries.is_empty() && !MODERN.iter().any(|key| entries.contains_key(*key)))
 }
 
 /// The digest of what lies in the layout now.

@@ -202,19 +202,27 @@ impl Course {
     }
 }
 
-/// The body: chunk by chunk, counted.
+/// The body: chunk by chunk, counted. Each is held back until the next one has come, so that the last one goes out only
+/// once the whole is known to be right: a registry that has all bytes of a wrong blob would be the one to complain.
 fn pouring(chunks: Chunks, course: Arc<Course>) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
     course.sent.store(0, Ordering::Relaxed);
-    stream::unfold((chunks, course), |(mut chunks, course)| async move {
-        let chunk = match chunks.recv().await? {
-            Ok(chunk) => {
-                course.sent.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                Ok(chunk)
-            }
-            Err(failure) => Err(std::io::Error::other(course.broke(failure).message)),
-        };
-        Some((chunk, (chunks, course)))
-    })
+    stream::unfold(
+        (chunks, Bytes::new(), course),
+        |(mut chunks, mut held, course)| async move {
+            let chunk = loop {
+                match chunks.recv().await {
+                    Some(Ok(next)) if held.is_empty() => held = next,
+                    Some(Ok(next)) => break Ok(std::mem::replace(&mut held, next)),
+                    Some(Err(failure)) => break Err(std::io::Error::other(course.broke(failure).message)),
+                    None if held.is_empty() => return None,
+                    None => break Ok(std::mem::take(&mut held)),
+                }
+            };
+            let length = chunk.as_ref().map_or(0, Bytes::len);
+            course.sent.fetch_add(length as u64, Ordering::Relaxed);
+            Some((chunk, (chunks, held, course)))
+        },
+    )
 }
 
 fn headers(size: u64) -> HeaderMap {

@@ -36,6 +36,10 @@ pub(super) async fn answer(
             truth(&headers)
         }
         Some(Trick::Hang) => std::future::pending().await,
+        // What is refused is not done.
+        Some(trick @ (Trick::Status(..) | Trick::Body(..) | Trick::Redirect(_))) => {
+            twist(trick, StatusCode::OK.into_response(), &uri).await
+        }
         Some(trick) => twist(trick, truth(&headers), &uri).await,
     };
     if head { without_body(answer) } else { answer }

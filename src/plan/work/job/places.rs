@@ -32,3 +32,5 @@ pub(super) const STORAGE: &str = "/var/lib/containers";
 pub(super) const SCRATCH: &str = "/var/tmp";
 /// Where programs put what is small.
 pub(super) const TEMPORARY: &str = "/tmp";
+/// Where a container leaves its termination message.
+pub(super) const TERMINATION_LOG: &str = "/dev/termination-log";
