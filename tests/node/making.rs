@@ -43,7 +43,8 @@ struct Workshop {
 impl Workshop {
     fn open() -> Option<Self> {
         let builder = BUSYBOX.replace("base/busybox", "kmm/builder");
-        let values = format!("jobs.builderImage={builder},jobs.keepFailed=0s");
+        // Little is asked of the machine, so that its one node takes all of it at once.
+        let values = format!("jobs.builderImage={builder},jobs.keepFailed=0s,jobs.builderResources.requests.cpu=50m");
         let release = Release::install(1, &values)?;
         let kernels = oldest_and_newest();
         let read_only = Registry::start_read_only_at(SocketAddrV4::new(GATEWAY, 0)).unwrap();

@@ -167,10 +167,10 @@ fn no_volume_is_without_a_bound_and_none_is_the_hosts() {
 fn each_step_is_told_what_to_do() {
     let job = ordered(BOTH, make(Push::Over(digest()))).job(&workshop());
     let kernel = "5.14.0-427.el9.x86_64";
-    assert_eq!(args(&job, "place"), "pod place --to /kmm-preflight/bin/kmm-preflight");
+    assert_eq!(args(&job, "place"), "pod place --to /preflight/bin/kmm-preflight");
     assert_eq!(
         args(&job, "toolkit"),
-        format!("pod toolkit --kernel {kernel} --image {TOOLKIT} --to /kmm-preflight/facts/toolkit --timeout=3570s")
+        format!("pod toolkit --kernel {kernel} --image {TOOLKIT} --to /preflight/facts/toolkit --timeout=3570s")
     );
     let hash = "DIGEST";
     let build = args(&job, "build");
@@ -179,32 +179,32 @@ fn each_step_is_told_what_to_do() {
     assert_eq!(
         build,
         format!(
-            "pod build --dockerfile /kmm-preflight/recipe/dockerfile --dockerfile-digest=DIGEST --build-arg=A=$$(B) $$$$ \
+            "pod build --dockerfile /preflight/recipe/dockerfile --dockerfile-digest=DIGEST --build-arg=A=$$(B) $$$$ \
              --build-arg=DTK_AUTO={TOOLKIT} --build-arg=KERNEL_FULL_VERSION={kernel} --build-arg=KERNEL_VERSION={kernel} \
-             --build-arg=MOD_NAME=kmod --build-arg=MOD_NAMESPACE=ns1 --secret-dir=/kmm-preflight/secrets/s \
-             --architecture=amd64 --timeout=3570s --authfile=/kmm-preflight/auth/config.json --skip-tls-verify \
-             --to /kmm-preflight/work/built"
+             --build-arg=MOD_NAME=kmod --build-arg=MOD_NAMESPACE=ns1 --secret-dir=/preflight/secrets/s \
+             --architecture=amd64 --timeout=3570s --authfile=/preflight/auth/config.json --skip-tls-verify \
+             --to /preflight/work/built"
         ),
         "D07, and what the kubelet would expand is kept from it"
     );
-    let keys = "sign --key /kmm-preflight/key/key --cert /kmm-preflight/cert/cert";
+    let keys = "sign --key /preflight/key/key --cert /preflight/cert/cert";
     let told = "--dir-name=/opt --architecture=amd64 --testimony=/dev/termination-log";
     assert_eq!(
         args(&job, "sign"),
         format!(
-            "{keys} --file=/opt/lib/modules/{kernel}/*.ko {told} oci:/kmm-preflight/work/built oci:/kmm-preflight/work/signed"
+            "{keys} --file=/opt/lib/modules/{kernel}/*.ko {told} oci:/preflight/work/built oci:/preflight/work/signed"
         ),
         "br-10"
     );
     let (judge, rest) = (
         args(&job, "judge"),
-        "--timeout=3570s --toolkit=/kmm-preflight/facts/toolkit",
+        "--timeout=3570s --toolkit=/preflight/facts/toolkit",
     );
     assert!(judge.starts_with("pod judge --brief={\"load\":"), "{judge}");
     assert!(
         judge.ends_with(&format!(
-            "{rest} --image=oci:/kmm-preflight/work/signed --push=r.example.com/kmod:1 \
-             --push-authfile=/kmm-preflight/auth/config.json --push-insecure --replaces={}",
+            "{rest} --image=oci:/preflight/work/signed --push=r.example.com/kmod:1 \
+             --push-authfile=/preflight/auth/config.json --push-insecure --replaces={}",
             digest()
         )),
         "{judge}"
@@ -213,15 +213,15 @@ fn each_step_is_told_what_to_do() {
     assert_eq!(
         args(&signed, "sign"),
         format!(
-            "{keys} {told} --as-sign-file --authfile=/kmm-preflight/auth/config.json --insecure r.example.com/unsigned:1 \
-             oci:/kmm-preflight/work/signed"
+            "{keys} {told} --as-sign-file --authfile=/preflight/auth/config.json --insecure r.example.com/unsigned:1 \
+             oci:/preflight/work/signed"
         ),
         "br-11"
     );
     let look = ordered(PLAIN, Errand::Look).job(&workshop());
     let judge = args(&look, "judge");
     assert!(
-        judge.ends_with("--timeout=870s --toolkit=/kmm-preflight/facts/toolkit --root /"),
+        judge.ends_with("--timeout=870s --toolkit=/preflight/facts/toolkit --root /"),
         "{judge}"
     );
 }
@@ -474,7 +474,7 @@ fn a_look_is_kmms_own_pull_and_a_build_runs_as_the_settings_say() {
     );
     assert_eq!(
         judge.command.as_deref(),
-        Some(&["/kmm-preflight/bin/kmm-preflight".to_owned()][..])
+        Some(&["/preflight/bin/kmm-preflight".to_owned()][..])
     );
     assert_eq!(
         judge.env.as_ref().unwrap()[0].value.as_deref(),
