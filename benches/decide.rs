@@ -2,10 +2,15 @@
 
 use divan::{Bencher, black_box};
 use jiff::Timestamp;
-use kmm_preflight::api::{Finding, Module, Rule};
+use kmm_preflight::api::{Finding, Rule};
 use kmm_preflight::image::{Digest, DigestAlgorithm};
 use kmm_preflight::kernel::KernelVersion;
 use kmm_preflight::plan::{Look, Subject, Supplies, World, decide};
+
+#[path = "support/module.rs"]
+mod fixture;
+
+use fixture::module;
 
 const TARGETS: usize = 10_000;
 const KERNEL: &str = "5.14.0-570.19.1.el9_6.x86_64";
@@ -36,22 +41,6 @@ fn resolving_one_module(bencher: Bencher<'_, '_>) {
 
 fn kernel() -> KernelVersion {
     KernelVersion::parse(KERNEL).expect("a real release")
-}
-
-fn module(number: usize) -> Module {
-    let module = serde_json::json!({
-        "apiVersion": "kmm.sigs.x-k8s.io/v1beta1",
-        "kind": "Module",
-        "metadata": {"name": format!("module-{number}"), "namespace": "drivers"},
-        "spec": {"selector": {}, "moduleLoader": {"container": {
-            "modprobe": {"moduleName": "driver"},
-            "kernelMappings": [
-                {"regexp": "^4\\.18\\..*$", "containerImage": "r.example.com/driver:old"},
-                {"regexp": "^5\\.14\\..*$", "containerImage": "r.example.com/driver-${MOD_NAME}:${KERNEL_FULL_VERSION}"},
-            ],
-        }}},
-    });
-    serde_json::from_value(module).expect("a Module")
 }
 
 fn subjects() -> Vec<Subject> {

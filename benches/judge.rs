@@ -69,6 +69,7 @@ fn image() -> StagedImage {
         folder: StagedFolder::Folder(Arc::new(Folder { entries })),
         has_modprobe_config: false,
         firmware: None,
+        unread: Vec::new(),
     }
 }
 

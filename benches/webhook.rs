@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use divan::{Bencher, black_box};
-use kmm_preflight::api::Module;
 use kmm_preflight::plan::Surroundings;
 use kmm_preflight::webhook::review::answer;
 use kmm_preflight::webhook::{Bounds, Endpoint, Limits, Server, router::router};
@@ -15,6 +14,11 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpListener;
+
+#[path = "support/module.rs"]
+mod fixture;
+
+use fixture::module;
 
 const CREATE: &[u8] = include_bytes!("../tests/webhook/reviews/create.json");
 const UPDATE: &[u8] = include_bytes!("../tests/webhook/reviews/update.json");
@@ -43,22 +47,6 @@ fn validating_among_modules(bencher: Bencher<'_, '_>, modules: usize) {
     let mut case = Case::from(("create", CREATE));
     case.around.modules = Some((0..modules).map(module).map(Arc::new).collect());
     bencher.bench(|| case.answer(Endpoint::Validate));
-}
-
-fn module(number: usize) -> Module {
-    let module = serde_json::json!({
-        "apiVersion": "kmm.sigs.x-k8s.io/v1beta1",
-        "kind": "Module",
-        "metadata": {"name": format!("module-{number}"), "namespace": "drivers"},
-        "spec": {"selector": {}, "moduleLoader": {"container": {
-            "modprobe": {"moduleName": "driver"},
-            "kernelMappings": [
-                {"regexp": "^4\\.18\\..*$", "containerImage": "r.example.com/driver:old"},
-                {"regexp": "^5\\.14\\..*$", "containerImage": "r.example.com/driver:${KERNEL_FULL_VERSION}"},
-            ],
-        }}},
-    });
-    serde_json::from_value(module).expect("a Module")
 }
 
 /// A review, by its name.

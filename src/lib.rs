@@ -2,8 +2,9 @@
 //!
 //! Each module of this crate is a room of the house that `ARCHITECTURE.md` draws. Decisions ([`kernel`],
 //! [`image`], [`kmod`], [`plan`], [`validate`]) are synchronous functions of data; effects ([`registry`],
-//! [`inspect`], [`check`], [`cli`]) sit at the edges. Arrows point one way, from [`cli`] down to [`api`].
+//! [`inspect`], [`inpod`], [`check`], [`cli`]) sit at the edges. Arrows point one way, from [`cli`] down to [`api`].
 
+pub mod amend;
 pub mod api;
 pub mod check;
 pub mod cli;
@@ -11,6 +12,7 @@ pub mod cluster;
 pub mod controller;
 pub mod examine;
 pub mod image;
+pub mod inpod;
 pub mod inspect;
 pub mod kernel;
 pub mod kmod;

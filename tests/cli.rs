@@ -7,5 +7,7 @@ mod cli {
     mod explain;
     mod impatience;
     mod program;
+    mod sign;
     mod support;
+    mod toolkit;
 }

@@ -6,6 +6,8 @@ mod ground;
 mod leading;
 #[path = "cluster/reading.rs"]
 mod reading;
+#[path = "cluster/releases.rs"]
+mod releases;
 #[path = "cluster/watching.rs"]
 mod watching;
 #[path = "cluster/writing.rs"]

@@ -10,6 +10,10 @@
 
 mod kernels_support;
 
+mod kernels {
+    mod signing;
+}
+
 use std::sync::Arc;
 
 use kmm_preflight::kmod::config::KernelConfig;

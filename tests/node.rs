@@ -1,4 +1,4 @@
-//! From the image to the uninstall on a real node: pods run, and the API server finds them behind their Service.
+//! On a real node, where pods run: from the image to the uninstall, and what is built, signed and looked at in Jobs.
 //!
 //! It takes root and the programs of a node (`cargo xtask kube --node`), and says so loudly where they are missing:
 //!
@@ -15,6 +15,11 @@
 mod node {
     mod asking;
     mod confined;
+    mod keys;
+    mod killing;
     mod life;
+    mod making;
+    mod modules;
     mod release;
+    mod standing;
 }

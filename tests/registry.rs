@@ -13,10 +13,14 @@ mod failures;
 mod layouts;
 #[path = "registry/manifests.rs"]
 mod manifests;
+#[path = "registry/pushing.rs"]
+mod pushing;
 #[path = "registry/security.rs"]
 mod security;
 #[path = "registry/tls.rs"]
 mod tls;
+#[path = "registry/written_layouts.rs"]
+mod written_layouts;
 
 use std::io::Write as _;
 use std::sync::Arc;

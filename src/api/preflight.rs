@@ -50,7 +50,8 @@ pub struct PreflightValidationOCPSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreflightStatus {
-    /// One word for the whole preflight: `Verified`, `Failed` or `InProgress`.
+    /// The word for the whole preflight: `Verified`, `Failed` or `InProgress`; after the last one, what runs in pods,
+    /// as in `InProgress: building 2, signing 1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// How many Modules are verified, as `7/10`.

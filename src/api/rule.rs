@@ -76,6 +76,8 @@ rules! {
     SignatureMalformed = "signature-malformed",
     /// A signature by a key that is not trusted.
     SignatureUntrusted = "signature-untrusted",
+    /// A signature with algorithms that the kernel does not have.
+    SignatureUnsupported = "signature-unsupported",
     /// A signature that does not fit the file: it was altered after signing.
     SignatureMismatch = "signature-mismatch",
     /// A signature that was not verified: no trusted certificate is known.

@@ -57,8 +57,8 @@ impl Credentials {
     }
 
     /// How to ask for an image that belongs to no Module: the driver toolkit.
-    pub fn own(&self) -> Access {
-        Access::new(Arc::clone(&self.own), RegistryTls::default())
+    pub fn own(&self, tls: RegistryTls) -> Access {
+        Access::new(Arc::clone(&self.own), tls)
     }
 }
 

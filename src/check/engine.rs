@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::credentials::Credentials;
 use super::{Progress, ProgressEvent, Question};
 use crate::api::PreflightValidationOCP;
-use crate::examine::{Examination, Examiner, Toolkit};
+use crate::examine::{Examination, Examiner, Toolkit, toolkit_tls};
 use crate::plan::work::Works;
 use crate::plan::{self, Answer, Look, Subject, Supplies, Target, Verdict, World};
 
@@ -82,10 +82,12 @@ impl Engine {
     }
 
     fn toolkit<'a>(&self, question: &'a Question) -> Option<Toolkit<'a>> {
+        let image = question.preflight.spec.dtk_image.as_deref()?;
+        let tls = toolkit_tls(image, &question.options.plain_toolkit_registries);
         Some(Toolkit {
-            image: question.preflight.spec.dtk_image.as_deref()?,
+            image,
             kernel: &question.kernel,
-            access: self.credentials.own(),
+            access: self.credentials.own(tls),
             architecture: question.options.architecture,
         })
     }

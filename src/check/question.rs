@@ -10,6 +10,7 @@ use crate::api::{Module, PreflightValidationOCP, PreflightValidationOCPSpec};
 use crate::kernel::{Architecture, KernelVersion};
 use crate::kmod::signature::Certificate;
 use crate::plan::Surroundings;
+use crate::registry::RegistryPattern;
 use crate::validate::preflight::{apply_defaults, refusal, validate};
 
 /// The name of the preflight of somebody who gives a kernel and no object.
@@ -41,6 +42,8 @@ pub struct Options {
     pub trusted_certificates: Vec<Certificate>,
     /// The nodes' architecture, where the kernel's name does not tell it.
     pub architecture: Option<Architecture>,
+    /// Registries whose driver toolkits may be read over plain HTTP.
+    pub plain_toolkit_registries: Vec<RegistryPattern>,
 }
 
 /// What replaces fields of every preflight.

@@ -1,6 +1,6 @@
 //! Wires the engine: registries, cache and credentials as the settings say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use futures::future::join_all;
@@ -18,11 +18,13 @@ use crate::registry::{Keyring, Layout, Proxies, Settings, Sources, usual_files};
 
 /// The certificates of files.
 pub(super) fn certificates(files: &[PathBuf]) -> anyhow::Result<Vec<Certificate>> {
-    let certificate = |file: &PathBuf| {
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Certificate::from_pem_or_der(&bytes).with_context(|| format!("{} is no certificate", file.display()))
-    };
-    files.iter().map(certificate).collect()
+    files.iter().map(|file| certificate(file)).collect()
+}
+
+/// The certificate of a file.
+pub(super) fn certificate(file: &Path) -> anyhow::Result<Certificate> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Certificate::from_pem_or_der(&bytes).with_context(|| format!("{} is no certificate", file.display()))
 }
 
 /// Answers every question, side by side.
@@ -70,17 +72,22 @@ fn inspector(images: &ImageSettings) -> anyhow::Result<Inspector> {
     ))
 }
 
-/// What the user is logged in as, and the pull secrets among the documents.
-fn credentials(questions: &[Question], settings: &CheckSettings) -> anyhow::Result<Credentials> {
+/// What the user is logged in as: by the file that was named, else by the usual ones.
+pub(super) fn own_keyring(named: Option<&PathBuf>) -> anyhow::Result<Keyring> {
     let usual = || {
         usual_files(environment::variable)
             .into_iter()
             .find(|file| file.is_file())
     };
-    let own = match settings.images.auth_file.clone().or_else(usual) {
+    Ok(match named.cloned().or_else(usual) {
         Some(file) => Keyring::from_file(&file)?,
         None => Keyring::anonymous(),
-    };
+    })
+}
+
+/// What the user is logged in as, and the pull secrets among the documents.
+fn credentials(questions: &[Question], settings: &CheckSettings) -> anyhow::Result<Credentials> {
+    let own = own_keyring(settings.images.auth_file.as_ref())?;
     let secrets = questions
         .first()
         .map(|question| question.secrets.as_slice())

@@ -6,12 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::operator::OperatorArgs;
+use super::pod::PodArgs;
+use super::sign::SignArgs;
 
 /// Answers before a kernel upgrade: will every KMM Module load on the target kernel?
 ///
 /// Looks into the Modules' images, and predicts what KMM's loader and the kernel will do with them on an upgraded
 /// node. `check` asks it of Modules and a PreflightValidationOCP in files: no cluster is asked, nothing is changed.
-/// `operator` answers the PreflightValidationOCPs of a cluster.
+/// `operator` answers the PreflightValidationOCPs of a cluster. `sign` signs modules as KMM would.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -29,7 +31,9 @@ pub(super) struct Cli {
 pub(super) enum Task {
     Check(Box<CheckArgs>),
     Explain(ExplainArgs),
+    Sign(Box<SignArgs>),
     Operator(Box<OperatorArgs>),
+    Pod(Box<PodArgs>),
 
     /// Print the CustomResourceDefinition of PreflightValidationOCP
     ///
@@ -170,6 +174,12 @@ pub(super) struct ImageArgs {
     /// Certificates (PEM) to trust beside the system's when talking to registries; may be given several times
     #[arg(long = "ca-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) ca_files: Vec<PathBuf>,
+
+    /// A registry whose driver toolkits may be read over plain HTTP, as host[:port][/path]; may be given several times
+    ///
+    /// For a Module's image the Module says so itself (`registryTLS.insecure`).
+    #[arg(long = "plain-toolkit-registry", value_name = "PATTERN")]
+    pub(super) plain_toolkit_registries: Vec<String>,
 
     /// Where to keep what was learnt of image layers [default: $XDG_CACHE_HOME/kmm-preflight]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "no_cache")]

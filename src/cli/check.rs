@@ -52,6 +52,7 @@ fn questions(documents: Documents, settings: &mut CheckSettings) -> anyhow::Resu
         enforce_signatures: settings.enforce_signatures,
         trusted_certificates: answer::certificates(&settings.trusted_certificates)?,
         architecture: settings.architecture,
+        plain_toolkit_registries: settings.images.plain_toolkit_registries.clone(),
     };
     Ok(check::questions(
         documents,

@@ -4,13 +4,17 @@
 mod answer;
 mod args;
 mod check;
+#[cfg(test)]
+mod contract;
 mod crd;
 mod environment;
 mod explain;
 mod operator;
 mod output;
+mod pod;
 mod progress;
 mod settings;
+mod sign;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -64,7 +68,9 @@ fn perform(task: Task, command: Command) -> anyhow::Result<Ending> {
     match task {
         Task::Check(args) => check::run(*args),
         Task::Explain(args) => explain::run(&args),
+        Task::Sign(args) => sign::run(&args),
         Task::Operator(args) => operator::run(*args),
+        Task::Pod(args) => pod::run(*args),
         Task::Crd { output: format } => output::print(&crd::print(format)),
         Task::Completions { shell } => completions(shell, command),
         Task::Man { command: name } => man(command, name.as_deref()),

@@ -9,6 +9,7 @@ use super::args::{CheckArgs, Format, ImageArgs};
 use super::environment::cache_folder;
 use crate::check::{Overrides, Source};
 use crate::kernel::Architecture;
+use crate::registry::RegistryPattern;
 
 /// Longest time a check may be given. A day is more than any registry needs, and sums of it stay sane.
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
@@ -47,6 +48,8 @@ pub(super) struct ImageSettings {
     pub(super) auth_file: Option<PathBuf>,
     /// Certificates to trust beside the system's.
     pub(super) ca_files: Vec<PathBuf>,
+    /// Registries whose driver toolkits may be read over plain HTTP.
+    pub(super) plain_toolkit_registries: Vec<RegistryPattern>,
     /// Where layers' facts are kept; `None` keeps nothing.
     pub(super) cache: Option<PathBuf>,
     /// How long the whole check may take.
@@ -58,7 +61,7 @@ pub(super) struct ImageSettings {
 /// Arguments that cannot be used, one sentence each.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\nerror: "))]
-pub(super) struct WrongArguments(Vec<String>);
+pub(super) struct WrongArguments(pub(super) Vec<String>);
 
 impl CheckSettings {
     /// Validates the arguments; `variable` reads the environment.
@@ -104,6 +107,18 @@ impl CheckSettings {
     }
 }
 
+/// Registries, as an option names them.
+pub(super) fn patterns(option: &str, texts: &[String], wrong: &mut Vec<String>) -> Vec<RegistryPattern> {
+    let mut patterns = Vec::new();
+    for text in texts {
+        match RegistryPattern::parse(text) {
+            Some(pattern) => patterns.push(pattern),
+            None => wrong.push(format!("{option} `{text}`: write it as host[:port][/path]")),
+        }
+    }
+    patterns
+}
+
 fn source(path: PathBuf) -> Source {
     if path.as_os_str() == "-" {
         Source::Stdin
@@ -141,6 +156,7 @@ fn images(args: ImageArgs, variable: impl Fn(&str) -> Option<String>, wrong: &mu
         layouts: args.layouts,
         auth_file: args.authfile,
         ca_files: args.ca_files,
+        plain_toolkit_registries: patterns("--plain-toolkit-registry", &args.plain_toolkit_registries, wrong),
         cache,
         timeout: timeout(&args.timeout, wrong),
         concurrency: usize::from(args.concurrency),
@@ -148,7 +164,7 @@ fn images(args: ImageArgs, variable: impl Fn(&str) -> Option<String>, wrong: &mu
 }
 
 /// A time like `90s`, `10m` or `1h30m`.
-fn timeout(text: &str, wrong: &mut Vec<String>) -> Duration {
+pub(super) fn timeout(text: &str, wrong: &mut Vec<String>) -> Duration {
     let parsed = text
         .parse::<SignedDuration>()
         .ok()

@@ -19,7 +19,7 @@ pub use call::{CALL_DEADLINE, CallError, Permission, within};
 pub use connect::{ConnectError, connect};
 pub use events::{Events, Notice, Weight};
 pub use lease::{Clock, Election, Leadership, LeaseSettings};
-pub use schema::{InstalledSchema, Schemas, fit};
+pub use schema::{Fitting, InstalledSchema, Schemas, fit};
 pub use status::{WriteOutcome, foreign_managers, write_status};
 pub use watches::{JobWatches, ObjectName, OwnJob, Problem, TOOLKITS_KEY, WatchSettings, Watches};
 

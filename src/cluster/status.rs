@@ -9,12 +9,13 @@ use http::header::ACCEPT;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams};
 use kube::core::{PartialObjectMeta, Request};
 use kube::{Client, Resource, ResourceExt};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::FIELD_MANAGER;
 use super::call::{CALL_DEADLINE, CallError, optional, within};
-use super::schema::InstalledSchema;
+use super::schema::{Fitting, InstalledSchema};
 use crate::api::PreflightValidationOCP;
 
 /// The deadline of a write with all its attempts. No longer than the time between the end of a lease's leadership and its expiry
@@ -51,7 +52,7 @@ pub enum WriteOutcome {
 pub async fn write_status(
     client: &Client,
     preflight: &PreflightValidationOCP,
-    status: &Value,
+    status: &Fitting<'_>,
     schema: &InstalledSchema,
 ) -> Result<WriteOutcome, CallError> {
     let write = write(client, preflight, status, schema);
@@ -62,7 +63,7 @@ pub async fn write_status(
 async fn write(
     client: &Client,
     preflight: &PreflightValidationOCP,
-    status: &Value,
+    status: &Fitting<'_>,
     schema: &InstalledSchema,
 ) -> Result<WriteOutcome, CallError> {
     let mut version = preflight.metadata.resource_version.clone();
@@ -87,7 +88,7 @@ fn gone_or(outcome: Result<WriteOutcome, CallError>) -> Result<WriteOutcome, Cal
 async fn attempt(
     client: &Client,
     preflight: &PreflightValidationOCP,
-    status: &Value,
+    status: &Fitting<'_>,
     schema: &InstalledSchema,
     version: Option<&str>,
 ) -> Result<WriteOutcome, CallError> {
@@ -119,24 +120,35 @@ pub fn foreign_managers(metadata: &ObjectMeta) -> BTreeSet<String> {
         .collect()
 }
 
+/// What is sent.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: Value,
+    status: &'a Fitting<'a>,
+}
+
 fn request(
     name: &str,
     version: Option<&str>,
-    status: &Value,
+    status: &Fitting<'_>,
     schema: &InstalledSchema,
 ) -> Result<http::Request<Vec<u8>>, kube::core::request::Error> {
     let resource = Request::new(PreflightValidationOCP::url_path(&(), None));
-    let mut body = json!({
-        "apiVersion": PreflightValidationOCP::api_version(&()),
-        "kind": PreflightValidationOCP::kind(&()),
-        "metadata": { "name": name, "resourceVersion": version },
-        "status": status,
-    });
+    let body = Written {
+        api_version: &PreflightValidationOCP::api_version(&()),
+        kind: &PreflightValidationOCP::kind(&()),
+        metadata: json!({ "name": name, "resourceVersion": version }),
+        status,
+    };
     let mut params = PatchParams::apply(FIELD_MANAGER);
     if schema.rows_are_atomic() {
         params.force = true;
         return resource.patch_subresource("status", name, &params, &Patch::Apply(body));
     }
+    let mut body = serde_json::to_value(body).unwrap_or_default();
     clear_the_rest(&mut body, schema);
     resource.patch_subresource("status", name, &params, &Patch::Merge(body))
 }

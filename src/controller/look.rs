@@ -10,9 +10,7 @@ use super::Operator;
 use super::gathered::{Case, Gathered};
 use super::memory::Sight;
 use super::wallet::Wallet;
-use crate::api::module::RegistryTls;
-use crate::examine::{Examination, Seen, Toolkit};
-use crate::image::Reference;
+use crate::examine::{Examination, Seen, Toolkit, toolkit_tls};
 use crate::kmod::signature::Certificate;
 use crate::plan::work::LookBy;
 use crate::plan::{KnownSecret, ObjectName, Target};
@@ -115,12 +113,7 @@ impl Round {
 
     fn toolkit(&self, operator: &Operator, wallet: &Wallet) -> Option<Toolkit<'_>> {
         let image = self.gathered.toolkit_image.as_deref()?;
-        let plain = &operator.settings.plain_toolkit_registries;
-        let reference = Reference::parse(image).ok();
-        let tls = RegistryTls {
-            insecure: reference.is_some_and(|image| plain.iter().any(|registry| registry.covers(&image))),
-            ..RegistryTls::default()
-        };
+        let tls = toolkit_tls(image, &operator.settings.plain_toolkit_registries);
         Some(Toolkit {
             image,
             kernel: &self.gathered.kernel,

@@ -11,7 +11,9 @@ use tracing::warn;
 use super::Operator;
 use super::news::{News, news};
 use crate::api::{PreflightStatus, PreflightValidationOCP};
-use crate::cluster::{CallError, Notice, Weight, WriteOutcome, fit, foreign_managers, write_status};
+use crate::cluster::{
+    CallError, Fitting, InstalledSchema, Notice, Weight, WriteOutcome, fit, foreign_managers, write_status,
+};
 use crate::plan::ObjectName;
 
 /// How long to wait after a write that failed.
@@ -86,17 +88,19 @@ impl Scribe {
     ) -> Result<Option<String>, CallError> {
         let schema = operator.schemas.current().await?;
         let value = fit(status, &schema);
-        if self
-            .standing
-            .as_ref()
-            .is_some_and(|standing| fit(standing, &schema) == value)
-        {
+        if self.stands_already(&value, &schema) {
             return Ok(None);
         }
         match write_status(&operator.client, preflight, &value, &schema).await? {
             WriteOutcome::Written { resource_version } => Ok(Some(resource_version)),
             WriteOutcome::Gone => Ok(None),
         }
+    }
+
+    /// Whether what differs from what stands there has no room in the installed schema.
+    fn stands_already(&self, value: &Fitting<'_>, schema: &InstalledSchema) -> bool {
+        let standing = self.standing.as_ref().filter(|_| !schema.takes_everything());
+        standing.is_some_and(|standing| fit(standing, schema) == *value)
     }
 
     /// Looks whether what stands there is what was written. What somebody else wrote is told of, and written over.
@@ -106,11 +110,14 @@ impl Scribe {
             return;
         }
         self.version = seen;
+        if preflight.status == self.standing {
+            return;
+        }
         let Ok(schema) = operator.schemas.current().await else {
             return;
         };
-        let fitting = |status: &Option<PreflightStatus>| status.as_ref().map(|status| fit(status, &schema));
-        if fitting(&preflight.status) == fitting(&self.standing) {
+        let fitting = |status| fit(status, &schema);
+        if preflight.status.as_ref().map(fitting) == self.standing.as_ref().map(fitting) {
             return;
         }
         self.standing.clone_from(&preflight.status);

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use crate::api::Finding;
+use crate::api::module::RegistryTls;
 use crate::image::{Digest, LookFailure, LookFailureKind, Reference};
 use crate::inspect::{ImageRequest, InspectedImage, Inspector, StageRequest};
 use crate::kernel::{Architecture, KernelVersion};
@@ -19,7 +20,7 @@ use crate::kmod::judge;
 use crate::kmod::load::SignaturePolicy;
 use crate::kmod::toolkit::ToolkitEvidence;
 use crate::plan::{Look, Target, decides};
-use crate::registry::Access;
+use crate::registry::{Access, RegistryPattern};
 
 pub use secrets::{certificate, keyring};
 
@@ -72,6 +73,16 @@ pub struct Toolkit<'a> {
     pub access: Access,
     /// The architecture of the nodes, where the kernel's name does not tell.
     pub architecture: Option<Architecture>,
+}
+
+/// How to talk to the registry of a driver toolkit: over plain HTTP where somebody has said that it may be. For a Module's
+/// image the Module itself says so.
+pub fn toolkit_tls(image: &str, plain: &[RegistryPattern]) -> RegistryTls {
+    let reference = Reference::parse(image).ok();
+    RegistryTls {
+        insecure: reference.is_some_and(|image| plain.iter().any(|registry| registry.covers(&image))),
+        ..RegistryTls::default()
+    }
 }
 
 /// What looking at one target's image came to.

@@ -4,13 +4,13 @@ use super::layer::ScanError;
 use crate::image::{Digest, LookFailure, LookFailureKind, Reference};
 
 /// Says which image a failure is about.
-pub(super) fn about(image: &Reference, failure: LookFailure) -> LookFailure {
+pub(crate) fn about(image: &Reference, failure: LookFailure) -> LookFailure {
     let LookFailure { kind, message } = failure;
     LookFailure::about(&image.to_string(), kind, &message)
 }
 
 /// A failure to read one layer of an image.
-pub(super) fn in_layer(image: &Reference, layer: &Digest, error: ScanError) -> LookFailure {
+pub(crate) fn in_layer(image: &Reference, layer: &Digest, error: ScanError) -> LookFailure {
     let (kind, message) = match error {
         ScanError::Source(error) => match error.downcast::<LookFailure>() {
             Ok(failure) => return failure,

@@ -10,17 +10,17 @@ use crate::registry::Descriptor;
 
 /// How many layers an image may have: overlayfs mounts no more (`fs/overlayfs: OVL_MAX_STACK`), and CRI-O allows
 /// as many (containers/storage `drivers/overlay: maxDepth`).
-pub(super) const MAX_LAYERS: usize = 500;
+pub(crate) const MAX_LAYERS: usize = 500;
 
 /// An image's layers, the lowest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ImageManifest {
-    pub(super) layers: Vec<Descriptor>,
+pub(crate) struct ImageManifest {
+    pub(crate) layers: Vec<Descriptor>,
 }
 
 /// An index: images by platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Index {
+pub(crate) struct Index {
     entries: Vec<IndexEntry>,
 }
 
@@ -66,7 +66,7 @@ impl ImageManifest {
     /// # Errors
     ///
     /// Where it is malformed, or that of an artifact, which no container runtime makes a container of.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, LookFailure> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, LookFailure> {
         let raw: RawManifest = json(bytes, "manifest")?;
         if !is_image_config(&raw.config.media_type) {
             let kind = raw.artifact_type.unwrap_or(raw.config.media_type);
@@ -147,7 +147,7 @@ fn is_layer(media_type: &str) -> bool {
 
 impl Index {
     /// Reads an index.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, LookFailure> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, LookFailure> {
         let raw: RawIndex = json(bytes, "index")?;
         Ok(Self { entries: raw.manifests })
     }
@@ -155,7 +155,7 @@ impl Index {
     /// The entry that a node pulls, as containerd chooses (`core/images: Manifest`) and CRI-O (containers/image
     /// `internal/manifest: ChooseInstance`): the first that is for the node's platform, else the first that
     /// names none.
-    pub(super) fn choose(&self, architecture: Option<Architecture>) -> Result<&Digest, LookFailure> {
+    pub(crate) fn choose(&self, architecture: Option<Architecture>) -> Result<&Digest, LookFailure> {
         self.entry(architecture).map(|entry| &entry.digest)
     }
 

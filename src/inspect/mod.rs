@@ -6,12 +6,13 @@
 //! ([`cache`]): of an image that has not changed, one small request is all.
 
 pub mod cache;
-mod failure;
+pub(crate) mod failure;
 mod flight;
 pub mod layer;
-mod manifest;
+pub(crate) mod manifest;
 mod reading;
 mod resolving;
+pub mod root;
 mod stage;
 mod toolkit;
 pub mod tree;

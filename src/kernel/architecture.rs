@@ -62,13 +62,16 @@ impl Architecture {
         matches!(self, Self::S390x)
     }
 
-    /// The architecture that goes by that name in images, `uname -m` or Debian's packages and kernel flavours.
+    /// The architecture that goes by that name in images, `uname -m`, Debian's packages and kernel flavours, or AlmaLinux's
+    /// packages for a later level of x86-64.
     pub fn from_name(name: &str) -> Option<Self> {
         let debian = || matches!(name, "ppc64el" | "powerpc64le").then_some(Self::Ppc64le);
+        let level = || matches!(name, "x86_64_v2" | "x86_64_v3" | "x86_64_v4").then_some(Self::X86_64);
         Self::ALL
             .into_iter()
             .find(|arch| name == arch.go_name() || name == arch.machine_name())
             .or_else(debian)
+            .or_else(level)
     }
 
     /// The architecture whose ELF files carry that `e_machine`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The options that some rule asks for, without `CONFIG_`. All others are dropped: there are ten thousand.
-const ASKED_FOR: [&str; 38] = [
+const ASKED_FOR: [&str; 41] = [
     "ARM64",
     "BASIC_MODVERSIONS",
     "CC_VERSION_TEXT",
@@ -13,6 +13,9 @@ const ASKED_FOR: [&str; 38] = [
     "CPU_LITTLE_ENDIAN",
     "CRYPTO_ECDSA",
     "CRYPTO_RSA",
+    "CRYPTO_SHA1",
+    "CRYPTO_SHA3",
+    "CRYPTO_SHA512",
     "EXTENDED_MODVERSIONS",
     "GCC_PLUGIN_RANDSTRUCT",
     "LIVEPATCH",

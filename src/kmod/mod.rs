@@ -18,6 +18,7 @@ mod modinfo;
 pub mod modprobe;
 mod read;
 pub mod signature;
+pub mod signing;
 pub mod staged;
 pub mod symvers;
 pub mod toolkit;

@@ -23,8 +23,10 @@ pub struct StagedImage {
     pub folder: StagedFolder,
     /// Whether a `modprobe.d` folder with files stands in the image; it never reaches the node.
     pub has_modprobe_config: bool,
-    /// Whether `firmwarePath` has anything to copy; `None` where no `firmwarePath` was asked for.
+    /// Whether `firmwarePath` has anything to copy; `None` where no `firmwarePath` was asked for, or nobody knows.
     pub firmware: Option<bool>,
+    /// What could not be looked at, and what therefore was not checked: one sentence each.
+    pub unread: Vec<String>,
 }
 
 /// An executable of the image, once every link to it has been followed.
@@ -51,6 +53,8 @@ pub enum StagedFolder {
     },
     /// It is a file.
     NotAFolder,
+    /// Nobody could look into it, or into a folder above it; why.
+    Unread(String),
     /// It is a folder, which is copied with everything below it.
     Folder(Arc<Folder>),
 }
@@ -71,7 +75,7 @@ pub enum Entry {
     Index(Arc<Vec<u8>>),
     /// A file that modprobe reads but that is larger than this program is willing to read (its size in bytes).
     TooLarge(u64),
-    /// A kernel module, or a file that modprobe reads, whose content is not known; why.
+    /// A kernel module, a file that modprobe reads, or a folder, of which it is not known what is in it; why.
     Unread(String),
     /// A symbolic link, with its target as it stands.
     Link(String),
@@ -235,7 +239,8 @@ impl Walk {
             let next = clean(&format!("{}/{part}", self.place));
             match copied.look(&next) {
                 Place::Link(target) => return Ok(target),
-                Place::File(path, entry) if self.ahead.is_empty() => {
+                // What is below an unread folder is as unread as the folder.
+                Place::File(path, entry) if self.ahead.is_empty() || matches!(entry, Entry::Unread(_)) => {
                     return Err(Reached::File { path, entry });
                 }
                 Place::File(..) | Place::Nothing => return Err(Reached::Nothing),
@@ -280,6 +285,7 @@ mod tests {
                 ("sibling.ko", link("../6.2/a.ko")),
                 ("gone.ko", link("nowhere.ko")),
                 ("loop", link("loop")),
+                ("closed", Entry::Unread("user 7 may not read it".to_owned())),
                 ("ping", link("pong")),
                 ("pong", link("ping")),
             ]
@@ -352,6 +358,14 @@ mod tests {
             ),
             ("a link to nothing is nothing", "gone.ko", Reached::Nothing),
             ("a file has nothing below it", "extra/a.ko/x", Reached::Nothing),
+            (
+                "what is below a folder that nobody could read is unread too",
+                "closed/x.ko",
+                Reached::File {
+                    path: "closed".to_owned(),
+                    entry: &Entry::Unread("user 7 may not read it".to_owned()),
+                },
+            ),
             ("a missing file is nothing", "c.ko", Reached::Nothing),
             ("a link to itself is a loop", "loop", Reached::Loop),
             ("so are two links to each other", "ping/x.ko", Reached::Loop),

@@ -10,7 +10,7 @@ use super::config::KernelConfig;
 use super::symvers::Symvers;
 
 /// The facts of one kernel in a toolkit.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Toolkit {
     /// The image they were read from, for messages.
     pub image: String,
@@ -64,7 +64,7 @@ impl InTree {
 }
 
 /// What the driver toolkit has to say about the target kernel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToolkitEvidence {
     /// None was named.
     NotGiven,

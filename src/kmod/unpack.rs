@@ -14,8 +14,8 @@ use lzma_rust2::XzReader;
 
 use super::facts::{Packing, Unpackable};
 
-/// The largest module that is unpacked: five times the largest that is known (an unstripped GPU driver of 100 MB).
-const MAX_UNPACKED: u64 = 512 << 20;
+/// The largest module that is read, in bytes once unpacked: five times the largest that is known (an unstripped GPU driver of 100 MB).
+pub const MAX_UNPACKED: u64 = 512 << 20;
 
 /// How many times larger than its packed form a module may become. Real ones stay below 20; bombs reach thousands.
 const MAX_RATIO: u64 = 256;
@@ -51,10 +51,22 @@ pub(super) fn unpack(packing: Packing, bytes: &[u8]) -> Result<Cow<'_, [u8]>, Un
     match packing {
         Packing::Plain if bytes.len() as u64 > limit => Err(Unpackable::TooLarge(limit)),
         Packing::Plain => Ok(Cow::Borrowed(bytes)),
-        Packing::Gzip => gunzip(bytes, limit).map(Cow::Owned),
+        Packing::Gzip => gunzip(bytes, limit).map(|unpacked| Cow::Owned(unpacked.bytes)),
         Packing::Xz => unxz(bytes, limit).map(Cow::Owned),
         Packing::Zstd => unzstd(bytes, limit).map(Cow::Owned),
     }
+}
+
+/// The same, for whoever makes a new file of it: here a gzip stream that ends early is damage, too.
+pub(super) fn unpack_whole(packing: Packing, bytes: &[u8]) -> Result<Cow<'_, [u8]>, Unpackable> {
+    if packing != Packing::Gzip {
+        return unpack(packing, bytes);
+    }
+    let unpacked = gunzip(bytes, limit(bytes.len() as u64))?;
+    if unpacked.ends_early {
+        return Err(Unpackable::Damaged("gzip: it ends early".to_owned()));
+    }
+    Ok(Cow::Owned(unpacked.bytes))
 }
 
 /// How large the unpacked form of so many bytes may become.
@@ -62,17 +74,31 @@ fn limit(packed: u64) -> u64 {
     packed.saturating_mul(MAX_RATIO).clamp(RATIO_FREE, MAX_UNPACKED)
 }
 
-fn gunzip(mut rest: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
+/// What a gzip file holds.
+struct Gunzipped {
+    bytes: Vec<u8>,
+    ends_early: bool,
+}
+
+fn gunzip(mut rest: &[u8], limit: u64) -> Result<Gunzipped, Unpackable> {
     let mut out = Vec::new();
     while rest.starts_with(GZIP_MAGIC) {
         let mut member = GzDecoder::new(rest);
         match append(&mut member, &mut out, limit)? {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Ok(Gunzipped {
+                    bytes: out,
+                    ends_early: true,
+                });
+            }
             Err(error) => return Err(damaged("gzip", &error)),
             Ok(()) => rest = member.into_inner(),
         }
     }
-    Ok(out)
+    Ok(Gunzipped {
+        bytes: out,
+        ends_early: false,
+    })
 }
 
 fn unxz(bytes: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
@@ -139,6 +165,10 @@ mod tests {
         encoder.include_checksum(true).unwrap();
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()
+    }
+
+    fn gunzipped(bytes: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
+        gunzip(bytes, limit).map(|unpacked| unpacked.bytes)
     }
 
     fn without_last(bytes: &[u8], count: usize) -> Vec<u8> {
@@ -229,8 +259,11 @@ mod tests {
             .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
             .collect();
         let packed = gz(&noise);
-        let got = gunzip(&packed[..packed.len() / 2], MAX_UNPACKED).unwrap();
+        let cut = &packed[..packed.len() / 2];
+        let got = unpack(Packing::Gzip, cut).unwrap();
         assert!(!got.is_empty() && got.len() < noise.len() && noise.starts_with(&got));
+        assert!(matches!(unpack_whole(Packing::Gzip, cut), Err(Unpackable::Damaged(_))));
+        assert_eq!(unpack_whole(Packing::Gzip, &packed).unwrap(), noise);
     }
 
     #[test]
@@ -247,7 +280,7 @@ mod tests {
         };
         let zeros = vec![0; 10_000];
         for (format, packed) in [
-            (gunzip as fn(&[u8], u64) -> _, gz(&zeros)),
+            (gunzipped as fn(&[u8], u64) -> _, gz(&zeros)),
             (unxz, xz(&zeros)),
             (unzstd, zst(&zeros)),
         ] {
@@ -260,7 +293,7 @@ mod tests {
         }
         let members = [gz(&zeros), gz(&zeros)].concat();
         assert_eq!(
-            gunzip(&members, 15_000),
+            gunzipped(&members, 15_000),
             Err(Unpackable::TooLarge(15_000)),
             "members count together"
         );

@@ -2,11 +2,14 @@
 //! answers are equal objects.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Write};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::verdict::Verdict;
+use super::work::Step;
 use crate::api::{FieldError, ModuleStatus, PreflightStatus, Severity, VerificationStatus};
 
 /// Every Module has a final answer.
@@ -36,11 +39,13 @@ pub fn status(
     now: Timestamp,
 ) -> PreflightStatus {
     let before = Before::of(previous);
-    let modules: Vec<ModuleStatus> = answers.into_iter().map(|answer| before.row(answer, now)).collect();
+    let mut doing = Doing::default();
+    let answers = answers.into_iter().inspect(|answer| doing.count(answer.verdict.doing));
+    let modules: Vec<ModuleStatus> = answers.map(|answer| before.row(answer, now)).collect();
     let tally = Tally::of(&modules);
     let conditions = tally.conditions(generation, now);
     PreflightStatus {
-        phase: Some(tally.phase().to_owned()),
+        phase: Some(format!("{}{doing}", tally.phase())),
         summary: Some(format!("{}/{}", tally.verified, modules.len())),
         observed_generation: generation,
         conditions: conditions.into_iter().map(|new| before.condition(new)).collect(),
@@ -122,6 +127,42 @@ impl<'a> Before<'a> {
             new.last_transition_time = old.last_transition_time.clone();
         }
         new
+    }
+}
+
+/// How many Modules are at which step of work in pods.
+#[derive(Default)]
+struct Doing {
+    building: usize,
+    signing: usize,
+    judging: usize,
+}
+
+impl Doing {
+    fn count(&mut self, step: Option<Step>) {
+        match step {
+            Some(Step::Build) => self.building += 1,
+            Some(Step::Sign) => self.signing += 1,
+            Some(Step::Place | Step::Toolkit | Step::Judge) => self.judging += 1,
+            None => {}
+        }
+    }
+}
+
+/// What is done, after the word for the whole preflight; nothing where nothing is.
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            ("building", self.building),
+            ("signing", self.signing),
+            ("judging", self.judging),
+        ];
+        let mut before = ": ";
+        for (word, count) in all.into_iter().filter(|(_, count)| *count > 0) {
+            write!(f, "{before}{word} {count}")?;
+            before = ", ";
+        }
+        Ok(())
     }
 }
 
@@ -214,7 +255,22 @@ pub fn fit(mut status: PreflightStatus, limit: usize) -> PreflightStatus {
 }
 
 fn size(status: &PreflightStatus) -> usize {
-    serde_json::to_vec(status).map_or(usize::MAX, |json| json.len())
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, status).map_or(usize::MAX, |()| length.0)
+}
+
+/// Counts what is written, and keeps none of it: a status has some 800 KiB.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn shortened(reason: String, longest: usize) -> String {
@@ -339,6 +395,33 @@ mod tests {
                     .iter()
                     .all(|condition| condition.observed_generation == Some(3))
             );
+        }
+    }
+
+    #[test]
+    fn what_runs_in_pods_is_counted_after_the_phase() {
+        let doing = |step| {
+            let mut verdict = verdict(VerificationStatus::InProgress, "");
+            verdict.doing = step;
+            verdict
+        };
+        let phase = |steps: &[Option<Step>]| {
+            let answers = steps
+                .iter()
+                .enumerate()
+                .map(|(number, step)| answer(&number.to_string(), doing(*step)));
+            status(None, None, answers, at(1)).phase
+        };
+        let (building, signing, judging) = (Some(Step::Build), Some(Step::Sign), Some(Step::Judge));
+        for (steps, expected) in [
+            (&[None][..], "InProgress"),
+            (
+                &[building, None, signing, building],
+                "InProgress: building 2, signing 1",
+            ),
+            (&[judging, Some(Step::Place)], "InProgress: judging 2"),
+        ] {
+            assert_eq!(phase(steps).as_deref(), Some(expected));
         }
     }
 

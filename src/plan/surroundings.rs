@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::releases::{self, ReleasedToolkits};
 use super::supplies::Supplies;
 use crate::api::Module;
 use crate::kernel::{Architecture, KernelVersion, normalize};
@@ -20,6 +21,8 @@ pub struct Surroundings {
     pub nodes: Option<Vec<Node>>,
     /// Driver toolkits that the administrator named: kernel version → image.
     pub toolkits: BTreeMap<String, String>,
+    /// Driver toolkits that OpenShift's image stream names.
+    pub released_toolkits: ReleasedToolkits,
     /// Every preflight: its name and its kernel version as written.
     pub preflights: Option<Vec<(String, String)>>,
 }
@@ -31,6 +34,8 @@ pub struct Node {
     pub name: String,
     /// The kernel that it runs (`status.nodeInfo.kernelVersion`).
     pub kernel: String,
+    /// The name of its operating system (`status.nodeInfo.osImage`), which tells OpenShift's release.
+    pub os_image: String,
     /// Its architecture, where it is one that modules are built for.
     pub architecture: Option<Architecture>,
     /// Its labels, which a Module's selector looks at.
@@ -49,11 +54,13 @@ pub struct Unreadable {
 }
 
 impl Surroundings {
-    /// The driver toolkit that the administrator named for a kernel: under its very name, else under one that image
-    /// tags could not tell from it.
+    /// The driver toolkit that is known for a kernel: what the administrator named under its very name, else under one
+    /// that image tags could not tell from it, else that of the OpenShift release whose nodes run it.
     pub fn toolkit(&self, kernel: &KernelVersion) -> Option<&str> {
         let exact = self.toolkits.get(kernel.raw()).map(String::as_str);
-        exact.or_else(|| self.toolkits_for(kernel).next())
+        let named = exact.or_else(|| self.toolkits_for(kernel).next());
+        let nodes = self.nodes.as_deref().unwrap_or_default();
+        named.or_else(|| releases::toolkit_of(kernel.without_plus(), nodes, &self.released_toolkits))
     }
 
     /// Every toolkit that the administrator named for a kernel. A trailing `+` does not count, as on KMM's nodes, nor

@@ -89,6 +89,21 @@ impl BlobReader {
         self.drain()
     }
 
+    /// Sends all of it, chunk by chunk, until its end or until nobody listens any more; a failure is sent last.
+    pub(super) fn pour_into(mut self, sender: &mpsc::Sender<Result<Bytes, LookFailure>>) {
+        loop {
+            let chunk = match self.fill() {
+                Ok(false) => return,
+                Ok(true) => Ok(std::mem::take(&mut self.current)),
+                Err(failure) => Err(failure),
+            };
+            let ended = chunk.is_err();
+            if sender.blocking_send(chunk).is_err() || ended {
+                return;
+            }
+        }
+    }
+
     fn into_bytes(mut self) -> Result<Vec<u8>, LookFailure> {
         let mut bytes = Vec::new();
         while self.fill()? {

@@ -3,7 +3,8 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::Response;
 
 use super::access::Access;
@@ -13,6 +14,7 @@ use super::credential::{Credential, Login, secret};
 use super::excerpt::Said;
 use super::keyring::Candidates;
 use super::remote::Remote;
+use super::scope::Scope;
 use super::token::{Tokens, Wanted};
 use super::transport::{Ask, Transport, host_of};
 use super::trouble::{Remedy, Trouble};
@@ -36,6 +38,20 @@ pub(super) struct Exchange<'a> {
     pub(super) access: &'a Access,
 }
 
+/// What is asked of the registry, with whichever login.
+pub(super) struct Query<'a> {
+    /// What is done.
+    pub(super) method: Method,
+    /// A path of the registry, with its query.
+    pub(super) path: &'a str,
+    /// Headers.
+    pub(super) headers: HeaderMap,
+    /// What is sent along.
+    pub(super) body: Option<Bytes>,
+    /// What a token has to allow for it.
+    pub(super) scope: Scope,
+}
+
 /// An `Authorization` header, and whether it is a token from an earlier request.
 #[derive(Default)]
 struct Pass {
@@ -51,6 +67,14 @@ impl Exchange<'_> {
         F: Future<Output = Result<T, Trouble>>,
     {
         let _turn = self.remote.turn().await?;
+        self.again_and_again(attempt).await
+    }
+
+    /// The same for what takes long, like sending a blob: it waits for no turn, and holds up nobody.
+    pub(super) async fn again_and_again<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+    {
         let mut tries = 1;
         loop {
             let outcome = attempt().await;
@@ -83,26 +107,40 @@ impl Exchange<'_> {
 
     /// Asks for a path of the registry with each login in turn, at last with none.
     pub(super) async fn get(&self, path: &str, headers: &HeaderMap) -> Result<Response, Trouble> {
+        let query = Query {
+            method: Method::GET,
+            path,
+            headers: headers.clone(),
+            body: None,
+            scope: Scope::pull(self.image.repository()),
+        };
+        self.ask(&query).await
+    }
+
+    /// Asks with each login in turn, at last with none.
+    pub(super) async fn ask(&self, query: &Query<'_>) -> Result<Response, Trouble> {
         let candidates = self.access.keyring.candidates(self.image).await;
         if !candidates.credentials.is_empty() {
             self.remote.greet(self.transport).await?;
         }
-        let keyring = self.access.keyring.fingerprint();
         let last = candidates.credentials.len();
-        let first = self.remote.working_login(self.image.repository(), keyring).min(last);
+        let first = self.working_login(&query.scope).min(last);
         let mut refusals = Refusals::default();
         for position in (first..=last).chain(0..first) {
             let credential = candidates.credentials.get(position);
             if credential.is_none() && refusals.missing.is_some() {
                 continue;
             }
-            match self
-                .get_as(credential.map(|credential| &credential.login), path, headers)
-                .await
-            {
+            match self.ask_as(credential.map(|credential| &credential.login), query).await {
                 Ok(response) => {
-                    self.remote.remember_login(self.image.repository(), keyring, position);
+                    let keyring = self.access.keyring.fingerprint();
+                    self.remote
+                        .remember_login(&query.scope.remembered_as(), keyring, position);
                     return Ok(response);
+                }
+                // Whoever may write sees what is there.
+                Err(trouble) if query.scope.writes() && trouble.kind == LookFailureKind::NotFound => {
+                    return Err(trouble);
                 }
                 Err(trouble) => refusals.add(credential, trouble)?,
             }
@@ -110,24 +148,40 @@ impl Exchange<'_> {
         Err(refusals.summed_up(self.image.registry(), &candidates))
     }
 
-    async fn get_as(&self, login: Option<&Login>, path: &str, headers: &HeaderMap) -> Result<Response, Trouble> {
+    /// What to show for a body that can be sent only once: the login that worked for the request before it.
+    pub(super) async fn working_pass(&self, scope: &Scope) -> Result<Option<HeaderValue>, Trouble> {
+        let candidates = self.access.keyring.candidates(self.image).await;
+        let credential = candidates.credentials.get(self.working_login(scope));
+        let pass = self
+            .pass(credential.map(|credential| &credential.login), scope, None)
+            .await?;
+        Ok(pass.header)
+    }
+
+    fn working_login(&self, scope: &Scope) -> usize {
+        let keyring = self.access.keyring.fingerprint();
+        self.remote.working_login(&scope.remembered_as(), keyring)
+    }
+
+    async fn ask_as(&self, login: Option<&Login>, query: &Query<'_>) -> Result<Response, Trouble> {
         let home = self.remote.home(self.transport).await?;
         let mut stale = None;
         let mut last = Trouble::refused("the registry asks for a login in a way that is not known here");
         for _ in 0..ROUNDS {
-            let pass = self.pass(login, stale.as_ref()).await?;
-            let authorization = pass.header.clone();
+            let pass = self.pass(login, &query.scope, stale.as_ref()).await?;
             let ask = Ask {
-                headers: headers.clone(),
-                authorization,
-                ..Ask::get(home.url(path)?)
+                method: query.method.clone(),
+                url: home.url(query.path)?,
+                headers: query.headers.clone(),
+                authorization: pass.header.clone(),
+                body: query.body.clone(),
             };
             let response = self.transport.send(home, ask).await?;
             if response.status() != StatusCode::UNAUTHORIZED {
-                return self.accept(response).await;
+                return self.accept(response, query.scope.writes()).await;
             }
             let new = self.remote.learn(home, &response);
-            last = self.refusal(response).await?;
+            last = self.refusal(response, query.scope.writes()).await?;
             if !new && !pass.kept {
                 break;
             }
@@ -137,7 +191,7 @@ impl Exchange<'_> {
     }
 
     /// What to show to the registry, as far as it is known what it wants.
-    async fn pass(&self, login: Option<&Login>, stale: Option<&HeaderValue>) -> Result<Pass, Trouble> {
+    async fn pass(&self, login: Option<&Login>, scope: &Scope, stale: Option<&HeaderValue>) -> Result<Pass, Trouble> {
         match (self.remote.challenge(), login) {
             (_, Some(Login::Token(token))) => Ok(Pass {
                 header: secret(&format!("Bearer {token}")),
@@ -149,11 +203,10 @@ impl Exchange<'_> {
             }),
             (Some(Challenge::Bearer(service)), login) => {
                 let home = self.remote.home(self.transport).await?;
-                let repository = self.image.repository();
                 let wanted = Wanted {
                     home,
                     service: &service,
-                    repository,
+                    scope,
                     login,
                 };
                 let token = self.tokens.get(self.transport, &wanted, stale).await?;
@@ -166,23 +219,21 @@ impl Exchange<'_> {
         }
     }
 
-    async fn accept(&self, response: Response) -> Result<Response, Trouble> {
+    /// The answer, or why it was refused.
+    pub(super) async fn accept(&self, response: Response, writes: bool) -> Result<Response, Trouble> {
         match response.status() {
             status if status.is_success() || status == StatusCode::NOT_MODIFIED => Ok(response),
-            _ => Err(self.refusal(response).await?),
+            _ => Err(self.refusal(response, writes).await?),
         }
     }
 
     /// Reads why it was refused.
-    async fn refusal(&self, response: Response) -> Result<Trouble, Trouble> {
+    async fn refusal(&self, response: Response, writes: bool) -> Result<Trouble, Trouble> {
         let (status, pause, host) = (response.status(), retry_after(&response), host_of(response.url()));
         let body = read_capped(&self.transport.settings.deadlines, response, REFUSAL_CAP).await?;
-        Ok(Trouble::answer(
-            &host,
-            status,
-            pause,
-            &Said::in_body(&body.unwrap_or_default()),
-        ))
+        let said = Said::in_body(&body.unwrap_or_default());
+        let understand = if writes { Trouble::rejection } else { Trouble::answer };
+        Ok(understand(&host, status, pause, &said))
     }
 }
 

@@ -16,9 +16,12 @@ use super::trouble::Trouble;
 use crate::image::{Digest, LookFailureKind, Reference};
 
 /// The largest `index.json` that is read.
-const INDEX_CAP: u64 = MANIFEST_CAP as u64;
+pub(super) const INDEX_CAP: u64 = MANIFEST_CAP as u64;
 /// The annotations that may hold an image's name: the specification's, and containerd's with the full name.
-const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
+pub(super) const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
+
+/// How many names a message shows.
+const NAMES_SHOWN: usize = 8;
 
 /// An OCI image layout.
 #[derive(Clone, Debug)]
@@ -122,6 +125,44 @@ impl Layout {
         named.map(|entry| entry.digest.clone())
     }
 
+    /// The digest of the image of that name; without a name, of the only image there is.
+    ///
+    /// # Errors
+    ///
+    /// In words, with the names that there are.
+    pub fn named(&self, name: Option<&str>) -> Result<Digest, String> {
+        let folder = self.folder.display();
+        let Some(name) = name else {
+            let mut digests = self.entries.iter().map(|entry| &entry.digest);
+            return match (digests.next(), digests.next()) {
+                (Some(only), None) => Ok(only.clone()),
+                (None, _) => Err(format!("{folder} holds no image")),
+                _ => Err(format!("{folder} holds several images; name one of {}", self.names())),
+            };
+        };
+        let reference = Reference::parse(name).ok();
+        let is_it = |entry: &&Entry| {
+            entry.names.iter().any(|own| own == name) || reference.as_ref().is_some_and(|image| entry.is_named(image))
+        };
+        let found = self.entries.iter().find(is_it);
+        let missing = || format!("{folder} has no image named {name}; it has {}", self.names());
+        found.map(|entry| entry.digest.clone()).ok_or_else(missing)
+    }
+
+    /// Its images' names, for messages.
+    fn names(&self) -> String {
+        let names: Vec<String> = self
+            .references()
+            .take(NAMES_SHOWN)
+            .map(super::excerpt::excerpt)
+            .collect();
+        if names.is_empty() {
+            "none with a name".to_owned()
+        } else {
+            names.join(", ")
+        }
+    }
+
     /// Whether it has an image of the same repository, whatever its tag.
     pub fn has_repository(&self, image: &Reference) -> bool {
         let same = |name: &str| Reference::parse(name).is_ok_and(|other| other.name() == image.name());
@@ -148,7 +189,7 @@ impl Layout {
         Ok(Source::file(path, file))
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
+    pub(super) fn path(&self, digest: &Digest) -> PathBuf {
         self.folder
             .join("blobs")
             .join(digest.algorithm().name())

@@ -1,4 +1,4 @@
-//! Images: where they come from and with which credentials. Manifests, blobs as streams, OCI layouts on disk.
+//! Images: where they come from, where they go, and with which credentials. Manifests, blobs as streams, OCI layouts.
 //!
 //! Requests are sent by a `reqwest` client of our own ([`transport`] says why); what oci-distribution knows of the
 //! protocol (media types, error envelopes) is taken from there.
@@ -25,10 +25,13 @@ mod helpers;
 mod home;
 mod keyring;
 mod layout;
+mod location;
 mod manifest;
 mod pattern;
 mod place;
+mod publish;
 mod remote;
+mod scope;
 pub mod settings;
 mod sources;
 mod token;
@@ -40,8 +43,12 @@ pub use blob::{Blob, BlobReader};
 pub use credential::{Credential, Fingerprint};
 pub use keyring::{Candidates, Keyring, KeyringError, usual_files};
 pub use layout::{Layout, LayoutError};
+pub use location::{Location, LocationError};
 pub use manifest::{Descriptor, MANIFEST_CAP, Manifest, is_index};
 pub use pattern::RegistryPattern;
 pub use place::Places;
+pub use publish::{
+    Cleaned, Destination, Held, LayoutWriter, NewBlob, Origin, PublishFailure, PublishFailureKind, Shipped, copy,
+};
 pub use settings::{Deadlines, Proxies, Settings, SettingsError};
 pub use sources::Sources;

@@ -22,7 +22,11 @@ use crate::api::module::RegistryTls;
 use crate::image::{Digest, LookFailure, LookFailureKind, Reference};
 
 /// The largest blob that is read: far more than any layer has.
-const BLOB_CAP: u64 = 64 << 30;
+pub(super) const BLOB_CAP: u64 = 64 << 30;
+
+/// How many registries are remembered. Anybody who may write a Module may name another; what is forgotten of one (how it
+/// wants to be asked, whether it is down) is found out again.
+const REMOTES_CAP: usize = 1024;
 
 /// Where images come from. Clones share connections, tokens and what is known of registries.
 #[derive(Clone)]
@@ -114,6 +118,25 @@ impl Sources {
         Ok(Blob::new(image.to_string(), descriptor.clone(), source))
     }
 
+    /// The same, with one more layout that is searched before the others.
+    pub(super) fn with_layout(&self, layout: Layout) -> Self {
+        let layouts = std::iter::once(layout).chain(self.layouts.iter().cloned()).collect();
+        Self {
+            layouts,
+            engine: Arc::clone(&self.engine),
+        }
+    }
+
+    /// What all requests share.
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The layout that has an image, if one has it.
+    pub(super) fn layout_with(&self, image: &Reference) -> Option<&Layout> {
+        self.layout_of(image).map(|(layout, _)| layout)
+    }
+
     async fn open(
         &self,
         image: &Reference,
@@ -195,7 +218,7 @@ impl Question<'_> {
 
 impl Engine {
     /// Whether the administrator lets us ask an image's registry.
-    fn allows(&self, image: &Reference) -> Result<(), Trouble> {
+    pub(super) fn allows(&self, image: &Reference) -> Result<(), Trouble> {
         let allowed = &self.transport.settings.allowed;
         if allowed.is_empty() || allowed.iter().any(|one| one.covers(image)) {
             return Ok(());
@@ -209,9 +232,13 @@ impl Engine {
     }
 
     /// What is known of the registry of an image, under its TLS policy.
-    fn remote(&self, image: &Reference, access: &Access) -> Arc<Remote> {
+    pub(super) fn remote(&self, image: &Reference, access: &Access) -> Arc<Remote> {
         let settings = &self.transport.settings;
         let mut remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        if remotes.len() >= REMOTES_CAP {
+            // Who asks one just now keeps it, and with it its turns.
+            remotes.retain(|_, remote| Arc::strong_count(remote) > 1);
+        }
         let remote = remotes
             .entry((image.registry().to_owned(), access.tls))
             .or_insert_with(|| Arc::new(Remote::new(image.registry(), access.tls, settings)));

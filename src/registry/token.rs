@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, StatusCode};
 use reqwest::{Response, Url};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -14,6 +15,7 @@ use super::challenge::TokenService;
 use super::credential::{Fingerprint, Login, secret};
 use super::excerpt::Said;
 use super::home::Home;
+use super::scope::Scope;
 use super::transport::{Ask, Transport, host_of, without_login};
 use super::trouble::Trouble;
 
@@ -29,8 +31,10 @@ const ANSWER_CAP: usize = 256 << 10;
 const KEPT_CAP: usize = 8192;
 /// The name that token services know us by.
 const CLIENT: &str = "kmm-preflight";
+/// The media type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Tokens by service, repository and login.
+/// Tokens by service, scope and login.
 #[derive(Default)]
 pub(super) struct Tokens {
     slots: Mutex<HashMap<Key, Slot>>,
@@ -42,7 +46,7 @@ type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     service: TokenService,
-    repository: String,
+    scope: Scope,
     login: Option<Fingerprint>,
 }
 
@@ -62,7 +66,7 @@ pub(super) struct Given {
 pub(super) struct Wanted<'a> {
     pub(super) home: &'a Home,
     pub(super) service: &'a TokenService,
-    pub(super) repository: &'a str,
+    pub(super) scope: &'a Scope,
     pub(super) login: Option<&'a Login>,
 }
 
@@ -102,7 +106,7 @@ impl Tokens {
     fn slot(&self, wanted: &Wanted<'_>) -> Slot {
         let key = Key {
             service: wanted.service.clone(),
-            repository: wanted.repository.to_owned(),
+            scope: wanted.scope.clone(),
             login: wanted.login.map(Login::fingerprint),
         };
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +159,8 @@ fn ask(wanted: &Wanted<'_>) -> Result<Ask, Trouble> {
     })?;
     let mut url = without_login(realm);
     url.set_fragment(None);
-    let mut parameters = vec![("scope", format!("repository:{}:pull", wanted.repository))];
+    let scopes = wanted.scope.in_words();
+    let mut parameters: Vec<(&str, String)> = scopes.into_iter().map(|scope| ("scope", scope)).collect();
     parameters.extend(service.service.clone().map(|service| ("service", service)));
     if let Some(Login::Identity(token)) = wanted.login {
         let grant = [
@@ -164,10 +169,11 @@ fn ask(wanted: &Wanted<'_>) -> Result<Ask, Trouble> {
             ("refresh_token", token),
         ];
         parameters.extend(grant.map(|(name, value)| (name, value.to_owned())));
-        return Ok(Ask {
-            form: Some(form(&parameters)),
-            ..Ask::get(url)
-        });
+        let mut post = Ask::get(url);
+        post.method = Method::POST;
+        post.headers.insert(CONTENT_TYPE, HeaderValue::from_static(FORM));
+        post.body = Some(form(&parameters).into());
+        return Ok(post);
     }
     url.query_pairs_mut().extend_pairs(&parameters);
     Ok(Ask {
@@ -245,12 +251,12 @@ mod tests {
         let wanted = Wanted {
             home: &home,
             service: &service,
-            repository: "a/b",
+            scope: &Scope::pull("a/b"),
             login: Some(&identity),
         };
         let posted = ask(&wanted).unwrap();
         assert_eq!(posted.url.as_str(), "https://a.example/t?x=1");
-        let form = posted.form.unwrap();
+        let form = String::from_utf8(posted.body.unwrap().to_vec()).unwrap();
         assert!(
             form.contains("refresh_token=i+d") && form.contains("service=s%26s"),
             "{form}"
@@ -260,6 +266,6 @@ mod tests {
             got.url.as_str(),
             "https://a.example/t?x=1&scope=repository%3Aa%2Fb%3Apull&service=s%26s"
         );
-        assert!(got.authorization.is_none() && got.form.is_none());
+        assert!(got.authorization.is_none() && got.body.is_none());
     }
 }

@@ -10,9 +10,10 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, NoProxy, Proxy, Response, Url, redirect};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, LOCATION};
+use http::{HeaderMap, HeaderValue, Method};
+use reqwest::{Certificate, Client, NoProxy, Proxy, RequestBuilder, Response, Url, redirect};
 
 use super::home::Home;
 use super::place::{GuardedResolver, Places};
@@ -20,31 +21,39 @@ use super::settings::{Settings, SettingsError};
 use super::trouble::Trouble;
 
 /// How many redirects are followed: registries need one or two on the way to their storage.
-const REDIRECT_CAP: usize = 5;
+pub(super) const REDIRECT_CAP: usize = 5;
 /// How long an unused connection is kept.
 const POOL_IDLE: Duration = Duration::from_mins(1);
 
 /// One request.
 #[derive(Clone, Debug)]
 pub(super) struct Ask {
+    /// What is done.
+    pub(super) method: Method,
     /// Where to.
     pub(super) url: Url,
     /// Headers for whoever answers in the end.
     pub(super) headers: HeaderMap,
     /// Credentials for the host of `url` alone; they do not follow a redirect to another.
     pub(super) authorization: Option<HeaderValue>,
-    /// A form to post; otherwise it is a GET.
-    pub(super) form: Option<String>,
+    /// What is sent along.
+    pub(super) body: Option<Bytes>,
 }
 
 impl Ask {
     pub(super) fn get(url: Url) -> Self {
         Self {
+            method: Method::GET,
             url,
             headers: HeaderMap::new(),
             authorization: None,
-            form: None,
+            body: None,
         }
+    }
+
+    /// What is written goes on only where the redirect says that method and body stay (RFC 9110, 15.4).
+    fn may_follow(&self, status: u16) -> bool {
+        self.method.is_safe() || matches!(status, 307 | 308)
     }
 }
 
@@ -94,7 +103,7 @@ impl Transport {
             }
             let response = self.send_once(home, &ask).await?;
             match redirected(&response) {
-                Some(next) if ask.form.is_none() => ask.url = next?,
+                Some(next) if ask.may_follow(response.status().as_u16()) => ask.url = next?,
                 _ => return Ok(response),
             }
         }
@@ -103,18 +112,9 @@ impl Transport {
 
     async fn send_once(&self, home: &Home, ask: &Ask) -> Result<Response, Trouble> {
         let host = host_of(&ask.url);
-        let places = self.places(home, &ask.url).await?;
-        let client = self.client(trust(home, &ask.url), places)?;
-        let mut request = match &ask.form {
-            None => client.get(ask.url.clone()),
-            Some(form) => client
-                .post(ask.url.clone())
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form.clone()),
-        };
-        request = request.headers(ask.headers.clone());
-        if let Some(authorization) = &ask.authorization {
-            request = request.header(AUTHORIZATION, authorization);
+        let mut request = self.request(home, ask).await?;
+        if let Some(body) = &ask.body {
+            request = request.body(body.clone());
         }
         match tokio::time::timeout(self.settings.deadlines.head, request.send()).await {
             Ok(answer) => answer.map_err(|error| Trouble::transport(&host, &error)),
@@ -123,6 +123,19 @@ impl Transport {
                 self.settings.deadlines.head.as_secs()
             ))),
         }
+    }
+
+    /// A request that is allowed to go where it goes, without its body.
+    pub(super) async fn request(&self, home: &Home, ask: &Ask) -> Result<RequestBuilder, Trouble> {
+        let places = self.places(home, &ask.url).await?;
+        let client = self.client(trust(home, &ask.url), places)?;
+        let request = client
+            .request(ask.method.clone(), ask.url.clone())
+            .headers(ask.headers.clone());
+        Ok(match &ask.authorization {
+            Some(authorization) => request.header(AUTHORIZATION, authorization),
+            None => request,
+        })
     }
 
     /// Where this request may lead; refused when the address says already that it leads elsewhere.
@@ -207,7 +220,7 @@ fn require_tls(home: &Home, url: &Url) -> Result<(), Trouble> {
 }
 
 /// The next address, if the answer is a redirect.
-fn redirected(response: &Response) -> Option<Result<Url, Trouble>> {
+pub(super) fn redirected(response: &Response) -> Option<Result<Url, Trouble>> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }

@@ -108,6 +108,22 @@ impl Trouble {
         }
     }
 
+    /// The same for what was to be written. What is too much for the registry, and what it does not take at all, are
+    /// told apart from a registry that cannot be asked.
+    pub(super) fn rejection(host: &str, status: StatusCode, pause: Option<Duration>, said: &Said) -> Self {
+        let answer = Self::answer(host, status, pause, said);
+        let words = said.words.to_lowercase();
+        let no_room = words.contains("quota") || words.contains("exceed");
+        match (status.as_u16(), answer.remedy) {
+            (413 | 507, _) => Self::new(LookFailureKind::TooLarge, answer.message),
+            (400..=499, Remedy::None | Remedy::OtherLogin) if no_room => {
+                Self::new(LookFailureKind::TooLarge, answer.message)
+            }
+            (400..=499, Remedy::None) if answer.kind == LookFailureKind::Unreachable => Self::damaged(answer.message),
+            _ => answer,
+        }
+    }
+
     fn busy(message: String, pause: Option<Duration>) -> Self {
         let message = match pause {
             Some(pause) => format!("{message} and asks to wait {} s", pause.as_secs()),
@@ -264,6 +280,47 @@ mod tests {
             };
             let trouble = Trouble::answer("r.example", StatusCode::from_u16(status).unwrap(), None, &said);
             assert_eq!((trouble.kind, trouble.remedy), (kind, remedy), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn refusals_to_take_something_are_told_apart() {
+        use LookFailureKind::{Damaged, Denied, NotFound, TooLarge, Unreachable};
+        let rows = [
+            (401, "UNAUTHORIZED", "", Denied, Remedy::OtherLogin),
+            (403, "DENIED", "requested access is denied", Denied, Remedy::OtherLogin),
+            (
+                403,
+                "DENIED",
+                "will exceed the configured upper limit",
+                TooLarge,
+                Remedy::None,
+            ),
+            (412, "UNKNOWN", "Quota has been used up", TooLarge, Remedy::None),
+            (413, "", "", TooLarge, Remedy::None),
+            (507, "", "", TooLarge, Remedy::None),
+            (404, "NAME_UNKNOWN", "", NotFound, Remedy::None),
+            (400, "DIGEST_INVALID", "", Damaged, Remedy::None),
+            (400, "MANIFEST_INVALID", "", Damaged, Remedy::None),
+            (405, "UNSUPPORTED", "", Damaged, Remedy::None),
+            (
+                429,
+                "TOOMANYREQUESTS",
+                "limit exceeded",
+                Unreachable,
+                Remedy::Again(None),
+            ),
+            (503, "", "", Unreachable, Remedy::Again(None)),
+        ];
+        for (status, code, words, kind, remedy) in rows {
+            let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{words}"}}]}}"#);
+            let said = Said::in_body(body.as_bytes());
+            let trouble = Trouble::rejection("r.example", StatusCode::from_u16(status).unwrap(), None, &said);
+            assert_eq!(
+                (trouble.kind, trouble.remedy),
+                (kind, remedy),
+                "{status} {code} {words}"
+            );
         }
     }
 

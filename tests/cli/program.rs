@@ -9,6 +9,7 @@ use crate::cli::support::kmm_preflight;
 fn help_teaches() {
     insta::assert_snapshot!("help", kmm_preflight("--help").ends_with(0).out);
     insta::assert_snapshot!("help of check", kmm_preflight("check --help").ends_with(0).out);
+    insta::assert_snapshot!("help of sign", kmm_preflight("sign --help").ends_with(0).out);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Runs the program in a folder of its own, and reads like a sentence: `check(…).fails_with(…)`.
 
 use std::fs;
+use std::path::Path;
 use std::process::Output;
 
 use assert_cmd::Command;
@@ -58,6 +59,11 @@ impl Run {
         self
     }
 
+    /// The folder in which the program runs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Runs in the repository's own folder, where the examples are.
     pub(crate) fn in_repository(mut self) -> Self {
         self.command.current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -77,6 +83,7 @@ impl Run {
         let said = Said {
             out: text(stdout),
             err: text(stderr),
+            folder: self.folder,
         };
         assert_eq!(status.code(), Some(code), "stdout: {}\nstderr: {}", said.out, said.err);
         said
@@ -94,4 +101,17 @@ impl Run {
 pub(crate) struct Said {
     pub(crate) out: String,
     pub(crate) err: String,
+    folder: TempDir,
+}
+
+impl Said {
+    /// The folder in which the program ran.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A file as the program left it.
+    pub(crate) fn file(&self, name: &str) -> Vec<u8> {
+        fs::read(self.folder.path().join(name)).expect("a file")
+    }
 }

@@ -65,6 +65,7 @@ fn node_status(cluster: &ControlPlane, patch: &str) {
 fn settings() -> WatchSettings {
     WatchSettings {
         toolkits: Some(("default".to_owned(), "toolkits".to_owned())),
+        image_stream: None,
     }
 }
 

@@ -22,6 +22,8 @@ const VARIABLE: &str = "KMM_PREFLIGHT_KERNELS";
 
 /// All that the cache holds.
 pub(crate) struct Cache {
+    /// Its folder.
+    pub(crate) root: PathBuf,
     pub(crate) kernels: Vec<Kernel>,
     pub(crate) modules: Vec<Module>,
     /// The certificate that signed the modules marked `trusted`.
@@ -123,6 +125,7 @@ impl Cache {
             .expect("a trusted key");
         let der = fs::read(root.join(key)).expect("the certificate");
         Self {
+            root: root.to_owned(),
             kernels: manifest
                 .kernels
                 .iter()

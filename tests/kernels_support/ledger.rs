@@ -62,6 +62,7 @@ impl<'a> Question<'a> {
             folder: StagedFolder::Folder(self.folder),
             has_modprobe_config: false,
             firmware: None,
+            unread: Vec::new(),
         };
         let load = Load {
             kernel: self.kernel.release.clone(),

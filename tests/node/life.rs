@@ -7,7 +7,9 @@ use crate::node::release::{NAME, Release, example, project};
 #[test]
 #[ignore = "takes root, minutes and a static program: cargo test --test node -- --ignored"]
 fn a_release_answers_from_its_install_to_its_uninstall() {
-    let Some(release) = Release::install() else { return };
+    let Some(release) = Release::install(2, "jobs.enabled=true") else {
+        return;
+    };
     its_pods_are_confined();
     a_malformed_preflight_is_refused_with_its_fields(&release);
     the_example_gets_its_verdicts(&release);

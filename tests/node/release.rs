@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use xtask::image::{self, Destination};
-use xtask::{ControlPlane, Node};
+use xtask::{ControlPlane, Node, Registry};
 
 /// The release, its namespace and, by the chart's rules, everything in it.
 pub(crate) const NAME: &str = "kmm-preflight";
@@ -25,50 +25,60 @@ const LOOK: Duration = Duration::from_millis(250);
 const TIMEOUT: &str = "--timeout=4m";
 
 /// A release on a node of its own. What its pods said is shown where a test fails.
-pub(crate) struct Release(Node);
+pub(crate) struct Release {
+    node: Node,
+    /// How many pods it has.
+    replicas: usize,
+}
 
 impl Release {
-    /// Installs it; `None`, and loudly, where there is no node to be had.
-    pub(crate) fn install() -> Option<Self> {
-        let release = Self(Node::for_test()?);
+    /// Installs it with so many pods and these values beside its own; `None`, and loudly, where there is no node to be had.
+    pub(crate) fn install(replicas: usize, values: &str) -> Option<Self> {
+        let node = Node::for_test()?;
+        let release = Self { node, replicas };
         release.push_images();
         release.kubectl("create namespace kmm-preflight");
         release.kubectl("label namespace kmm-preflight pod-security.kubernetes.io/enforce=restricted");
         let modules = project("tests/compat/crds/modules.yaml");
         release.cluster().define(&modules).unwrap();
-        release.helm_install();
+        release.helm_install(values);
         release.wait_for_pods();
         Some(release)
     }
 
     fn push_images(&self) {
-        let registry = self.0.registry();
+        let registry = self.node.registry();
         registry.push_layout(&project("examples/upgrade/images")).unwrap();
         let reference = format!("{}/{IMAGE}:tried", registry.host());
         let tls_verify = false;
         image::build_operator(&Destination::Registry { reference, tls_verify }).unwrap();
     }
 
-    fn helm_install(&self) {
-        let registry = self.0.registry().host();
+    fn helm_install(&self, values: &str) {
+        let registry = self.node.registry().host();
         let chart = project("charts/kmm-preflight");
         let settings = [
             format!("image.registry={registry}"),
             format!("image.repository={IMAGE}"),
             "image.tag=tried".to_owned(),
             format!("registries.plainToolkits={{{registry}}}"),
+            format!("replicas={}", self.replicas),
         ];
-        let settings = format!("--set={}", settings.join(","));
-        self.helm(&["install", NAME, &chart.display().to_string(), &settings]);
+        let (settings, values) = (format!("--set={}", settings.join(",")), format!("--set={values}"));
+        self.helm(&["install", NAME, &chart.display().to_string(), &settings, &values]);
     }
 
     /// Waits until the pods of the present revision are Ready, and no others are left.
     pub(crate) fn wait_for_pods(&self) {
         self.kubectl(&format!("rollout status deployment/{NAME} -n {NAME} {TIMEOUT}"));
-        self.eventually("two pods, none of them of an earlier revision", |release| {
-            let pods = release.pods();
-            (pods.len() == 2).then_some(()).ok_or(format!("{pods:?}"))
-        });
+        self.eventually(
+            "as many pods as wanted, none of them of an earlier revision",
+            |release| {
+                let pods = release.pods();
+                let found = pods.len() == release.replicas;
+                found.then_some(()).ok_or(format!("{pods:?}"))
+            },
+        );
         self.kubectl(&format!("wait --for=condition=Ready pod --all -n {NAME} {TIMEOUT}"));
     }
 
@@ -92,17 +102,27 @@ impl Release {
         self.cluster().feed_kubectl(["apply", "--filename=-"], yaml)
     }
 
+    /// The registry that pods' images come from.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.node.registry()
+    }
+
     /// A text with the node's registry, which speaks plain HTTP, in place of the example's.
     pub(crate) fn here(&self, yaml: &str) -> String {
-        let registry = self.0.registry().host();
-        yaml.replace(EXAMPLE_REGISTRY, &registry).replace(
-            "    container:\n      modprobe:",
-            "    container:\n      registryTLS: {insecure: true}\n      modprobe:",
-        )
+        let registry = self.node.registry().host();
+        yaml.replace(EXAMPLE_REGISTRY, &registry)
+            .replace(
+                "    container:\n      modprobe:",
+                "    container:\n      registryTLS: {insecure: true}\n      modprobe:",
+            )
+            .replace(
+                "build:\n",
+                "build:\n            baseImageRegistryTLS: {insecure: true}\n",
+            )
     }
 
     pub(crate) fn cluster(&self) -> &ControlPlane {
-        self.0.control_plane()
+        self.node.control_plane()
     }
 
     /// Runs kubectl, which must succeed, with these words, and returns what it prints.
@@ -148,6 +168,7 @@ impl Drop for Release {
         if std::thread::panicking() {
             self.show("get pods -A -o wide");
             self.show("get events -A");
+            self.show("get preflightvalidationsocp -o yaml");
             self.show("logs -n kmm-preflight -l app.kubernetes.io/instance=kmm-preflight --prefix --tail=40");
         }
     }

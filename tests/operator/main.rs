@@ -2,7 +2,9 @@
 
 mod admission;
 mod attacks;
+mod beside_kmm;
 mod door;
+mod hardship;
 mod jobs;
 mod kubelet;
 mod reconcile;

@@ -20,7 +20,7 @@ const SELECTOR: &str = "  selector: {}\n";
 
 impl Stage {
     /// What helm makes of the chart in a release and a namespace called `kmm-preflight`.
-    fn rendered(&self, values: &[&str]) -> String {
+    pub(crate) fn rendered(&self, values: &[&str]) -> String {
         let mut helm: Command = self.plane.helm();
         let chart = project("charts/kmm-preflight");
         helm.args(["template", "kmm-preflight"])

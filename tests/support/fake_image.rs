@@ -1,6 +1,7 @@
 //! Images for the fake registry and for layouts on disk: a configuration, layers as bytes, and the manifest of both.
 
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -31,6 +32,8 @@ pub fn digest_of(bytes: &[u8]) -> String {
 pub struct FakeImage {
     architecture: String,
     layers: Vec<(String, Vec<u8>)>,
+    types: [&'static str; 2],
+    config: Option<Vec<u8>>,
 }
 
 impl Default for FakeImage {
@@ -45,7 +48,26 @@ impl FakeImage {
         Self {
             architecture: "amd64".to_owned(),
             layers: Vec::new(),
+            types: [MANIFEST, "application/vnd.oci.image.config.v1+json"],
+            config: None,
         }
+    }
+
+    /// With the media types of Docker.
+    #[must_use]
+    pub fn of_docker(mut self) -> Self {
+        self.types = [
+            "application/vnd.docker.distribution.manifest.v2+json",
+            "application/vnd.docker.container.image.v1+json",
+        ];
+        self
+    }
+
+    /// With these bytes as its configuration.
+    #[must_use]
+    pub fn with_config(mut self, config: impl Into<Vec<u8>>) -> Self {
+        self.config = Some(config.into());
+        self
     }
 
     /// Another architecture, in Go's words (`amd64`, `arm64`, `ppc64le`, `s390x`).
@@ -64,11 +86,25 @@ impl FakeImage {
 
     /// The configuration.
     pub fn config(&self) -> Vec<u8> {
+        if let Some(config) = &self.config {
+            return config.clone();
+        }
         let config = json!({
             "architecture": self.architecture, "os": "linux", "config": {},
-            "rootfs": {"type": "layers", "diff_ids": []},
+            "rootfs": {"type": "layers", "diff_ids": self.diff_ids()},
         });
         config.to_string().into_bytes()
+    }
+
+    /// The digests of the layers once they are decompressed.
+    pub fn diff_ids(&self) -> Vec<String> {
+        let unpacked = |bytes: &Vec<u8>| {
+            let mut plain = Vec::new();
+            let gzip = flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain);
+            gzip.ok().map(|_| plain).or_else(|| zstd::decode_all(&bytes[..]).ok())
+        };
+        let digest = |(_, bytes): &(String, Vec<u8>)| digest_of(&unpacked(bytes).unwrap_or_else(|| bytes.clone()));
+        self.layers.iter().map(digest).collect()
     }
 
     /// The manifest of the configuration and the layers.
@@ -78,8 +114,8 @@ impl FakeImage {
             .iter()
             .map(|(kind, bytes)| descriptor(kind, bytes))
             .collect();
-        let config = descriptor("application/vnd.oci.image.config.v1+json", &self.config());
-        json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers})
+        let config = descriptor(self.types[1], &self.config());
+        json!({"schemaVersion": 2, "mediaType": self.types[0], "config": config, "layers": layers})
             .to_string()
             .into_bytes()
     }
@@ -97,7 +133,7 @@ impl FakeImage {
 
     /// The entry of an image index that names this image.
     pub fn index_entry(&self) -> Value {
-        let mut entry = descriptor(MANIFEST, &self.manifest());
+        let mut entry = descriptor(self.types[0], &self.manifest());
         entry["platform"] = json!({"architecture": self.architecture, "os": "linux"});
         entry
     }
@@ -123,7 +159,7 @@ pub fn write_layout(folder: &Path, images: &[(&str, &FakeImage)]) {
             write_blob(folder, &blob);
         }
         write_blob(folder, &image.manifest());
-        let mut entry = descriptor(MANIFEST, &image.manifest());
+        let mut entry = descriptor(image.types[0], &image.manifest());
         entry["annotations"] = json!({"org.opencontainers.image.ref.name": name});
         entries.push(entry);
     }

@@ -6,6 +6,7 @@
 mod answers;
 mod tokens;
 mod wire;
+mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -27,6 +28,14 @@ pub enum Kind {
     Manifest,
     /// `/v2/NAME/blobs/DIGEST`
     Blob,
+    /// `POST /v2/NAME/blobs/uploads/`: the wish to upload, or to be lent a blob.
+    Upload,
+    /// `PUT` to the place of an upload: the bytes.
+    Send,
+    /// `PUT /v2/NAME/manifests/REFERENCE`
+    Publish,
+    /// `DELETE /v2/NAME/manifests/REFERENCE`
+    Delete,
     /// The token service.
     Token,
     /// Anything else.
@@ -46,6 +55,8 @@ pub struct Request {
     pub authorization: Option<String>,
     /// The `Range` header.
     pub range: Option<String>,
+    /// How many bytes were sent along.
+    pub length: usize,
 }
 
 /// How the registry wants to be asked.
@@ -141,6 +152,8 @@ pub struct Setup {
     asks: Asks,
     logins: BTreeMap<String, String>,
     identities: BTreeSet<String>,
+    readers: BTreeSet<String>,
+    keeps_everything: bool,
     public: BTreeSet<String>,
     realm: Option<String>,
     expires_in: Option<u64>,
@@ -160,6 +173,20 @@ impl Setup {
     #[must_use]
     pub fn login(mut self, user: &str, password: &str) -> Self {
         self.logins.insert(user.to_owned(), password.to_owned());
+        self
+    }
+
+    /// Somebody who may read everything, and write nothing.
+    #[must_use]
+    pub fn reader(mut self, user: &str, password: &str) -> Self {
+        self.readers.insert(user.to_owned());
+        self.login(user, password)
+    }
+
+    /// Nothing can be deleted.
+    #[must_use]
+    pub fn keeps_everything(mut self) -> Self {
+        self.keeps_everything = true;
         self
     }
 
@@ -317,6 +344,23 @@ impl FakeRegistry {
         let digest = digest_of(&bytes);
         locked(&self.state.blobs).insert((repository.to_owned(), digest.clone()), bytes);
         digest
+    }
+
+    /// Whether a repository has a blob.
+    pub fn has_blob(&self, repository: &str, digest: &str) -> bool {
+        locked(&self.state.blobs).contains_key(&(repository.to_owned(), digest.to_owned()))
+    }
+
+    /// What stands under a name: its media type and its bytes.
+    pub fn manifest(&self, name: &str) -> Option<(String, Vec<u8>)> {
+        locked(&self.state.manifests).get(&split(name)).cloned()
+    }
+
+    /// The requests of that kind.
+    pub fn requests_of(&self, kind: Kind) -> Vec<Request> {
+        let mut requests = self.requests();
+        requests.retain(|request| request.kind == kind);
+        requests
     }
 
     /// Forgets a blob.

@@ -6,6 +6,18 @@ use kmm_preflight::webhook::{Bounds, Limits, VALIDATE_PATH};
 use super::review::CREATE;
 use super::service::{BOTH, Protocol, Running, SHORT, WaitingRoom, closed, limits, post, receive, send, surely};
 
+/// The usual limits, but for a change.
+fn bounded(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = limits();
+    change(&mut limits);
+    limits
+}
+
+/// A webhook within those.
+async fn limited(change: impl FnOnce(&mut Limits)) -> Running {
+    Running::webhook(bounded(change), &Bounds::default()).await
+}
+
 /// The code of a review's answer.
 async fn review(server: &Running, client: &reqwest::Client, body: impl Into<reqwest::Body>) -> u16 {
     let request = client
@@ -16,14 +28,7 @@ async fn review(server: &Running, client: &reqwest::Client, body: impl Into<reqw
 
 #[tokio::test]
 async fn a_client_that_never_begins_its_handshake_is_let_go() {
-    let server = Running::webhook(
-        Limits {
-            handshake: SHORT,
-            ..limits()
-        },
-        &Bounds::default(),
-    )
-    .await;
+    let server = limited(|limits| limits.handshake = SHORT).await;
     let mut silent = server.tcp().await;
     let mut halting = server.tcp().await;
     send(&mut halting, "\u{16}\u{3}\u{1}").await;
@@ -33,14 +38,7 @@ async fn a_client_that_never_begins_its_handshake_is_let_go() {
 
 #[tokio::test]
 async fn a_client_that_asks_nothing_is_let_go() {
-    let server = Running::webhook(
-        Limits {
-            first_request: SHORT,
-            ..limits()
-        },
-        &Bounds::default(),
-    )
-    .await;
+    let server = limited(|limits| limits.first_request = SHORT).await;
     for alpn in [b"h2".as_slice(), b"http/1.1"] {
         let mut silent = server.tls(&[alpn]).await;
         closed(&mut silent).await;
@@ -49,14 +47,7 @@ async fn a_client_that_asks_nothing_is_let_go() {
 
 #[tokio::test]
 async fn headers_that_never_end_are_not_waited_for() {
-    let server = Running::webhook(
-        Limits {
-            first_request: SHORT,
-            ..limits()
-        },
-        &Bounds::default(),
-    )
-    .await;
+    let server = limited(|limits| limits.first_request = SHORT).await;
     let mut stream = server.tls(&[b"http/1.1"]).await;
     send(
         &mut stream,
@@ -83,14 +74,7 @@ async fn a_body_that_never_ends_is_answered_by_a_timeout() {
 
 #[tokio::test]
 async fn a_connection_that_is_no_longer_used_is_closed() {
-    let server = Running::webhook(
-        Limits {
-            idle: SHORT,
-            ..limits()
-        },
-        &Bounds::default(),
-    )
-    .await;
+    let server = limited(|limits| limits.idle = SHORT).await;
     let mut stream = server.tls(&[b"http/1.1"]).await;
     send(&mut stream, &post(VALIDATE_PATH, CREATE)).await;
     assert_eq!(receive(&mut stream).await.0, 200);
@@ -100,14 +84,7 @@ async fn a_connection_that_is_no_longer_used_is_closed() {
 #[tokio::test]
 async fn a_request_that_takes_long_keeps_its_connection() {
     let room = WaitingRoom::new();
-    let server = Running::start(
-        room.router(),
-        Limits {
-            idle: SHORT,
-            ..limits()
-        },
-    )
-    .await;
+    let server = Running::start(room.router(), bounded(|limits| limits.idle = SHORT)).await;
     for (count, protocol) in BOTH.into_iter().enumerate() {
         let asking = tokio::spawn(server.client(protocol).get(server.url("/wait")).send());
         room.filled(1).await;
@@ -127,7 +104,7 @@ async fn a_request_that_takes_long_keeps_its_connection() {
 
 #[tokio::test]
 async fn two_hundred_idle_connections_hinder_nobody() {
-    let server = Running::webhook(limits(), &Bounds::default()).await;
+    let server = limited(|_| {}).await;
     let connect = async |count: usize| {
         let alpn: &[u8] = if count.is_multiple_of(2) { b"h2" } else { b"http/1.1" };
         server.tls(&[alpn]).await
@@ -144,14 +121,7 @@ async fn two_hundred_idle_connections_hinder_nobody() {
 #[tokio::test]
 async fn no_more_connections_are_served_at_a_time_than_allowed() {
     let room = WaitingRoom::new();
-    let server = Running::start(
-        room.router(),
-        Limits {
-            connections: 2,
-            ..limits()
-        },
-    )
-    .await;
+    let server = Running::start(room.router(), bounded(|limits| limits.connections = 2)).await;
     let url = server.url("/wait");
     let asking = (0..8).map(|_| tokio::spawn(server.client(Protocol::Http1).get(&url).send()));
     let asking: Vec<_> = asking.collect();
@@ -165,7 +135,7 @@ async fn no_more_connections_are_served_at_a_time_than_allowed() {
 
 #[tokio::test]
 async fn a_body_of_nine_mebibytes_is_too_large() {
-    let server = Running::webhook(limits(), &Bounds::default()).await;
+    let server = limited(|_| {}).await;
     for protocol in BOTH {
         let client = server.client(protocol);
         assert_eq!(review(&server, &client, vec![b' '; 9 << 20]).await, 413, "{protocol:?}");
@@ -175,7 +145,7 @@ async fn a_body_of_nine_mebibytes_is_too_large() {
 
 #[tokio::test]
 async fn a_body_that_is_announced_as_endless_is_refused_at_once() {
-    let server = Running::webhook(limits(), &Bounds::default()).await;
+    let server = limited(|_| {}).await;
     let mut stream = server.tls(&[b"http/1.1"]).await;
     let head = post(VALIDATE_PATH, "").replace("Content-Length: 0", "Content-Length: 99999999999");
     send(&mut stream, &head).await;
@@ -185,7 +155,7 @@ async fn a_body_that_is_announced_as_endless_is_refused_at_once() {
 
 #[tokio::test]
 async fn headers_without_end_are_refused() {
-    let server = Running::webhook(limits(), &Bounds::default()).await;
+    let server = limited(|_| {}).await;
     let mut stream = server.tls(&[b"http/1.1"]).await;
     let head = format!("POST {VALIDATE_PATH} HTTP/1.1\r\nHost: x\r\nX: {}", "y".repeat(1 << 20));
     // It has had enough before all of it is sent.

@@ -2,12 +2,13 @@
 
 #![expect(clippy::print_stdout, reason = "this is how tasks talk to people")]
 
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use xtask::demo;
-use xtask::image::{self, Destination};
+use xtask::image::{self, Destination, Kept};
 use xtask::interrupt::Interrupt;
 use xtask::programs::{self, Size};
 use xtask::{ControlPlane, Node};
@@ -34,9 +35,15 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
-    /// Build the operator's image
+    /// Build the operator's image, or another that its Jobs use
     Image {
-        /// Push it to a registry, under this reference; else it goes to target/kmm-preflight.tar, as `docker load` takes it
+        /// Which image
+        #[arg(value_enum, default_value_t = Which::Operator)]
+        which: Which,
+        /// The Debian kernel that a toolkit is for, like 6.1.0-50-cloud-amd64
+        #[arg(long, required_if_eq("which", "toolkit"))]
+        kernel: Option<String>,
+        /// Push it to a registry, under this reference; else it goes to target/NAME.tar, as `docker load` takes it
         #[arg(long, value_name = "REFERENCE")]
         push: Option<String>,
         /// Whether the registry must have a certificate that this machine trusts; `false` also allows plain HTTP
@@ -45,13 +52,29 @@ enum Task {
     },
 }
 
+/// An image.
+#[derive(Clone, Copy, ValueEnum)]
+enum Which {
+    /// kmm-preflight itself
+    Operator,
+    /// buildah, and nothing else, from Debian's packages
+    Builder,
+    /// Compiler, headers and modules of a Debian kernel, from Debian's packages
+    Toolkit,
+}
+
 fn main() -> Result<()> {
     match Task::parse() {
         Task::Kube { node } => programs::build(if node { Size::Node } else { Size::ControlPlane }),
         Task::Cluster { node: false } => run_control_plane(),
         Task::Cluster { node: true } => run_node(),
         Task::Demo { keep } => demo::run_demo(keep),
-        Task::Image { push, tls_verify } => build_image(push, tls_verify),
+        Task::Image {
+            which,
+            kernel,
+            push,
+            tls_verify,
+        } => build_image(which, &kernel.unwrap_or_default(), push, tls_verify),
     }
 }
 
@@ -79,13 +102,31 @@ fn introduce(cluster: &ControlPlane) {
     println!("export KUBECONFIG={}", cluster.kubeconfig().display());
 }
 
-fn build_image(push: Option<String>, tls_verify: bool) -> Result<()> {
+fn build_image(which: Which, kernel: &str, push: Option<String>, tls_verify: bool) -> Result<()> {
+    let name = match which {
+        Which::Operator => "kmm-preflight",
+        Which::Builder => "builder",
+        Which::Toolkit => "driver-toolkit",
+    };
     let destination = match push {
         Some(reference) => Destination::Registry { reference, tls_verify },
-        None => Destination::Archive {
-            file: PathBuf::from("target/kmm-preflight.tar"),
-            name: "kmm-preflight:latest".into(),
-        },
+        None => archive(name)?,
     };
-    image::build_operator(&destination)
+    match which {
+        Which::Operator => image::build_operator(&destination),
+        Which::Builder => Kept::builder()?.send(&destination),
+        Which::Toolkit => Kept::toolkit(kernel)?.send(&destination),
+    }
+}
+
+/// An archive in `target/`, in place of an earlier one: the tools write into none that is there.
+fn archive(name: &str) -> Result<Destination> {
+    let file = PathBuf::from(format!("target/{name}.tar"));
+    if file.exists() {
+        fs::remove_file(&file)?;
+    }
+    Ok(Destination::Archive {
+        file,
+        name: format!("{name}:latest"),
+    })
 }

@@ -75,6 +75,13 @@ impl Process {
         Ok(())
     }
 
+    /// Sends a signal, such as `STOP`, to the server itself; its guard stays awake.
+    pub(crate) fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let guard = self.guard.id().to_string();
+        let server = run(Command::new("pgrep").args(["--oldest", "--parent", &guard]))?;
+        run(Command::new("kill").args([&format!("-{signal}"), server.trim()])).map(drop)
+    }
+
     fn log(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()

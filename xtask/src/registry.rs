@@ -37,6 +37,14 @@ impl Registry {
         Self::start_with(&config, folder)
     }
 
+    /// Starts one at an address of this machine, over plain HTTP, that takes no push.
+    pub fn start_read_only_at(address: SocketAddrV4) -> anyhow::Result<Self> {
+        let folder = Folder::create()?;
+        let mut config = config_at(address, folder.path());
+        config["storage"]["maintenance"] = json!({ "readonly": { "enabled": true } });
+        Self::start_with(&config, folder)
+    }
+
     /// Starts one on a free port of 127.0.0.1, over TLS with a certificate of its own authority.
     pub fn start_with_tls() -> anyhow::Result<Self> {
         let folder = Folder::create()?;

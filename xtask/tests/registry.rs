@@ -38,3 +38,10 @@ fn a_registry_that_is_dropped_is_gone() {
     drop(registry);
     std::net::TcpStream::connect(host).unwrap_err();
 }
+
+#[test]
+fn a_registry_that_takes_no_push_says_so() {
+    let registry = Registry::start_read_only_at("127.0.0.1:0".parse().unwrap()).unwrap();
+    let refusal = registry.push_layout(Path::new(IMAGES)).unwrap_err().to_string();
+    assert!(refusal.contains("405"), "{refusal}");
+}

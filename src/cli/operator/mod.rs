@@ -42,6 +42,8 @@ const ROUND: TimeLimit = TimeLimit {
     duration: Duration::from_mins(10),
     set_by: "the operator's limit for one round of looks",
 };
+/// Namespace and name of the image stream in which OpenShift keeps its releases' driver toolkits.
+const OPENSHIFT_TOOLKITS: (&str, &str) = ("openshift", "driver-toolkit");
 /// Threads for what blocks: a scan of a layer each, and some for names and files.
 const BLOCKING_THREADS: usize = SCANS + 8;
 
@@ -83,9 +85,12 @@ async fn operate(args: OperatorArgs, settings: OperatorSettings) -> anyhow::Resu
         .context("no cluster: neither is this a pod, nor is there a kubeconfig")?;
     let client = cluster::connect(config)?;
     let toolkits = args.toolkits_config_map.clone();
-    let toolkits = toolkits.map(|name| (args.namespace.clone(), name));
+    let watched = WatchSettings {
+        toolkits: toolkits.map(|name| (args.namespace.clone(), name)),
+        image_stream: Some((OPENSHIFT_TOOLKITS.0.to_owned(), OPENSHIFT_TOOLKITS.1.to_owned())),
+    };
     let shared = Arc::new(Shared {
-        watches: Watches::start(&client, WatchSettings { toolkits }),
+        watches: Watches::start(&client, watched),
         args,
         settings,
         client,

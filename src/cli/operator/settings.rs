@@ -4,6 +4,7 @@ use webhook_certs::Names;
 
 use super::args::{AdmissionArgs, CertificateSource, OperatorArgs, Place, RegistryArgs};
 use super::workshop::workshop;
+use crate::cli::settings::patterns;
 use crate::plan::ObjectName;
 use crate::plan::work::Workshop;
 use crate::registry::{Places, Proxies, RegistryPattern, Settings};
@@ -92,17 +93,6 @@ fn registries(args: &RegistryArgs, variable: impl Fn(&str) -> Option<String>, wr
             .fold(Places::PUBLIC, |places, place| places.and(of(*place))),
         ..Settings::default()
     }
-}
-
-fn patterns(option: &str, texts: &[String], wrong: &mut Vec<String>) -> Vec<RegistryPattern> {
-    let mut patterns = Vec::new();
-    for text in texts {
-        match RegistryPattern::parse(text) {
-            Some(pattern) => patterns.push(pattern),
-            None => wrong.push(format!("{option} `{text}`: write it as host[:port][/path]")),
-        }
-    }
-    patterns
 }
 
 fn of(place: Place) -> Places {

@@ -16,7 +16,7 @@ use super::dockerfiles::Dockerfiles;
 use super::seen::{SeenConfigMap, SeenModule, SeenPreflight};
 use super::toolkits::toolkits;
 use crate::api::{Module, PreflightValidationOCP};
-use crate::plan::{Node, Surroundings, Unreadable};
+use crate::plan::{Node, ReleasedToolkits, Surroundings, Unreadable};
 
 /// What a watch saw.
 pub(super) enum Change<T> {
@@ -329,6 +329,20 @@ impl Known {
                 first
             }
         }
+    }
+
+    /// What was seen of OpenShift's image stream of toolkits.
+    pub(super) fn released_toolkits(&mut self, change: Change<ReleasedToolkits>) -> bool {
+        let released = match change {
+            Change::Put(released) => released,
+            Change::Gone(_) => ReleasedToolkits::new(),
+            Change::All(streams) => streams.into_iter().next().unwrap_or_default(),
+        };
+        let changed = self.surroundings.released_toolkits != released;
+        if changed {
+            Arc::make_mut(&mut self.surroundings).released_toolkits = released;
+        }
+        changed
     }
 
     /// Something is wrong. It is logged once, and stands until it is mended.

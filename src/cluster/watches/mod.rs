@@ -3,6 +3,7 @@
 
 mod dockerfiles;
 mod follow;
+mod image_stream;
 mod jobs;
 mod known;
 mod lean;
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::Api;
+use kube::api::{Api, DynamicObject};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
@@ -49,6 +50,8 @@ const CONFIG_MAP_PAGE: u32 = 500;
 pub struct WatchSettings {
     /// The ConfigMap that maps kernels to driver toolkits under [`TOOLKITS_KEY`], where there is one.
     pub toolkits: Option<ObjectName>,
+    /// OpenShift's image stream of driver toolkits, which is watched where image streams are served.
+    pub image_stream: Option<ObjectName>,
 }
 
 /// Something in the cluster that cannot be read, until it is mended.
@@ -88,6 +91,9 @@ impl Watches {
         tasks.spawn(Arc::clone(&shared).nodes(client.clone()));
         tasks.spawn(Arc::clone(&shared).config_maps(client.clone()));
         tasks.spawn(reading::read_dockerfiles(Arc::clone(&shared), client.clone()));
+        if let Some(name) = settings.image_stream {
+            tasks.spawn(Arc::clone(&shared).image_stream(client.clone(), name));
+        }
         match settings.toolkits {
             Some(name) => {
                 tasks.spawn(Arc::clone(&shared).toolkits(client.clone(), name));
@@ -188,6 +194,19 @@ impl Shared {
         let task = format!("watching {about}");
         let keep = |known: &mut Known, change| known.toolkits(change, &about);
         self.keep(&task, watched, |map| map, keep).await;
+    }
+
+    async fn image_stream(self: Arc<Self>, client: Client, (namespace, name): ObjectName) {
+        image_stream::served(&client).await;
+        let watched = Watched {
+            api: Api::<DynamicObject>::namespaced_with(client, &namespace, &image_stream::resource()),
+            fields: Some(format!("metadata.name={name}")),
+            labels: None,
+            page: 1,
+        };
+        let about = format!("watching ImageStream {namespace}/{name}");
+        let read = |stream| image_stream::toolkits(&stream);
+        self.keep(&about, watched, read, Known::released_toolkits).await;
     }
 
     /// Follows a watch and keeps what it tells.

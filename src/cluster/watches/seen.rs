@@ -6,24 +6,43 @@ use k8s_openapi::api::core::v1::{ConfigMap, Node as KubeNode};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use kube::core::PartialObjectMeta;
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::ObjectName;
 use super::lean::Lean;
-use crate::api::{Module, PreflightValidationOCP};
+use crate::api::{Module, PreflightStatus, PreflightValidationOCP};
 use crate::kernel::Architecture;
 use crate::plan::{Node, Unreadable};
 
 /// A Module on the wire.
 pub(super) type WireModule = Lean<Module, Value>;
 /// A preflight on the wire.
-pub(super) type WirePreflight = Lean<PreflightValidationOCP, Value, Value>;
+pub(super) type WirePreflight = Lean<PreflightValidationOCP, Value, Readable<PreflightStatus>>;
 /// A node on the wire.
 pub(super) type WireNode = Lean<KubeNode, IgnoredAny, NodeStatus>;
 /// A ConfigMap on the wire: its metadata.
 pub(super) type WireConfigMap = Lean<PartialObjectMeta<ConfigMap>>;
+
+/// A value that is read where it can be, and passed over where it cannot. It is taken as text first: as a tree of values,
+/// a status of a thousand rows would take several MiB for a moment.
+#[derive(Clone, Debug)]
+pub(super) struct Readable<T>(Option<T>);
+
+impl<T> Default for Readable<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Readable<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(text.get()).ok()))
+    }
+}
 
 /// What is read of a node's status.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -36,6 +55,7 @@ pub(super) struct NodeStatus {
 #[serde(rename_all = "camelCase", default)]
 struct NodeInfo {
     kernel_version: String,
+    os_image: String,
     architecture: String,
 }
 
@@ -111,7 +131,7 @@ impl SeenPreflight {
             Ok(spec) => Self::Readable(Arc::new(PreflightValidationOCP {
                 metadata,
                 spec,
-                status: serde_json::from_value(wire.status).ok(),
+                status: wire.status.0,
             })),
             Err(why) => Self::Unreadable(name, format!("spec{why}")),
         }
@@ -140,6 +160,7 @@ pub(super) fn node(wire: WireNode) -> Node {
     Node {
         name: wire.metadata.name.unwrap_or_default(),
         kernel: info.kernel_version,
+        os_image: info.os_image,
         architecture: Architecture::from_name(&info.architecture),
         labels: wire.metadata.labels.unwrap_or_default(),
     }
@@ -256,11 +277,14 @@ mod tests {
     fn of_a_node_its_kernel_architecture_and_labels_are_kept() {
         let wire = json!({
             "metadata": {"name": "n", "labels": {"role": "worker"}},
-            "status": {"nodeInfo": {"kernelVersion": "6.1.0-49-amd64", "architecture": "amd64"},
+            "status": {"nodeInfo": {"kernelVersion": "6.1.0-49-amd64", "architecture": "amd64", "osImage": "Debian"},
                        "images": [{"names": ["a"]}], "conditions": []},
         });
         let seen = node(serde_json::from_value(wire).expect("read"));
-        assert_eq!(seen.kernel, "6.1.0-49-amd64");
+        assert_eq!(
+            (seen.kernel.as_str(), seen.os_image.as_str()),
+            ("6.1.0-49-amd64", "Debian")
+        );
         assert_eq!(seen.architecture, Architecture::from_name("amd64"));
         assert!(seen.architecture.is_some());
         assert_eq!(seen.labels, [("role".to_owned(), "worker".to_owned())].into());

@@ -50,10 +50,14 @@ impl Default for Bounds {
     }
 }
 
+/// Facts that take less than this, as they are stored, stay packed in memory: nearly every layer that one image alone has
+/// is so small, unpacked it takes five times as much, and unpacking it takes microseconds.
+const PACKED_BELOW: usize = 16 << 10;
+
 /// What is known already.
 #[derive(Debug)]
 pub struct Cache {
-    layers: Mutex<Lru<LayerKey, Arc<KnownLayer>>>,
+    layers: Mutex<Lru<LayerKey, AtHand>>,
     manifests: Mutex<Lru<Digest, Arc<KnownManifest>>>,
     hints: Hints,
     store: Option<Store>,
@@ -75,6 +79,14 @@ pub(super) struct KnownLayer {
     pub(super) weight: usize,
     /// What is known of it.
     pub(super) facts: Arc<LayerFacts>,
+}
+
+/// A layer's facts in memory.
+#[derive(Clone, Debug)]
+enum AtHand {
+    Ready(Arc<KnownLayer>),
+    /// As they are stored on disk.
+    Packed(Arc<[u8]>),
 }
 
 /// A manifest or index that was read.
@@ -103,15 +115,18 @@ impl Cache {
 
     /// A layer that is at hand.
     pub(super) fn layer_at_hand(&self, key: &LayerKey) -> Option<Arc<KnownLayer>> {
-        locked(&self.layers).get(key)
+        let at_hand = locked(&self.layers).get(key)?;
+        match at_hand {
+            AtHand::Ready(layer) => Some(layer),
+            AtHand::Packed(bytes) => KnownLayer::unpack(&bytes),
+        }
     }
 
     /// A layer from disk. Blocks.
     pub(super) fn layer_on_disk(&self, key: &LayerKey) -> Option<Arc<KnownLayer>> {
         let bytes = self.store.as_ref()?.read(&key.file())?;
-        let (size, facts): (u64, LayerFacts) = postcard::from_bytes(&bytes).ok()?;
-        let layer = Arc::new(KnownLayer::new(size, facts, bytes.len()));
-        locked(&self.layers).put(key.clone(), Arc::clone(&layer), layer.weight);
+        let layer = KnownLayer::unpack(&bytes)?;
+        self.keep_layer_at_hand(key, &layer, bytes);
         Some(layer)
     }
 
@@ -122,8 +137,18 @@ impl Cache {
             store.write(&key.file(), &bytes);
         }
         let layer = Arc::new(KnownLayer::new(size, facts, bytes.len()));
-        locked(&self.layers).put(key.clone(), Arc::clone(&layer), layer.weight);
+        self.keep_layer_at_hand(key, &layer, bytes);
         layer
+    }
+
+    fn keep_layer_at_hand(&self, key: &LayerKey, layer: &Arc<KnownLayer>, bytes: Vec<u8>) {
+        let (at_hand, weight) = if (1..PACKED_BELOW).contains(&bytes.len()) {
+            let weight = bytes.len() + size_of::<LayerKey>();
+            (AtHand::Packed(bytes.into()), weight)
+        } else {
+            (AtHand::Ready(Arc::clone(layer)), layer.weight)
+        };
+        locked(&self.layers).put(key.clone(), at_hand, weight);
     }
 
     /// A manifest, from memory or from disk. Blocks for one small file.
@@ -175,6 +200,12 @@ impl LayerKey {
 }
 
 impl KnownLayer {
+    /// What [`Cache::keep_layer`] has stored.
+    fn unpack(bytes: &[u8]) -> Option<Arc<Self>> {
+        let (size, facts) = postcard::from_bytes(bytes).ok()?;
+        Some(Arc::new(Self::new(size, facts, bytes.len())))
+    }
+
     /// Contents take about twice their stored size in memory.
     fn new(size: u64, facts: LayerFacts, stored: usize) -> Self {
         let weight = facts.paths().weight() + 2 * stored;

@@ -79,6 +79,12 @@ impl Builder {
         self.claim(path, Claim::Is(RawKind::Other))
     }
 
+    /// A folder stands there, and what is in it is not known; why.
+    pub(super) fn closed(&mut self, path: &str, why: &str) -> Result<(), TooManyPaths> {
+        let why = self.store(why)?;
+        self.claim(path, Claim::Is(RawKind::Closed(why)))
+    }
+
     /// What the layers below have there is gone.
     pub(super) fn whiteout(&mut self, path: &str) -> Result<(), TooManyPaths> {
         self.claim(path, Claim::Whiteout)
@@ -353,6 +359,7 @@ impl<'a> Tree<'a> {
         let kind = match kind {
             RawKind::Link(target) => RawKind::Link(self.copy(target)?),
             RawKind::HardLink(target) => RawKind::HardLink(self.copy(target)?),
+            RawKind::Closed(why) => RawKind::Closed(self.copy(why)?),
             kind => kind,
         };
         self.table.nodes.push(Node {

@@ -23,12 +23,12 @@ struct SourceFailed(io::Error);
 struct LimitMet(String);
 
 /// An error of the source, marked as such.
-pub(super) fn source_failed(error: io::Error) -> io::Error {
+pub(in crate::inspect) fn source_failed(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), SourceFailed(error))
 }
 
 /// An error that says which limit was met.
-pub(super) fn limit_met(message: impl Into<String>) -> io::Error {
+pub(in crate::inspect) fn limit_met(message: impl Into<String>) -> io::Error {
     io::Error::other(LimitMet(message.into()))
 }
 

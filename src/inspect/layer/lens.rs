@@ -9,9 +9,9 @@ use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use serde::{Deserialize, Serialize};
 
+use super::defect::limit_met;
 use super::names::split;
 use super::paths::File;
-use super::tarball::Member;
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{ModuleContent, ModuleFile, Packing, Unpackable};
 use crate::kmod::index::Index;
@@ -34,7 +34,7 @@ pub(super) const MAX_TEXT: u64 = 16 << 20;
 const XZ_MEMORY_KIB: u32 = 80 * 1024;
 
 /// The bytes that tell an ELF file, its type and its machine.
-const HEAD: usize = 20;
+pub(in crate::inspect) const HEAD: usize = 20;
 
 /// How many files of one layer are read for what they are rather than for their names, and how many bytes they may
 /// have together: all modules of a distribution's kernel, and their debug information.
@@ -42,6 +42,9 @@ const MAX_UNNAMED: Unnamed = Unnamed {
     files: 20_000,
     bytes: 2 << 30,
 };
+
+/// How many bytes of indexes and texts are kept of one layer: a few of the largest, many of the usual ones.
+const MAX_KEPT: u64 = 256 << 20;
 
 /// Why a layer is read: it decides which files' contents matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,6 +105,8 @@ pub(super) struct Reader {
     /// The kernels of which an in-tree module has been read.
     sampled: BTreeSet<String>,
     unnamed: Unnamed,
+    /// Bytes of indexes and texts that may still be kept.
+    room: u64,
 }
 
 /// What may still be read whose name does not say that it matters.
@@ -128,42 +133,55 @@ impl Reader {
             lens,
             sampled: BTreeSet::new(),
             unnamed: MAX_UNNAMED,
+            room: MAX_KEPT,
         }
     }
 
     /// Reads of a file what matters of it.
-    pub(super) fn read(&mut self, path: &str, member: &Member, body: impl Read) -> io::Result<(File, Option<Content>)> {
+    pub(super) fn read(&mut self, path: &str, size: u64, body: impl Read) -> io::Result<(File, Option<Content>)> {
         let mut body = body;
         let mut head = Vec::with_capacity(HEAD);
         body.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
         let interest = match self.interest(path) {
-            Interest::None => self.interest_in_unnamed(&head, member.size),
+            Interest::None => self.interest_in_unnamed(&head, size),
             named => named,
         };
         let file = File {
             machine: elf_machine(&head),
             content: None,
         };
+        if matches!(interest, Interest::Index | Interest::Text) {
+            self.make_room(size)?;
+        }
         let mut whole = io::Cursor::new(head).chain(body);
         let content = match interest {
             Interest::None => None,
-            Interest::Module => Some(module(member.size, &mut whole)?),
-            Interest::Index => Some(index(member.size, &mut whole)?),
+            Interest::Module => Some(module(size, &mut whole)?),
+            Interest::Index => Some(index(size, &mut whole)?),
             Interest::Symvers => Some(symvers(path, &mut whole)?),
-            Interest::Config => Some(text(member.size, &mut whole)?.map_or_else(
+            Interest::Config => Some(text(size, &mut whole)?.map_or_else(
                 |too_large| too_large,
                 |text| Content::Config(Arc::new(KernelConfig::parse(&text))),
             )),
-            Interest::Text => Some(text(member.size, &mut whole)?.map_or_else(|too_large| too_large, Content::Text)),
-            Interest::Sample(kernel) => self.sample(kernel, member.size, &mut whole)?,
+            Interest::Text => Some(text(size, &mut whole)?.map_or_else(|too_large| too_large, Content::Text)),
+            Interest::Sample(kernel) => self.sample(kernel, size, &mut whole)?,
         };
         Ok((file, content))
     }
 
-    /// What is said of a sparse file: its bytes are not in the layer as they will be on the node.
-    pub(super) fn sparse(&self, path: &str) -> Option<Content> {
-        let why = "it is stored with holes (a sparse file), which this program does not fill in";
-        (self.interest(path) != Interest::None).then(|| Content::Unreadable(why.to_owned()))
+    /// Takes the bytes of a file that is kept whole off what may still be kept.
+    fn make_room(&mut self, size: u64) -> io::Result<()> {
+        if size <= MAX_INDEX {
+            let left = self.room.checked_sub(size);
+            self.room =
+                left.ok_or_else(|| limit_met("its indexes have more bytes than this program keeps in memory"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a file's name says that its content matters.
+    pub(super) fn wants(&self, path: &str) -> bool {
+        self.interest(path) != Interest::None
     }
 
     fn interest(&self, path: &str) -> Interest {
@@ -302,7 +320,7 @@ fn text(size: u64, body: &mut impl Read) -> io::Result<Result<String, Content>> 
 }
 
 /// Reads a whole body. Room is made as the bytes come: the size is only what the header says.
-fn all(size: u64, body: &mut impl Read) -> io::Result<Vec<u8>> {
+pub(super) fn all(size: u64, body: &mut impl Read) -> io::Result<Vec<u8>> {
     const AT_ONCE: u64 = 4 << 20;
     let mut bytes = Vec::with_capacity(usize::try_from(size.min(AT_ONCE)).unwrap_or(0));
     body.read_to_end(&mut bytes)?;
@@ -357,7 +375,7 @@ fn is_object(head: &[u8]) -> bool {
 }
 
 /// `e_machine` of an ELF file's first bytes, in the byte order that they tell.
-fn elf_machine(head: &[u8]) -> Option<u16> {
+pub(in crate::inspect) fn elf_machine(head: &[u8]) -> Option<u16> {
     const BIG_ENDIAN: u8 = 2;
     let machine: [u8; 2] = head.strip_prefix(b"\x7fELF")?.get(14..16)?.try_into().ok()?;
     let is_big = head.get(5) == Some(&BIG_ENDIAN);

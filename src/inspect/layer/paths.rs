@@ -38,6 +38,7 @@ pub(super) enum RawKind {
     Link(Span),
     HardLink(Span),
     Other,
+    Closed(Span),
 }
 
 /// What one layer says about one path.
@@ -55,6 +56,8 @@ pub enum Kind<'a> {
     HardLink(&'a str),
     /// A device node, a pipe, a file with holes that nobody needs to read.
     Other,
+    /// A folder of which it is not known what is in it; why. Only a file system that is at hand has such.
+    Closed(&'a str),
 }
 
 /// A regular file of a layer.
@@ -104,6 +107,7 @@ impl PathTable {
             RawKind::Link(target) => Kind::Link(self.slice(target)),
             RawKind::HardLink(target) => Kind::HardLink(self.slice(target)),
             RawKind::Other => Kind::Other,
+            RawKind::Closed(why) => Kind::Closed(self.slice(why)),
         }
     }
 

@@ -37,6 +37,16 @@ impl Records {
         Ok(records)
     }
 
+    /// The records of a text that is well formed, one by one: the key, and the record as it stands.
+    pub(super) fn each(mut text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+        std::iter::from_fn(move || {
+            let (key, _, rest) = record(text)?;
+            let whole = text.get(..text.len() - rest.len())?;
+            text = rest;
+            Some((key, whole))
+        })
+    }
+
     /// Whether the file's holes are left out.
     pub(super) fn is_sparse(&self) -> bool {
         self.is_sparse
@@ -67,6 +77,20 @@ fn without_nul(value: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
+/// A record of its own length.
+pub(super) fn written(key: &str, value: &[u8]) -> Vec<u8> {
+    let rest = key.len() + value.len() + 3;
+    let digits = |length: usize| length.to_string().len();
+    let mut length = rest + 1;
+    while rest + digits(length) != length {
+        length += 1;
+    }
+    let mut text = format!("{length} {key}=").into_bytes();
+    text.extend_from_slice(value);
+    text.push(b'\n');
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +118,18 @@ mod tests {
             let got = Records::parse(text).ok();
             let got = got.as_ref().map(|r| (r.path.as_deref(), r.size));
             assert_eq!(got, expected, "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for size in [1, 3, 85, 90, 91, 92, 993, 994, 995, 5000] {
+            let value = "v".repeat(size);
+            let text = written("path", value.as_bytes());
+            let records = Records::parse(&text).expect("records");
+            assert_eq!(records.path.as_deref(), Some(value.as_bytes()), "{size}");
+            let all: Vec<_> = Records::each(&text).collect();
+            assert_eq!(all, [(&b"path"[..], text.as_slice())]);
         }
     }
 

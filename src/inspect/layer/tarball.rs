@@ -8,6 +8,7 @@ use std::io::{self, BufRead, Read};
 
 use tar::{EntryType, Header};
 
+use super::attributes::Attributes;
 use super::defect::ScanError;
 use super::names::shortened;
 use super::pax::Records;
@@ -28,6 +29,11 @@ pub(super) struct Tarball<R> {
     left: u64,
     /// What follows them up to the next block.
     padding: u64,
+    /// How many members there were.
+    count: u64,
+    /// The current member's header, and the PAX records before it.
+    header: Header,
+    records: Vec<u8>,
 }
 
 /// One member of a tar.
@@ -60,6 +66,8 @@ struct Described {
     long_name: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
     records: Records,
+    /// The records as they stand.
+    text: Vec<u8>,
 }
 
 impl<R: BufRead> Tarball<R> {
@@ -68,6 +76,9 @@ impl<R: BufRead> Tarball<R> {
             reader,
             left: 0,
             padding: 0,
+            count: 0,
+            header: Header::new_old(),
+            records: Vec::new(),
         }
     }
 
@@ -82,14 +93,29 @@ impl<R: BufRead> Tarball<R> {
                 EntryType::GNULongName => described.long_name = Some(self.text_of(&header)?),
                 EntryType::GNULongLink => described.long_link = Some(self.text_of(&header)?),
                 EntryType::XHeader => {
-                    let text = self.description(&header)?;
-                    described.records = Records::parse(&text).map_err(ScanError::Damaged)?;
+                    described.text = self.description(&header)?;
+                    described.records = Records::parse(&described.text).map_err(ScanError::Damaged)?;
                 }
                 // Go hands global records to the caller, and container runtimes drop them.
                 EntryType::XGlobalHeader => drop(self.description(&header)?),
-                kind => return self.member(&header, kind, &described).map(Some),
+                kind => {
+                    let member = self.member(&header, kind, &described)?;
+                    (self.header, self.records) = (header, described.text);
+                    self.count += 1;
+                    return Ok(Some(member));
+                }
             }
         }
+    }
+
+    /// Which member is the current one, from 1.
+    pub(super) fn number(&self) -> u64 {
+        self.count
+    }
+
+    /// What the current member is like beside its name and its bytes.
+    pub(super) fn attributes(&self) -> Attributes {
+        Attributes::of(&self.header, &self.records)
     }
 
     /// The bytes of the current member that are not read yet.

@@ -25,6 +25,7 @@ fn listing(facts: &LayerFacts) -> String {
                 Kind::Link(target) => format!("-> {target}"),
                 Kind::HardLink(target) => format!("== {target}"),
                 Kind::Other => "other".to_owned(),
+                Kind::Closed(why) => format!("closed: {why}"),
             };
             writeln!(text, "{path} {what}{hides}").expect("in memory");
             add(table, child, &path, text);

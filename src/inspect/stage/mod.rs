@@ -33,8 +33,24 @@ impl MergedTree {
             cp: self.program("cp"),
             folder: self.staged_folder(request),
             has_modprobe_config: self.has_modprobe_config(&request.dir_name),
-            firmware: request.firmware_path.as_deref().map(|path| self.has_firmware(path)),
+            firmware: request
+                .firmware_path
+                .as_deref()
+                .and_then(|path| self.has_firmware(path)),
+            unread: self.unread(request),
         }
+    }
+
+    /// What the copy step needs and nobody could look at, as sentences. Of the kernel's own folder [`StagedFolder`] tells.
+    fn unread(&self, request: &StageRequest) -> Vec<String> {
+        let tools = PATH.map(|folder| (format!("/{folder}"), "whether sh, mkdir and cp are there"));
+        let firmware = request.firmware_path.iter();
+        let firmware = firmware.map(|path| (path.clone(), "whether there is firmware to copy"));
+        let sentence = |(path, question): (String, &str)| match self.resolve(&path)? {
+            Found::Closed(why) => Some(format!("{path} was not looked into: {why}; not checked: {question}")),
+            _ => None,
+        };
+        tools.into_iter().chain(firmware).filter_map(sentence).collect()
     }
 
     fn program(&self, name: &str) -> Tool {
@@ -48,19 +64,26 @@ impl MergedTree {
     fn tool(&self, path: &str) -> Tool {
         match self.resolve(path) {
             Some(Found::File { machine, .. }) => Tool::Present(machine),
+            // Nobody knows; `unread` says so.
+            Some(Found::Closed(_)) => Tool::Present(None),
             _ => Tool::Missing,
         }
     }
 
     /// `cp -R` follows links above the folder that it is told to copy, and copies that folder itself as it is.
     fn staged_folder(&self, request: &StageRequest) -> StagedFolder {
-        let modules = self.dir(&format!("{}/lib/modules", request.dir_name));
+        let above = format!("{}/lib/modules", request.dir_name);
+        if let Some(Found::Closed(why)) = self.resolve(&above) {
+            return StagedFolder::Unread(why.to_owned());
+        }
+        let modules = self.dir(&above);
         let found = modules.as_ref().and_then(|dir| self.child(dir, &request.kernel_folder));
         match found {
             Some(Found::Dir(dir)) => StagedFolder::Folder(Arc::new(self.folder(&dir))),
             Some(Found::Link(target)) => StagedFolder::Link {
                 target: target.to_owned(),
             },
+            Some(Found::Closed(why)) => StagedFolder::Unread(why.to_owned()),
             Some(_) => StagedFolder::NotAFolder,
             None => StagedFolder::Missing {
                 other_kernels: modules.map_or_else(Vec::new, |dir| self.folders(&dir)),
@@ -87,10 +110,13 @@ impl MergedTree {
         Folder { entries }
     }
 
-    /// KMM copies `<firmwarePath>/*`: the shell leaves out names that begin with a dot.
-    fn has_firmware(&self, path: &str) -> bool {
-        self.dir(path)
-            .is_some_and(|dir| self.children(&dir).iter().any(|(name, _)| !name.starts_with('.')))
+    /// KMM copies `<firmwarePath>/*`: the shell leaves out names that begin with a dot. `None` where nobody knows.
+    fn has_firmware(&self, path: &str) -> Option<bool> {
+        match self.resolve(path) {
+            Some(Found::Closed(_)) => None,
+            Some(Found::Dir(dir)) => Some(self.children(&dir).iter().any(|(name, _)| !name.starts_with('.'))),
+            _ => Some(false),
+        }
     }
 
     /// Only folders where an image's author puts files: those of `/usr/lib` belong to the distribution, whose
@@ -118,6 +144,7 @@ fn entry(path: &str, found: &Found<'_>) -> Option<Entry> {
         Found::File { content: None, .. } if matters(path) => Some(Entry::Unread(
             "it is a hard link to a file of another name, of which nothing was kept".to_owned(),
         )),
+        Found::Closed(why) => Some(Entry::Unread((*why).to_owned())),
         Found::File { content: None, .. } | Found::Other => Some(Entry::Other),
     }
 }

@@ -36,7 +36,7 @@ struct Places {
 
 impl MergedTree {
     /// What this image, as a driver toolkit, says of a kernel.
-    pub(super) fn toolkit(&self, image: &str, kernel: &str) -> ToolkitEvidence {
+    pub fn toolkit(&self, image: &str, kernel: &str) -> ToolkitEvidence {
         let mut kernels = self.kernels();
         if find(&kernels, kernel).is_none() {
             self.add_headers_anywhere(&mut kernels);
@@ -48,6 +48,24 @@ impl MergedTree {
                 kernels: kernels.into_keys().collect(),
             },
         }
+    }
+
+    /// Folders in which a kernel's facts may be and that could not be looked into, with the reasons.
+    pub fn closed_toolkit_folders(&self) -> Vec<String> {
+        let mut closed = Vec::new();
+        for above in ["usr", "lib", "boot", "etc"] {
+            match self.resolve(above) {
+                Some(Found::Closed(why)) => closed.push(format!("/{above}: {why}")),
+                Some(Found::Dir(dir)) => self.walk(&dir, |path, found| match found {
+                    Found::Closed(why) if may_hold_facts(above, path) => {
+                        closed.push(format!("/{above}/{path}: {why}"));
+                    }
+                    _ => {}
+                }),
+                _ => {}
+            }
+        }
+        closed
     }
 
     fn kernels(&self) -> Kernels {
@@ -221,6 +239,19 @@ impl MergedTree {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// Whether a folder is one of those that [`MergedTree::kernels`] looks into, or in one.
+fn may_hold_facts(above: &str, path: &str) -> bool {
+    let path = format!("{above}/{path}");
+    let is_at_or_below = |folder: &&str| {
+        path.strip_prefix(*folder)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    path == "usr/lib"
+        || ["lib/modules", "usr/lib/modules", "usr/src", "boot"]
+            .iter()
+            .any(is_at_or_below)
 }
 
 /// Debian's headers that several flavours of a kernel share; Debian's tools' name ends alike.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::layer::{Content, Kind, LayerFacts, NodeId, PathTable};
+use super::layer::{Content, File, Kind, LayerFacts, NodeId, PathTable};
 
 /// How many links a path may lead through (`include/linux/namei.h: MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
@@ -33,11 +33,15 @@ pub enum Found<'a> {
         machine: Option<u16>,
         /// What was read of it, if it matters.
         content: Option<&'a Content>,
+        /// Which layer has its bytes, from 0 for the lowest, and what that layer knows it as.
+        stored: (usize, File),
     },
     /// A symbolic link and its target, as it stands.
     Link(&'a str),
     /// A device node, a pipe, a hard link to nothing.
     Other,
+    /// A folder of which it is not known what is in it; why.
+    Closed(&'a str),
 }
 
 impl MergedTree {
@@ -51,8 +55,14 @@ impl MergedTree {
         self.root_below(self.layers.len())
     }
 
-    /// What stands at a path once every link on the way, and the last one, is followed within the root.
+    /// What stands at a path once every link on the way, and the last one, is followed within the root. A folder on the
+    /// way that is closed is the answer, since nobody knows what is below it.
     pub fn resolve(&self, path: &str) -> Option<Found<'_>> {
+        self.locate(path).map(|(_, found)| found)
+    }
+
+    /// The same, with the path that leads there through no link.
+    pub fn locate(&self, path: &str) -> Option<(String, Found<'_>)> {
         self.walk_to(self.root(), path)
     }
 
@@ -114,6 +124,11 @@ impl MergedTree {
         }
     }
 
+    /// The layers that show in a folder, the topmost first.
+    pub fn layers_of(&self, dir: &Dir) -> impl Iterator<Item = usize> {
+        dir.parts.iter().map(|(layer, _)| *layer)
+    }
+
     fn paths(&self, layer: usize) -> Option<&PathTable> {
         self.layers.get(layer).map(|layer| layer.paths())
     }
@@ -138,9 +153,11 @@ impl MergedTree {
                 Some(Found::File {
                     machine: file.machine,
                     content,
+                    stored: (layer, file),
                 })
             }
             Kind::Link(target) => Some(Found::Link(target)),
+            Kind::Closed(why) => Some(Found::Closed(why)),
             // The layer holds another name of a file of the layers below it, whatever became of that file's
             // own name since.
             Kind::HardLink(target) => match self.exactly(self.root_below(layer), target) {
@@ -162,20 +179,25 @@ impl MergedTree {
     }
 
     /// Walks from a root along a path, following links.
-    fn walk_to(&self, root: Dir, path: &str) -> Option<Found<'_>> {
+    fn walk_to<'a>(&'a self, root: Dir, path: &str) -> Option<(String, Found<'a>)> {
         let mut links = 0;
         let mut above = vec![root];
+        // The names of the folders above, without the root's.
+        let mut trail: Vec<String> = Vec::new();
         // The names still to come, the next one last.
         let mut names: Vec<&str> = parts(path).rev().collect();
         while let Some(name) = names.pop() {
             if name == ".." {
-                if above.len() > 1 {
+                if trail.pop().is_some() {
                     above.pop();
                 }
                 continue;
             }
             match self.child(above.last()?, name)? {
-                Found::Dir(dir) => above.push(dir),
+                Found::Dir(dir) => {
+                    above.push(dir);
+                    trail.push(name.to_owned());
+                }
                 Found::Link(target) => {
                     links += 1;
                     if links > MAX_LINKS {
@@ -183,13 +205,19 @@ impl MergedTree {
                     }
                     if target.starts_with('/') {
                         above.truncate(1);
+                        trail.clear();
                     }
                     names.extend(parts(target).rev());
                 }
-                leaf => return names.is_empty().then_some(leaf),
+                leaf => {
+                    trail.push(name.to_owned());
+                    let is_answer = names.is_empty() || matches!(leaf, Found::Closed(_));
+                    return is_answer.then(|| (trail.join("/"), leaf));
+                }
             }
         }
-        above.pop().map(Found::Dir)
+        let dir = above.pop()?;
+        Some((trail.join("/"), Found::Dir(dir)))
     }
 }
 

@@ -22,6 +22,7 @@ fn told(found: &Found<'_>) -> String {
         Found::File { machine, .. } => format!("file {}", machine.unwrap_or_default()),
         Found::Link(target) => format!("-> {target}"),
         Found::Other => "other".to_owned(),
+        Found::Closed(why) => format!("closed: {why}"),
     }
 }
 

@@ -52,13 +52,28 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         rule: Rule::SignatureUntrusted,
         title: "signed by somebody else",
-        meaning: "The signature is by a key that is not among the trusted ones, or uses an algorithm that the kernel \
-                  does not know. Where signatures are enforced, the file is refused.",
+        meaning: "The signature is by a key that is not among the trusted ones. Where signatures are enforced, the file \
+                  is refused.",
         see: "modinfo -F signer FILE.ko\nmodinfo -F sig_key FILE.ko\nmokutil --list-enrolled   # on a node",
         mend: "Sign with the key of the trusted certificate, or enrol the signer's certificate on the nodes.",
         source: SIGNING,
         depends_on: "`CONFIG_MODULE_SIG`, enforcement as for `signature-missing`",
         certainty: "As sure as the list of trusted certificates: the kernel's own build key is not known here.",
+    },
+    Explanation {
+        rule: Rule::SignatureUnsupported,
+        title: "a signature that this kernel cannot verify",
+        meaning: "The signature is made with algorithms that the kernel was not built with: ECDSA keys on kernels without \
+                  it (Debian 12's own, most before 5.13), keys of P-521 before 6.10, a hash that it does not have. Where \
+                  signatures are enforced, the file is refused, whoever signed it.",
+        see: "modinfo -F sig_hashalgo FILE.ko\ngrep -E 'CRYPTO_(ECDSA|SHA)' /boot/config-KERNEL\n\
+              dmesg | grep 'Problem loading X.509'   # on a node: certificates that the kernel could not use",
+        mend: "Sign with an RSA key of 2048, 3072 or 4096 bits and SHA-256; every kernel that verifies modules has both.",
+        source: "`crypto/asymmetric_keys/public_key.c`, `x509_cert_parser.c` and `pkcs7_verify.c`",
+        depends_on: "`CONFIG_CRYPTO_ECDSA`, `CONFIG_CRYPTO_SHA1`, `CONFIG_CRYPTO_SHA512`, `CONFIG_CRYPTO_SHA3`; enforcement as \
+                     for `signature-missing`",
+        certainty: "Sure with the kernel's configuration; without it, only algorithms that no kernel knows are seen. A hash \
+                    that is a module counts as there.",
     },
     Explanation {
         rule: Rule::SignatureMismatch,

@@ -16,6 +16,12 @@ pub(super) fn check(staged: &StagedImage, load: &Load) -> Vec<Finding> {
     findings.extend(folder(&staged.folder, load));
     findings.extend(firmware(staged));
     findings.extend(modprobe_config(staged));
+    findings.extend(
+        staged
+            .unread
+            .iter()
+            .map(|sentence| Finding::warns(Rule::FileNotRead, sentence)),
+    );
     findings
 }
 
@@ -85,6 +91,13 @@ fn folder(folder: &StagedFolder, load: &Load) -> Option<Finding> {
         StagedFolder::NotAFolder => Some(Finding::decides(
             Rule::KernelFolderMissing,
             format!("{place} is a file; make it a folder"),
+        )),
+        StagedFolder::Unread(why) => Some(Finding::warns(
+            Rule::FileNotRead,
+            format!(
+                "{place} was not looked into: {why}. Whether the module in it loads was not checked; let everybody read \
+                 it, as in chmod -R a+rX"
+            ),
         )),
     }
 }

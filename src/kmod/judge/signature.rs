@@ -1,5 +1,6 @@
 //! The signature, which the kernel looks at before anything else (`kernel/module/signing.c: module_sig_check`).
 
+use super::algorithms::obstacle;
 use super::kernel::Kernel;
 use crate::api::{Finding, Rule};
 use crate::kmod::facts::{Pkcs7Signature, Signature};
@@ -30,9 +31,12 @@ pub(super) fn check(
             ),
         )),
         Signature::Unsupported(how) => {
-            enforced.map(|why| untrusted(&format!("the signature cannot be checked: {how}"), &why))
+            enforced.map(|why| unsupported(&format!("the signature cannot be checked: {how}"), &why))
         }
-        Signature::Pkcs7(signature) => verify(signature, enforced, policy),
+        Signature::Pkcs7(signature) => match obstacle(signature, policy, kernel) {
+            Some(how) => enforced.map(|why| unsupported(&format!("signed by {}, but {how}", signature.signer), &why)),
+            None => verify(signature, enforced, policy),
+        },
     }
 }
 
@@ -94,14 +98,24 @@ fn verify(signature: &Pkcs7Signature, enforced: Option<String>, policy: &Signatu
             ),
         ));
     }
-    let by = match checks.iter().find_map(unsupported) {
+    let by = match checks.iter().find_map(unverified) {
         Some(algorithm) => format!("the signature by {signer} cannot be checked: {algorithm}"),
         None => format!("the signature is by {signer}, and none of the trusted certificates is of that signer"),
     };
     enforced.map(|why| untrusted(&by, &why))
 }
 
-/// `-ENOKEY` and `-ENOPKG`.
+/// `-ENOPKG`; or `-ENOKEY`, where the kernel left out a key that it cannot use.
+fn unsupported(what: &str, why: &str) -> Finding {
+    Finding::decides(
+        Rule::SignatureUnsupported,
+        format!(
+            "{what}; signatures are enforced ({why}); sign it with an RSA key and SHA-256, which every kernel verifies"
+        ),
+    )
+}
+
+/// `-ENOKEY`.
 fn untrusted(what: &str, why: &str) -> Finding {
     Finding::decides(
         Rule::SignatureUntrusted,
@@ -118,7 +132,7 @@ fn mismatch(check: &SignatureCheck) -> Option<&str> {
     }
 }
 
-fn unsupported(check: &SignatureCheck) -> Option<&str> {
+fn unverified(check: &SignatureCheck) -> Option<&str> {
     match check {
         SignatureCheck::UnsupportedAlgorithm(algorithm) => Some(algorithm),
         _ => None,

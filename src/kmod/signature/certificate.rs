@@ -1,27 +1,27 @@
 //! Certificates that sign kernel modules.
 
+use std::ops::RangeInclusive;
+
 use aws_lc_rs::signature::{self as keys, UnparsedPublicKey, VerificationAlgorithm};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cms::cert::IssuerAndSerialNumber;
 use cms::signed_data::{SignerIdentifier, SignerInfo};
 use der::asn1::ObjectIdentifier;
 use der::{Decode, DecodePem, Encode, SliceReader};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
+use x509_cert::time::{Time, Validity};
 
 use super::digest::DigestAlgorithm;
+use super::key_kind::KeyKind;
 use super::pkcs7;
 use crate::kmod::facts::Pkcs7Signature;
-
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 
 /// The largest file that is read as a certificate; real ones have one or two KiB.
 const MAX_CERTIFICATE: usize = 1 << 20;
@@ -39,21 +39,13 @@ pub struct Certificate {
     serial: SerialNumber,
     key_id: Option<SubjectKeyIdentifier>,
     key: PublicKey,
+    valid: RangeInclusive<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
 struct PublicKey {
     kind: KeyKind,
     bytes: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum KeyKind {
-    Rsa,
-    P256,
-    P384,
-    P521,
-    Other(ObjectIdentifier),
 }
 
 /// Why bytes are not a certificate.
@@ -124,6 +116,7 @@ impl Certificate {
             serial: body.serial_number().clone(),
             key_id: body.get_extension::<SubjectKeyIdentifier>()?.map(|(_, key_id)| key_id),
             key: PublicKey::of(body.subject_public_key_info()),
+            valid: validity(body.validity()),
         })
     }
 
@@ -135,6 +128,29 @@ impl Certificate {
     /// Its subject, in words.
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// The kind of its key.
+    pub(in crate::kmod) fn key_kind(&self) -> KeyKind {
+        self.key.kind
+    }
+
+    /// Its public key: `RSAPublicKey` in DER, or a point of its curve.
+    pub(in crate::kmod) fn public_key(&self) -> &[u8] {
+        &self.key.bytes
+    }
+
+    /// How signatures name it: issuer and serial number.
+    pub(in crate::kmod) fn identity(&self) -> IssuerAndSerialNumber {
+        IssuerAndSerialNumber {
+            issuer: self.issuer.clone(),
+            serial_number: self.serial.clone(),
+        }
+    }
+
+    /// From when until when it is valid. No kernel looks at that.
+    pub(in crate::kmod) fn valid(&self) -> &RangeInclusive<Timestamp> {
+        &self.valid
     }
 
     /// Whether a signature is by this certificate's key. One that is by the key of another certificate, which this
@@ -183,36 +199,27 @@ impl Certificate {
     }
 }
 
+/// Times that the calendar here has no room for are as good as none.
+fn validity(validity: &Validity) -> RangeInclusive<Timestamp> {
+    let time = |time: Time| {
+        let seconds = i64::try_from(time.to_unix_duration().as_secs()).ok()?;
+        Timestamp::from_second(seconds).ok()
+    };
+    time(validity.not_before).unwrap_or(Timestamp::MIN)..=time(validity.not_after).unwrap_or(Timestamp::MAX)
+}
+
 impl PublicKey {
     fn of(info: &SubjectPublicKeyInfoOwned) -> Self {
         let parameters = info.algorithm.parameters.as_ref();
         let curve = parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
-        let kind = match (info.algorithm.oid, curve) {
-            (RSA, _) => KeyKind::Rsa,
-            (EC, Some(P256)) => KeyKind::P256,
-            (EC, Some(P384)) => KeyKind::P384,
-            (EC, Some(P521)) => KeyKind::P521,
-            (EC, Some(curve)) => KeyKind::Other(curve),
-            (other, _) => KeyKind::Other(other),
-        };
         Self {
-            kind,
+            kind: KeyKind::of(info.algorithm.oid, curve),
             bytes: info.subject_public_key.raw_bytes().to_vec(),
         }
     }
 }
 
 impl KeyKind {
-    fn name(self) -> String {
-        match self {
-            Self::Rsa => "RSA".to_owned(),
-            Self::P256 => "ECDSA P-256".to_owned(),
-            Self::P384 => "ECDSA P-384".to_owned(),
-            Self::P521 => "ECDSA P-521".to_owned(),
-            Self::Other(oid) => format!("a key of type {oid}"),
-        }
-    }
-
     /// How signatures by such a key over such a digest are verified. The kernel has no lower bound for RSA keys.
     fn algorithm(self, digest: &str) -> Option<&'static dyn VerificationAlgorithm> {
         Some(match (self, digest) {

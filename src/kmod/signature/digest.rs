@@ -5,10 +5,10 @@ use der::asn1::ObjectIdentifier;
 
 /// A digest algorithm that the kernel's PKCS#7 parser knows (`crypto/asymmetric_keys/pkcs7_parser.c:
 /// pkcs7_sig_note_digest_algo`). MD4 and MD5, which kernels before 5.19 knew too, are left out.
-pub(super) struct DigestAlgorithm {
-    oid: ObjectIdentifier,
+pub(in crate::kmod) struct DigestAlgorithm {
+    pub(in crate::kmod) oid: ObjectIdentifier,
     /// The kernel's name.
-    pub(super) name: &'static str,
+    pub(in crate::kmod) name: &'static str,
     /// How it is computed here, where it can be.
     algorithm: Option<&'static Algorithm>,
 }
@@ -40,15 +40,20 @@ impl DigestAlgorithm {
         ALGORITHMS.iter().find(|algorithm| algorithm.oid == oid)
     }
 
+    /// The algorithm of that name.
+    pub(in crate::kmod) fn by_name(name: &str) -> Option<&'static Self> {
+        ALGORITHMS.iter().find(|algorithm| algorithm.name == name)
+    }
+
     /// The digest of some bytes; empty where it cannot be computed.
-    pub(super) fn of(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(in crate::kmod) fn of(&self, bytes: &[u8]) -> Vec<u8> {
         self.algorithm
             .map(|algorithm| digest::digest(algorithm, bytes).as_ref().to_vec())
             .unwrap_or_default()
     }
 
     /// A digest that was computed earlier.
-    pub(super) fn import(&self, bytes: &[u8]) -> Option<Digest> {
+    pub(in crate::kmod) fn import(&self, bytes: &[u8]) -> Option<Digest> {
         Digest::import_less_safe(bytes, self.algorithm?).ok()
     }
 }

@@ -6,22 +6,26 @@
 
 mod certificate;
 mod digest;
+mod key_kind;
 mod pkcs7;
 #[cfg(test)]
 mod tests;
 
 pub use certificate::{Certificate, CertificateError, SignatureCheck};
+pub(super) use digest::DigestAlgorithm;
+pub(super) use key_kind::KeyKind;
+pub(super) use pkcs7::{DATA, RSA_ENCRYPTION, SIGNED_DATA, is_ecdsa};
 
 use super::facts::Signature;
 
 /// `MODULE_SIG_STRING` (`include/linux/module_signature.h`)
-const MARKER: &[u8] = b"~Module signature appended~\n";
+pub(super) const MARKER: &[u8] = b"~Module signature appended~\n";
 
 /// `sizeof(struct module_signature)`
 const TRAILER_SIZE: usize = 12;
 
 /// `PKEY_ID_PKCS7`, the only kind of signature that kernels since 4.3 take.
-const PKCS7: u8 = 2;
+pub(super) const PKCS7: u8 = 2;
 
 /// Splits a module file into what the kernel will parse as ELF, and the signature over it.
 pub(super) fn split(file: &[u8]) -> (&[u8], Signature) {

@@ -13,9 +13,9 @@ use der::{Decode, SliceReader};
 use super::digest::DigestAlgorithm;
 use crate::kmod::facts::{Pkcs7Signature, Signature};
 
-const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
-const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
-const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+pub(in crate::kmod) const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
+pub(in crate::kmod) const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
+pub(in crate::kmod) const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// The signature algorithms that the kernel's parser takes, beside RSA: ECDSA with SHA-1, SHA-2 and SHA-3.
 const ECDSA: [ObjectIdentifier; 8] = [
@@ -67,6 +67,12 @@ pub(super) fn parse(der: &[u8]) -> Result<SignedData, Signature> {
         )));
     }
     info.content.decode_as::<SignedData>().map_err(unreadable)
+}
+
+/// Whether any signer's key is one of an elliptic curve.
+pub(in crate::kmod) fn is_ecdsa(signature: &Pkcs7Signature) -> bool {
+    let by_curve = |signer: &SignerInfo| ECDSA.contains(&signer.signature_algorithm.oid);
+    parse(&signature.der).is_ok_and(|message| message.signer_infos.0.iter().any(by_curve))
 }
 
 /// The signers in words and the first one's digest algorithm, or why the kernel would refuse the message.

@@ -82,12 +82,13 @@ pub(in crate::plan) fn making_given_up(because: &str, why: &str, job: &ObjectNam
 }
 
 pub(in crate::plan) fn making_failed(because: &str, step: Option<Step>, why: &str, job: &ObjectName) -> String {
-    let step = step.map(|step| format!("{} failed", step.name()));
-    failed(
-        because,
-        &format!("{}: {why}", step.as_deref().unwrap_or("the Job failed")),
-        job,
-    )
+    let what = match step {
+        // A build tells the very step of the Dockerfile by itself.
+        Some(step) if why.starts_with(&format!("{} failed", step.name())) => why.to_owned(),
+        Some(step) => format!("{} failed: {why}", step.name()),
+        None => format!("the Job failed: {why}"),
+    };
+    failed(because, &what, job)
 }
 
 /// What failed comes first: a reason is shortened at its end.

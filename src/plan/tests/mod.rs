@@ -3,15 +3,19 @@
 mod deciding;
 mod merging;
 mod resolving;
+mod working;
 
+use jiff::{SignedDuration, Timestamp};
+
+use super::work::{BuildWith, LookBy, Owner, Room, Workshop};
 use super::{Resolution, Target, resolve};
 use crate::api::Module;
 use crate::kernel::KernelVersion;
 
-const KERNEL: &str = "5.14.0-427.el9.x86_64";
+pub(super) const KERNEL: &str = "5.14.0-427.el9.x86_64";
 
 /// The Module `ns1/kmod` with this `container` section (YAML); moduleName and an image are there unless it has its own.
-fn module(container: &str) -> Module {
+pub(super) fn module(container: &str) -> Module {
     let mut yaml: serde_json::Value = serde_saphyr::from_str(container).unwrap();
     let section = yaml.as_object_mut().unwrap();
     section
@@ -33,7 +37,7 @@ fn resolved(container: &str, kernel: &str) -> Resolution {
     resolve(&module(container), &KernelVersion::parse(kernel).unwrap())
 }
 
-fn target(container: &str, kernel: &str) -> Target {
+pub(super) fn target(container: &str, kernel: &str) -> Target {
     match resolved(container, kernel) {
         Resolution::Target(target) => *target,
         other => panic!("{container} is no target: {other:?}"),
@@ -45,5 +49,37 @@ fn problems(container: &str, kernel: &str) -> String {
     match resolved(container, kernel) {
         Resolution::Invalid(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         other => panic!("{container} is not invalid: {other:?}"),
+    }
+}
+
+/// A moment.
+pub(super) fn now() -> Timestamp {
+    "2026-01-02T03:04:05Z".parse().unwrap()
+}
+
+/// What an administrator has set who has set little.
+pub(super) fn workshop() -> Workshop {
+    Workshop {
+        image: "r.example.com/kmm-preflight:1".to_owned(),
+        builder_image: "r.example.com/builder:1".to_owned(),
+        pull_policy: "IfNotPresent".to_owned(),
+        build_with: BuildWith::Job,
+        look_by: LookBy::Auto,
+        at_once: 4,
+        deadline: SignedDuration::from_hours(1),
+        keep_failed: SignedDuration::from_hours(1),
+        service_account: None,
+        privileged: false,
+        user_namespaces: false,
+        room: Room::default(),
+        environment: Vec::new(),
+    }
+}
+
+/// A preflight.
+pub(super) fn owner() -> Owner {
+    Owner {
+        name: "el9".to_owned(),
+        uid: "1a2b".to_owned(),
     }
 }

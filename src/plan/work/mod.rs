@@ -45,3 +45,6 @@ pub const MODULE: &str = "preflight.kmm.sigs.x-k8s.io/module";
 pub const REPLACES: &str = "preflight.kmm.sigs.x-k8s.io/replaces";
 /// The annotation of a Module that tells how its image is looked at: `auto`, `registry` or `runtime`.
 pub const IMAGE_CHECK: &str = "preflight.kmm.sigs.x-k8s.io/image-check";
+
+#[cfg(test)]
+mod tests;

@@ -190,6 +190,3 @@ impl BuildSeen {
         waits.then(|| format!("{} ({})", brief(&self.message), self.reason))
     }
 }
-
-#[cfg(test)]
-mod tests;

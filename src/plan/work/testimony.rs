@@ -107,12 +107,15 @@ impl Testimony {
             }
             Self::Failed { message, log, .. } => {
                 cut(message, 4 * longest);
-                log.iter_mut().for_each(|line| cut(line, longest));
+                for line in log {
+                    cut(line, longest);
+                }
             }
         }
     }
 
-    /// Lets go of the least: the last finding or warning, the first line of a log. False where nothing is left.
+    /// Lets go of the least: the last finding or warning, the first line of a log, half a message. False where nothing is
+    /// left.
     fn drop_last(&mut self) -> bool {
         match self {
             Self::Built { .. } => false,
@@ -122,10 +125,14 @@ impl Testimony {
                 *left_out += usize::from(dropped);
                 dropped
             }
+            Self::Failed { message, log, .. } if log.is_empty() => {
+                let half = message.len() / 2;
+                cut(message, half);
+                half > CUT.len()
+            }
             Self::Failed { log, .. } => {
-                let dropped = !log.is_empty();
-                log.drain(..usize::from(dropped));
-                dropped
+                log.remove(0);
+                true
             }
         }
     }

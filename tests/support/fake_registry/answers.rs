@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
 
-use super::{Kind, Request, State, Trick, digest_of, locked, tokens};
+use super::{Kind, Request, State, Trick, digest_of, locked, tokens, writing};
 
 /// Answers one request, truly or not.
 pub(super) async fn answer(
@@ -19,8 +19,9 @@ pub(super) async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let kind = kind_of(uri.path());
-    record(&state, kind, &method, &uri, &headers);
+    let kind = kind_of(&method, uri.path());
+    let seen = request(kind, &method, &uri, &headers, body.len());
+    locked(&state.requests).push(seen);
     let _busy = Busy::on(&state);
     let head = method == Method::HEAD;
     let truth = |headers: &HeaderMap| tell(&state, kind, &uri, headers, &body);
@@ -36,35 +37,44 @@ pub(super) async fn answer(
             truth(&headers)
         }
         Some(Trick::Hang) => std::future::pending().await,
+        // What is refused is not done.
+        Some(trick @ (Trick::Status(..) | Trick::Body(..) | Trick::Redirect(_))) => {
+            twist(trick, StatusCode::OK.into_response(), &uri).await
+        }
         Some(trick) => twist(trick, truth(&headers), &uri).await,
     };
     if head { without_body(answer) } else { answer }
 }
 
-fn kind_of(path: &str) -> Kind {
+fn kind_of(method: &Method, path: &str) -> Kind {
     match path {
         "/v2/" | "/v2" => Kind::Ping,
         "/token" => Kind::Token,
+        _ if path.contains("/blobs/uploads/") && *method == Method::POST => Kind::Upload,
+        _ if path.contains("/blobs/uploads/") => Kind::Send,
+        _ if path.contains("/manifests/") && *method == Method::PUT => Kind::Publish,
+        _ if path.contains("/manifests/") && *method == Method::DELETE => Kind::Delete,
         _ if path.contains("/manifests/") => Kind::Manifest,
         _ if path.contains("/blobs/") => Kind::Blob,
         _ => Kind::Other,
     }
 }
 
-fn record(state: &State, kind: Kind, method: &Method, uri: &Uri, headers: &HeaderMap) {
+fn request(kind: Kind, method: &Method, uri: &Uri, headers: &HeaderMap, length: usize) -> Request {
     let text = |name: &str| {
         headers
             .get(name)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned)
     };
-    locked(&state.requests).push(Request {
+    Request {
         kind,
         method: method.to_string(),
         target: uri.to_string(),
         authorization: text("authorization"),
         range: text("range"),
-    });
+        length,
+    }
 }
 
 /// The trick to play, if one is due.
@@ -86,7 +96,9 @@ fn tell(state: &State, kind: Kind, uri: &Uri, headers: &HeaderMap, body: &Bytes)
         };
     }
     let (repository, name) = place(uri.path());
-    if !tokens::may_read(state, headers, repository.as_deref()) {
+    let writes = matches!(kind, Kind::Upload | Kind::Send | Kind::Publish | Kind::Delete);
+    let may = if writes { tokens::may_write } else { tokens::may_read };
+    if !may(state, headers, repository.as_deref()) {
         return deny(state, headers, repository.as_deref());
     }
     let key = (repository.unwrap_or_default(), name);
@@ -94,6 +106,10 @@ fn tell(state: &State, kind: Kind, uri: &Uri, headers: &HeaderMap, body: &Bytes)
         Kind::Ping => (StatusCode::OK, "{}").into_response(),
         Kind::Manifest => manifest(state, &key, headers),
         Kind::Blob => blob(state, &key, headers),
+        Kind::Upload => writing::open(state, &key.0, uri, headers),
+        Kind::Send => writing::send(state, &key.0, uri, body),
+        Kind::Publish => writing::publish(state, &key, headers, body),
+        Kind::Delete => writing::delete(state, &key),
         Kind::Token | Kind::Other => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -175,7 +191,7 @@ fn blob(state: &State, key: &(String, String), headers: &HeaderMap) -> Response 
     }
 }
 
-fn error(status: u16, code: &str, message: &str) -> Response {
+pub(super) fn error(status: u16, code: &str, message: &str) -> Response {
     let body = serde_json::json!({"errors": [{"code": code, "message": message}]}).to_string();
     (
         StatusCode::from_u16(status).unwrap(),
@@ -251,7 +267,10 @@ fn begin(bytes: &Bytes, after: usize) -> impl futures::Stream<Item = std::io::Re
 }
 
 fn without_body(answer: Response) -> Response {
-    let (parts, _) = answer.into_parts();
+    let (mut parts, body) = answer.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.insert("content-length", length.into());
+    }
     Response::from_parts(parts, Body::empty())
 }
 

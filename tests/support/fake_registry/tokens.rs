@@ -12,15 +12,32 @@ use super::{Asks, Setup, State, locked};
 #[derive(Default)]
 pub(super) struct Issued {
     serial: usize,
-    good: BTreeMap<String, (String, Option<String>)>,
+    good: BTreeMap<String, Granted>,
+}
+
+/// What a token is good for.
+struct Granted {
+    scopes: Vec<String>,
+    user: Option<String>,
+}
+
+impl Granted {
+    fn allows(&self, repository: &str, action: &str) -> bool {
+        self.scopes.iter().any(|scope| {
+            let mut parts = scope.split(':').skip(1);
+            parts.next() == Some(repository)
+                && parts
+                    .next()
+                    .is_some_and(|actions| actions.split(',').any(|one| one == action))
+        })
+    }
 }
 
 impl Issued {
-    fn issue(&mut self, scope: &str, user: Option<String>) -> String {
+    fn issue(&mut self, scopes: Vec<String>, user: Option<String>) -> String {
         self.serial += 1;
         let token = format!("token-{}", self.serial);
-        let repository = scope.split(':').nth(1).unwrap_or_default().to_owned();
-        self.good.insert(token.clone(), (repository, user));
+        self.good.insert(token.clone(), Granted { scopes, user });
         token
     }
 
@@ -40,10 +57,8 @@ pub(super) fn answer(state: &State, headers: &HeaderMap, query: &str, form: &str
             None => None,
         }
     };
-    let scope = parameter(query, "scope")
-        .or_else(|| parameter(form, "scope"))
-        .unwrap_or_default();
-    let token = locked(&state.tokens).issue(&scope, user);
+    let scopes = parameters(query, "scope").into_iter().chain(parameters(form, "scope"));
+    let token = locked(&state.tokens).issue(scopes.collect(), user);
     let mut answer = serde_json::json!({"token": token});
     if let Some(seconds) = state.setup.expires_in {
         answer["expires_in"] = seconds.into();
@@ -60,10 +75,30 @@ pub(super) fn may_read(state: &State, headers: &HeaderMap, repository: Option<&s
         Asks::Basic => public || basic(headers).is_some_and(|login| setup.user(&login).is_some()),
         Asks::Bearer => {
             let tokens = locked(&state.tokens);
-            let Some((scope, user)) = bearer(headers).and_then(|token| tokens.good.get(&token)) else {
+            let Some(granted) = bearer(headers).and_then(|token| tokens.good.get(&token)) else {
                 return false;
             };
-            repository.is_none_or(|name| scope == name && (public || user.is_some()))
+            repository.is_none_or(|name| granted.allows(name, "pull") && (public || granted.user.is_some()))
+        }
+    }
+}
+
+/// Whether a request may write to this repository.
+pub(super) fn may_write(state: &State, headers: &HeaderMap, repository: Option<&str>) -> bool {
+    let setup = &state.setup;
+    let is_writer = |user: &String| !setup.readers.contains(user);
+    match setup.asks {
+        Asks::Nothing => true,
+        Asks::Basic => basic(headers)
+            .and_then(|login| setup.user(&login))
+            .is_some_and(|user| is_writer(&user)),
+        Asks::Bearer => {
+            let tokens = locked(&state.tokens);
+            let granted = bearer(headers).and_then(|token| tokens.good.get(&token));
+            granted.is_some_and(|granted| {
+                repository.is_none_or(|name| granted.allows(name, "push"))
+                    && granted.user.as_ref().is_some_and(is_writer)
+            })
         }
     }
 }
@@ -110,8 +145,15 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
 
 /// One parameter of a query or of a form.
 fn parameter(encoded: &str, name: &str) -> Option<String> {
-    let url = reqwest::Url::parse(&format!("http://query/?{encoded}")).ok()?;
-    url.query_pairs()
-        .find(|(key, _)| key == name)
+    parameters(encoded, name).into_iter().next()
+}
+
+/// All parameters of that name.
+fn parameters(encoded: &str, name: &str) -> Vec<String> {
+    let url = reqwest::Url::parse(&format!("http://query/?{encoded}")).ok();
+    let pairs = url.iter().flat_map(reqwest::Url::query_pairs);
+    pairs
+        .filter(|(key, _)| key == name)
         .map(|(_, value)| value.into_owned())
+        .collect()
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::serve::Listener;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -56,7 +57,10 @@ pub(super) fn serve(address: SocketAddr, state: Arc<State>, stopped: oneshot::Re
                 .tls
                 .as_ref()
                 .map(|tls| TlsAcceptor::from(Arc::clone(&tls.config)));
-            let router = Router::new().fallback(answers::answer).with_state(state);
+            let router = Router::new()
+                .fallback(answers::answer)
+                .layer(DefaultBodyLimit::disable())
+                .with_state(state);
             let serving = async move {
                 match tls {
                     None => axum::serve(listener, router).await,

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use anyhow::Context;
+
 use crate::environment;
 use crate::folder::Folder;
 use crate::pki::{Authority, Subject};
@@ -156,6 +158,20 @@ impl ControlPlane {
     /// Kills etcd: the API server has lost its storage until etcd is started again.
     pub fn stop_etcd(&mut self) {
         self.etcd = None;
+    }
+
+    /// Puts etcd to sleep as a stalled disk would: connections stay, and nothing is answered until [`Self::wake_etcd`].
+    pub fn suspend_etcd(&self) -> anyhow::Result<()> {
+        self.signal_etcd("STOP")
+    }
+
+    /// Lets etcd go on where it was.
+    pub fn wake_etcd(&self) -> anyhow::Result<()> {
+        self.signal_etcd("CONT")
+    }
+
+    fn signal_etcd(&self, signal: &str) -> anyhow::Result<()> {
+        self.etcd.as_ref().context("etcd does not run")?.signal(signal)
     }
 
     /// Starts the API server, at the same address as before, and returns when it is ready.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::PAUSE;
 use super::host::{GATEWAY, POD_NETWORK};
+use super::{MIRRORED, PAUSE};
 
 pub(super) const CONTROLLER_MANAGER: &[&str] = &[
     "--leader-elect=false",
@@ -20,10 +20,12 @@ pub(super) fn write_for_containerd(folder: &Path, shim: &Path, registry: &str) -
     fs::write(folder.join("containerd.toml"), containerd(folder, shim))?;
     fs::create_dir_all(folder.join("cni"))?;
     fs::write(folder.join("cni/10-pods.conflist"), network(folder).to_string())?;
-    let hosts = folder.join("certs.d").join(registry);
-    fs::create_dir_all(&hosts)?;
     let plain = format!("[host.\"http://{registry}\"]\ncapabilities = [\"pull\", \"resolve\"]\n");
-    fs::write(hosts.join("hosts.toml"), plain)?;
+    for name in [registry, MIRRORED] {
+        let hosts = folder.join("certs.d").join(name);
+        fs::create_dir_all(&hosts)?;
+        fs::write(hosts.join("hosts.toml"), &plain)?;
+    }
     Ok(())
 }
 
@@ -92,6 +94,7 @@ pub(super) fn kubelet(folder: &Path) -> Value {
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": { "memory.available": "50Mi" },
+        "crashLoopBackOff": { "maxContainerRestartPeriod": "1s" }, // a container that was killed is back at once
         "podLogsDir": folder.join("pod-logs"),
         "volumePluginDir": folder.join("volume-plugins"),
     })

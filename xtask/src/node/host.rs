@@ -15,7 +15,7 @@ use crate::folder;
 use crate::process::run;
 
 /// This machine as the pods see it.
-pub(super) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 /// Where the pods are.
 pub(super) const POD_NETWORK: &str = "10.88.0.0/16";
 /// The Service of the API server, by which pods reach it: the first address of the Services' network.

@@ -18,12 +18,15 @@ use crate::pki::Subject;
 use crate::process::{Process, run};
 use crate::programs::{Missing, Programs, Size};
 use crate::registry::Registry;
-use host::{Claim, GATEWAY, Network, SERVICE};
+pub use host::GATEWAY;
+use host::{Claim, Network, SERVICE};
 
 /// The node's name.
 pub const NAME: &str = "node-1";
 /// The image, in the node's registry, of a shell and its tools; its command sleeps.
 pub const BUSYBOX: &str = "10.88.0.1:5000/base/busybox:1";
+/// A registry that is nowhere but in the configuration of the node's container runtime: there the node's own registry is its mirror.
+pub const MIRRORED: &str = "mirrored.test";
 /// What containerd calls the image that holds a pod's network.
 const PAUSE: &str = "localhost/pause:1";
 /// How long containerd may take to answer: of the fifteen seconds until a node is Ready the smaller part.

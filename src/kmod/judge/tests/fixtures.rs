@@ -23,6 +23,9 @@ const PUMP: &[u8] = fixture!("kmmp_pump.ko");
 const LONE: &[u8] = fixture!("kmmp_lone.ko");
 const SIGNED: &[u8] = fixture!("kmmp_lone.signed.ko");
 
+const OPTIONS: &str = "CONFIG_X86_64=y\nCONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\n\
+                       CONFIG_MODVERSIONS=y\nCONFIG_MODULE_SIG=y\nCONFIG_MODULE_FORCE_LOAD=y\n";
+
 fn module(bytes: &[u8]) -> Entry {
     Entry::Module(Arc::new(ModuleFile::read(bytes)))
 }
@@ -43,8 +46,6 @@ fn symvers() -> Symvers {
 
 /// The fixtures as an image, for the kernel that they were built for.
 fn scene(name: &str) -> Scene {
-    const OPTIONS: &str = "CONFIG_X86_64=y\nCONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\n\
-                           CONFIG_MODVERSIONS=y\nCONFIG_MODULE_SIG=y\nCONFIG_MODULE_FORCE_LOAD=y\n";
     let mut scene = a_scene()
         .without_file("extra/drv.ko")
         .module(name)
@@ -176,6 +177,67 @@ fn real_signatures_are_judged() {
             "forced, and enforced",
             signed().enforced(sign).trusting(rsa()).args("--force-vermagic"),
             "signature-missing! vermagic-missing?",
+        ),
+    ]);
+}
+
+#[test]
+fn a_signature_that_the_kernel_cannot_verify_is_as_good_as_none() {
+    let p384 = || Certificate::from_pem_or_der(fixture!("signer-p384.pem")).expect("a certificate");
+    let rsa = || Certificate::from_pem_or_der(fixture!("signer-rsa.pem")).expect("a certificate");
+    let signed = |message: &[u8]| {
+        let length = u32::try_from(message.len()).expect("a short message").to_be_bytes();
+        let trailer = [
+            &[0, 0, 2, 0, 0, 0, 0, 0],
+            length.as_slice(),
+            b"~Module signature appended~\n",
+        ]
+        .concat();
+        with(scene("kmmp_lone"), "kmmp_lone", &[LONE, message, &trailer].concat())
+            .trusting(p384())
+            .trusting(rsa())
+    };
+    let by_curve = || signed(fixture!("p384-sha256.p7s"));
+    let with_sha512 = || signed(fixture!("rsa-sha512.p7s"));
+    let md5 = || signed(fixture!("rsa-md5.p7s"));
+    let having = |option: &str, scene: Scene| {
+        let config = KernelConfig::parse(&format!("{OPTIONS}{option}\n"));
+        scene
+            .toolkit(|toolkit| toolkit.config = Some(Arc::new(config)))
+            .enforced(Enforcement::Asked)
+    };
+    each(vec![
+        (
+            "ECDSA, built in",
+            having("CONFIG_CRYPTO_ECDSA=y", by_curve()),
+            "signature-good",
+        ),
+        (
+            "ECDSA, a module",
+            having("CONFIG_CRYPTO_ECDSA=m", by_curve()),
+            "signature-unsupported!",
+        ),
+        ("ECDSA, not there", having("", by_curve()), "signature-unsupported!"),
+        ("ECDSA, not there, and nobody asks", by_curve(), ""),
+        (
+            "SHA-512, built in",
+            having("CONFIG_CRYPTO_SHA512=y", with_sha512()),
+            "signature-good",
+        ),
+        (
+            "SHA-512, a module",
+            having("CONFIG_CRYPTO_SHA512=m", with_sha512()),
+            "signature-good",
+        ),
+        (
+            "SHA-512, not there",
+            having("", with_sha512()),
+            "signature-unsupported!",
+        ),
+        (
+            "MD5, which no kernel takes any more",
+            having("", md5()),
+            "signature-unsupported!",
         ),
     ]);
 }

@@ -204,6 +204,7 @@ pub(super) fn with(module: ModuleSketch) -> Scene {
         folder: StagedFolder::NotAFolder,
         has_modprobe_config: false,
         firmware: None,
+        unread: Vec::new(),
     };
     let load = Load {
         kernel: KERNEL.to_owned(),

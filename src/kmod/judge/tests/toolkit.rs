@@ -41,6 +41,7 @@ fn a_toolkit_that_cannot_be_used_is_named() {
         folder: StagedFolder::NotAFolder,
         has_modprobe_config: false,
         firmware: None,
+        unread: Vec::new(),
     };
     let other = |kernels: &[&str]| ToolkitEvidence::OtherKernel {
         image: "dtk".to_owned(),

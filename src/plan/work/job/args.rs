@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::places::{AUTHFILE, BUILT, CERT, DOCKERFILE, KEY, PROGRAM, SECRETS, SIGNED, TOOLKIT_FACTS};
+use super::places::{AUTHFILE, BUILT, CERT, DOCKERFILE, KEY, PROGRAM, SECRETS, SIGNED, TERMINATION_LOG, TOOLKIT_FACTS};
 use super::volumes::build_secrets;
 use crate::api::module::{RegistryTls, Sign};
 use crate::plan::supplies::{CERTIFICATE_KEY, PRIVATE_KEY_KEY};
@@ -13,7 +13,7 @@ use crate::plan::{DTK_AUTO, build_args};
 const MARGIN: SignedDuration = SignedDuration::from_secs(30);
 
 /// Where the image is that is judged, or signed.
-enum From {
+enum Origin {
     /// The layout of what was built.
     Built,
     /// The layout of what was signed.
@@ -26,9 +26,9 @@ pub(super) fn place() -> Vec<String> {
     line(&["pod", "place", "--to", PROGRAM])
 }
 
-pub(super) fn toolkit(order: &Order, image: &str) -> Vec<String> {
+pub(super) fn toolkit(order: &Order, workshop: &Workshop, image: &str) -> Vec<String> {
     let kernel = order.target.kernel.raw();
-    line(&[
+    let mut args = line(&[
         "pod",
         "toolkit",
         "--kernel",
@@ -37,7 +37,9 @@ pub(super) fn toolkit(order: &Order, image: &str) -> Vec<String> {
         image,
         "--to",
         TOOLKIT_FACTS,
-    ])
+    ]);
+    args.push(time_limit(order, workshop));
+    args
 }
 
 pub(super) fn build(order: &Order, workshop: &Workshop) -> Vec<String> {
@@ -53,11 +55,9 @@ pub(super) fn build(order: &Order, workshop: &Workshop) -> Vec<String> {
     for secret in build_secrets(build) {
         args.push(format!("--secret-dir={SECRETS}/{secret}"));
     }
-    if let Some(architecture) = order.architecture {
-        args.push(format!("--architecture={}", architecture.go_name()));
-    }
-    args.push(format!("--timeout={}s", time_limit(order.deadline(workshop)).as_secs()));
-    args.extend(access(order, build.base_image_registry_tls.unwrap_or_default()));
+    args.extend(architecture(order));
+    args.push(time_limit(order, workshop));
+    args.extend(access(order, "", build.base_image_registry_tls.unwrap_or_default()));
     args.extend(line(&["--to", BUILT]));
     args
 }
@@ -69,10 +69,14 @@ pub(super) fn sign(order: &Order, workshop: &Workshop, sign: &Sign) -> Vec<Strin
     args.push("--cert".to_owned());
     args.push(format!("{CERT}/{CERTIFICATE_KEY}"));
     args.extend(sign.files_to_sign.iter().map(|file| format!("--file={file}")));
+    args.push(format!("--dir-name={}", order.target.modprobe.dir_name));
+    args.extend(architecture(order));
+    args.push(format!("--testimony={TERMINATION_LOG}"));
     if !order.errand.pushes() {
-        args.push("--as-kmm".to_owned());
+        // What KMM would make of it is what is judged; only what is pushed may be better than that.
+        args.push("--as-sign-file".to_owned());
     }
-    let from = From::to_sign(order, workshop, sign);
+    let from = Origin::to_sign(order, workshop, sign);
     args.extend(from.access(order));
     args.push(from.to_string());
     args.push(format!("oci:{SIGNED}"));
@@ -81,14 +85,13 @@ pub(super) fn sign(order: &Order, workshop: &Workshop, sign: &Sign) -> Vec<Strin
 
 /// Judges what was made, and pushes it where it would load.
 pub(super) fn judge_made(order: &Order, workshop: &Workshop) -> Vec<String> {
-    let mut args = judge(order);
-    let from = From::to_judge(order, workshop);
-    args.push(format!("--image={from}"));
-    if let Errand::Make {
-        push: Push::IfFree | Push::Over(_),
-    } = &order.errand
-    {
+    let mut args = judge(order, workshop);
+    let made = Origin::to_judge(order, workshop);
+    args.push(format!("--image={made}"));
+    args.extend(made.access(order));
+    if order.errand.pushes() {
         args.push(format!("--push={}", order.target.image_text));
+        args.extend(access(order, "push-", order.target.registry_tls));
     }
     if let Errand::Make {
         push: Push::Over(digest),
@@ -99,27 +102,27 @@ pub(super) fn judge_made(order: &Order, workshop: &Workshop) -> Vec<String> {
     if let Some(temporary) = order.temporary_image(workshop) {
         args.push(format!("--temporary={temporary}"));
     }
-    args.extend(access(order, order.target.registry_tls));
     args
 }
 
 /// Judges the file system that it runs in.
-pub(super) fn judge_root(order: &Order) -> Vec<String> {
-    let mut args = judge(order);
+pub(super) fn judge_root(order: &Order, workshop: &Workshop) -> Vec<String> {
+    let mut args = judge(order, workshop);
     args.extend(line(&["--root", "/"]));
     args
 }
 
-fn judge(order: &Order) -> Vec<String> {
+fn judge(order: &Order, workshop: &Workshop) -> Vec<String> {
     let mut args = line(&["pod", "judge"]);
     args.push(format!("--brief={}", order.brief.to_json()));
+    args.push(time_limit(order, workshop));
     if order.toolkit_image.is_some() {
         args.push(format!("--toolkit={TOOLKIT_FACTS}"));
     }
     args
 }
 
-impl From {
+impl Origin {
     fn to_sign(order: &Order, workshop: &Workshop, sign: &Sign) -> Self {
         let tls = order.target.registry_tls;
         let unsigned = sign.unsigned_image.clone().unwrap_or_default();
@@ -144,13 +147,13 @@ impl From {
 
     fn access(&self, order: &Order) -> Vec<String> {
         match self {
-            Self::Registry { tls, .. } => access(order, *tls),
+            Self::Registry { tls, .. } => access(order, "", *tls),
             Self::Built | Self::Signed => Vec::new(),
         }
     }
 }
 
-impl std::fmt::Display for From {
+impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Built => write!(f, "oci:{BUILT}"),
@@ -161,19 +164,27 @@ impl std::fmt::Display for From {
 }
 
 /// How registries are asked.
-fn access(order: &Order, tls: RegistryTls) -> Vec<String> {
+fn access(order: &Order, purpose: &str, tls: RegistryTls) -> Vec<String> {
     let authfile = order
         .target
         .pull_secret
-        .is_some()
-        .then(|| format!("--authfile={AUTHFILE}"));
-    let insecure = tls.insecure.then(|| "--insecure".to_owned());
-    let any_certificate = tls.insecure_skip_tls_verify.then(|| "--skip-tls-verify".to_owned());
+        .as_ref()
+        .map(|_| format!("--{purpose}authfile={AUTHFILE}"));
+    let insecure = tls.insecure.then(|| format!("--{purpose}insecure"));
+    let any_certificate = tls
+        .insecure_skip_tls_verify
+        .then(|| format!("--{purpose}skip-tls-verify"));
     authfile.into_iter().chain(insecure).chain(any_certificate).collect()
 }
 
-fn time_limit(deadline: SignedDuration) -> SignedDuration {
-    (deadline - MARGIN).max(deadline / 2)
+fn architecture(order: &Order) -> Option<String> {
+    let architecture = order.architecture?;
+    Some(format!("--architecture={}", architecture.go_name()))
+}
+
+fn time_limit(order: &Order, workshop: &Workshop) -> String {
+    let deadline = order.deadline(workshop);
+    format!("--timeout={}s", (deadline - MARGIN).max(deadline / 2).as_secs())
 }
 
 fn line(words: &[&str]) -> Vec<String> {

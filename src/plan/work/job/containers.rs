@@ -87,7 +87,7 @@ fn image(order: &Order, workshop: &Workshop, step: Step) -> String {
 fn arguments(order: &Order, workshop: &Workshop, step: Step) -> Vec<String> {
     match (step, &order.errand) {
         (Step::Place, _) => args::place(),
-        (Step::Toolkit, _) => args::toolkit(order, order.toolkit_image.as_deref().unwrap_or_default()),
+        (Step::Toolkit, _) => args::toolkit(order, workshop, order.toolkit_image.as_deref().unwrap_or_default()),
         (Step::Build, _) => args::build(order, workshop),
         (Step::Sign, _) => order
             .target
@@ -96,7 +96,7 @@ fn arguments(order: &Order, workshop: &Workshop, step: Step) -> Vec<String> {
             .map(|sign| args::sign(order, workshop, sign))
             .unwrap_or_default(),
         (Step::Judge, Errand::Make { .. }) => args::judge_made(order, workshop),
-        (Step::Judge, Errand::Look) => args::judge_root(order),
+        (Step::Judge, Errand::Look) => args::judge_root(order, workshop),
     }
 }
 

@@ -135,6 +135,3 @@ impl Owner {
 fn named(name: &str) -> LocalObjectReference {
     LocalObjectReference { name: name.to_owned() }
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,8 +17,8 @@ const FACTS_SIZE: &str = "256Mi";
 
 /// The key of a pull secret (`kubernetes.io/dockerconfigjson`).
 const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
-/// Its older form (`kubernetes.io/dockercfg`).
-const OLD_DOCKER_CONFIG_KEY: &str = ".dockercfg";
+/// The name of the file that it becomes.
+const DOCKER_CONFIG: &str = "config.json";
 
 /// Who may see a volume.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -158,32 +158,12 @@ fn signing(order: &Order, disk: &str) -> Vec<Shelf> {
     ]
 }
 
-/// The credentials for registries, as one file whatever the Secret's type.
+/// The credentials for registries, as a file that Docker would have.
 fn credentials(order: &Order) -> Option<Shelf> {
     let name = order.target.pull_secret.as_ref()?;
     let steps = [Step::Build, Step::Sign, Step::Judge].map(|step| (step, Sees::Reads));
-    Some(shelf(credentials_volume(name), AUTH, steps.into()))
-}
-
-fn credentials_volume(name: &str) -> Volume {
-    use k8s_openapi::api::core::v1::{ProjectedVolumeSource, SecretProjection, VolumeProjection};
-    let projection = |key: &str| VolumeProjection {
-        secret: Some(SecretProjection {
-            name: name.to_owned(),
-            items: Some(vec![item(key, "config.json")]),
-            optional: Some(true),
-        }),
-        ..VolumeProjection::default()
-    };
-    Volume {
-        name: "auth".to_owned(),
-        projected: Some(ProjectedVolumeSource {
-            // A Secret has one of the two.
-            sources: Some([OLD_DOCKER_CONFIG_KEY, DOCKER_CONFIG_KEY].map(projection).into()),
-            ..ProjectedVolumeSource::default()
-        }),
-        ..Volume::default()
-    }
+    let volume = secret("auth", name, Some(vec![item(DOCKER_CONFIG_KEY, DOCKER_CONFIG)]), true);
+    Some(shelf(volume, AUTH, steps.into()))
 }
 
 fn shelf(volume: Volume, path: &str, seen_by: Vec<(Step, Sees)>) -> Shelf {

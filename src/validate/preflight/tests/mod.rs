@@ -92,6 +92,7 @@ fn node(kernel: &str, architecture: Option<Architecture>) -> Node {
     Node {
         name: "worker".to_owned(),
         kernel: kernel.to_owned(),
+        os_image: String::new(),
         architecture,
         labels: BTreeMap::new(),
     }

@@ -1,4 +1,8 @@
-//! Container images made by buildah, which needs no daemon: the operator's own, and the one that a node's pods begin with.
+//! Container images: the operator's own, the one that a node's pods begin with, and those that are made of Debian's packages.
+
+mod buildah;
+mod debian;
+mod kept;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,8 +12,9 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::environment;
-use crate::folder::Folder;
 use crate::process::run;
+use buildah::Buildah;
+pub use kept::{Kept, kernels};
 
 /// What the operator's binary is compiled for: linked statically, it needs nothing of an image.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -23,6 +28,19 @@ pub enum Destination {
     Registry { reference: String, tls_verify: bool },
     /// An archive as `docker save` writes it, with this name in it.
     Archive { file: PathBuf, name: String },
+    /// An OCI layout, with this name in it.
+    Layout { folder: PathBuf, name: String },
+}
+
+impl Destination {
+    /// How the tools around containers write it, and whether they shall ask for a certificate there.
+    fn transport(&self) -> (String, bool) {
+        match self {
+            Self::Registry { reference, tls_verify } => (format!("docker://{reference}"), *tls_verify),
+            Self::Archive { file, name } => (format!("docker-archive:{}:{name}", file.display()), true),
+            Self::Layout { folder, name } => (format!("oci:{}:{name}", folder.display()), true),
+        }
+    }
 }
 
 /// Builds the operator's image from the `Dockerfile` at the top of the repository, with the program that
@@ -87,50 +105,4 @@ pub(crate) fn build_busybox(destinations: &[Destination]) -> anyhow::Result<()> 
     let image = Buildah::new()?;
     image.build(context.path(), &[])?;
     destinations.iter().try_for_each(|destination| image.send(destination))
-}
-
-/// buildah with a storage of its own, which is gone with this.
-struct Buildah {
-    storage: Folder,
-}
-
-impl Buildah {
-    fn new() -> anyhow::Result<Self> {
-        let storage = Folder::create()?;
-        Ok(Self { storage })
-    }
-
-    /// The way that works in containers, without overlay mounts and user namespaces.
-    fn command(&self, task: &str) -> Command {
-        let mut command = Command::new("buildah");
-        let folder = |name: &str| self.storage.path().join(name);
-        command
-            .arg("--storage-driver=vfs")
-            .arg("--root")
-            .arg(folder("root"))
-            .arg("--runroot")
-            .arg(folder("run"));
-        command.arg(task).env("BUILDAH_ISOLATION", "chroot");
-        command
-    }
-
-    fn build(&self, context: &Path, arguments: &[&str]) -> anyhow::Result<()> {
-        let mut command = self.command("build");
-        run(command
-            .args(["--quiet", "--tag", "localhost/image"])
-            .args(arguments)
-            .arg(context))
-        .context("`apt-get install buildah` where it is missing")?;
-        Ok(())
-    }
-
-    fn send(&self, destination: &Destination) -> anyhow::Result<()> {
-        let (to, tls_verify) = match destination {
-            Destination::Registry { reference, tls_verify } => (format!("docker://{reference}"), *tls_verify),
-            Destination::Archive { file, name } => (format!("docker-archive:{}:{name}", file.display()), true),
-        };
-        let mut command = self.command("push");
-        run(command.args(["--quiet", &format!("--tls-verify={tls_verify}"), "localhost/image", &to]))?;
-        Ok(())
-    }
 }

@@ -1,0 +1,61 @@
+//! A module file: signed, and written as a whole or not at all.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+
+use crate::cli::{Ending, output};
+use crate::kmod::facts::{ModuleFile, Signature};
+use crate::kmod::signing::{MAX_MODULE, Signer};
+
+/// Signs the module file `from` into `to`, which may be the same.
+pub(super) fn sign(signer: &Signer, from: &Path, to: &Path) -> anyhow::Result<Ending> {
+    let limit = usize::try_from(MAX_MODULE).unwrap_or(usize::MAX);
+    let module = super::read(from, limit)?;
+    for note in notes(&module) {
+        output::complain(&format!("note: {}: {note}", from.display()));
+    }
+    let signed = signer
+        .signed(&module)
+        .with_context(|| format!("cannot sign {}", from.display()))?;
+    replace(from, to, &signed).with_context(|| format!("cannot write {}", to.display()))?;
+    output::print(&format!(
+        "{}: signed by {}\n",
+        to.display(),
+        signer.certificate().subject()
+    ))
+}
+
+/// What its owner may not know of a file.
+fn notes(module: &[u8]) -> Vec<String> {
+    let Ok(content) = ModuleFile::read(module).content else {
+        return Vec::new();
+    };
+    let mut notes = Vec::new();
+    if let Err(defect) = content.elf {
+        notes.push(format!("no kernel will load it, signed or not: {}", defect.message));
+    }
+    if let Signature::Pkcs7(signature) = content.signature {
+        notes.push(format!(
+            "it was signed already by {}; the kernel will look at the new signature alone",
+            signature.signer
+        ));
+    }
+    notes
+}
+
+/// Puts bytes in the place of a file, with the permissions of the one that they were made from.
+fn replace(from: &Path, to: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = match to.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(fs::metadata(from)?.permissions())?;
+    file.as_file().sync_all()?;
+    file.persist(to).map(drop).map_err(|error| error.error)
+}

@@ -1,0 +1,183 @@
+//! What an order is named after, and when there is none.
+
+use super::{BOTH, BUILT, PLAIN, TOOLKIT, make, ordered, pulled, request, supplies, world};
+use crate::kernel::Architecture;
+use crate::plan::tests::owner;
+use crate::plan::work::{Errand, Owner, Push, fingerprint, job_name, order};
+use crate::plan::{Supplies, Target};
+
+/// The fingerprint of the work for a target, as everything else stands.
+fn of(target: &Target) -> String {
+    let supplies = supplies("1");
+    fingerprint(&world(&supplies, Some(TOOLKIT)), target, &owner(), None).unwrap()
+}
+
+// Rows "br-30", "br-31", "br-32", "is-126", "D18" and "D24": upstream's hash knows the Dockerfile alone, or the Secrets' bytes.
+#[test]
+fn every_input_of_the_work_has_a_part_in_its_fingerprint() {
+    let target = pulled(BOTH);
+    let same = of(&target);
+    assert_eq!(of(&target.clone()), same, "br-32");
+    let with = |change: &dyn Fn(&mut Target)| {
+        let mut target = target.clone();
+        change(&mut target);
+        of(&target)
+    };
+    let others = [
+        (
+            "D24: an argument",
+            with(&|target| target.build.as_mut().unwrap().build_args[0].value = "C".to_owned()),
+        ),
+        (
+            "D24: the destination",
+            with(&|target| target.image_text = "r.example.com/kmod:2".to_owned()),
+        ),
+        (
+            "D18: another Module",
+            with(&|target| target.name = "kmod-preflight".to_owned()),
+        ),
+        (
+            "the files to sign",
+            with(&|target| target.sign.as_mut().unwrap().files_to_sign.clear()),
+        ),
+        ("the push secret", with(&|target| target.pull_secret = None)),
+    ];
+    for (row, other) in others {
+        assert_ne!(other, same, "{row}");
+    }
+    let (supplies, later) = (supplies("1"), supplies("2"));
+    let in_world = |supplies: &Supplies, toolkit, owner: &Owner, architecture| {
+        fingerprint(&world(supplies, toolkit), &target, owner, architecture).unwrap()
+    };
+    let another = Owner {
+        uid: "other".to_owned(),
+        ..owner()
+    };
+    let rewritten = Supplies {
+        dockerfiles: [(("ns1".to_owned(), "df".to_owned()), Some("FROM DTK_AUTO".to_owned()))].into(),
+        ..supplies.clone()
+    };
+    for (row, other) in [
+        ("D24: the toolkit", in_world(&supplies, Some("r/dtk:2"), &owner(), None)),
+        (
+            "br-31: the Dockerfile",
+            in_world(&rewritten, Some(TOOLKIT), &owner(), None),
+        ),
+        (
+            "another key in the Secret",
+            in_world(&later, Some(TOOLKIT), &owner(), None),
+        ),
+        (
+            "D06: another preflight",
+            in_world(&supplies, Some(TOOLKIT), &another, None),
+        ),
+    ] {
+        assert_ne!(other, same, "{row}");
+    }
+    let known = in_world(&supplies, Some(TOOLKIT), &owner(), Some(Architecture::X86_64));
+    assert_eq!(known, same, "the kernel's name tells the architecture already");
+}
+
+#[test]
+fn a_secret_that_was_not_looked_for_leaves_the_work_without_a_name() {
+    let target = pulled(BOTH);
+    let mut supplies = supplies("1");
+    supplies.secrets.remove(&("ns1".to_owned(), "pull".to_owned()));
+    let world = world(&supplies, Some(TOOLKIT));
+    assert_eq!(fingerprint(&world, &target, &owner(), None), None);
+    let why = order(&world, request(&owner(), &target, make(Push::Never))).unwrap_err();
+    assert_eq!(why, ["its Secrets have not been looked for yet"]);
+}
+
+#[test]
+fn a_name_is_a_label_and_tells_errands_and_attempts_apart() {
+    let long = Target {
+        name: format!("{}.x", "a".repeat(70)),
+        ..pulled(BUILT)
+    };
+    let names = [
+        job_name(&long, "f", &Errand::Look, 1),
+        job_name(&long, "f", &Errand::Look, 2),
+        job_name(&long, "f", &make(Push::Never), 1),
+        job_name(&long, "f", &make(Push::IfFree), 1),
+        job_name(&long, "g", &make(Push::IfFree), 1),
+    ];
+    for (namespace, name) in &names {
+        assert_eq!((namespace.as_str(), name.len()), ("ns1", 63), "{name}");
+        assert!(name.starts_with("kmm-preflight-aaa"), "{name}");
+        assert!(
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+            "{name}"
+        );
+    }
+    let different: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(different.len(), names.len());
+    let dotted = Target {
+        name: "a.b".to_owned(),
+        ..pulled(BUILT)
+    };
+    assert!(
+        job_name(&dotted, "f", &Errand::Look, 1)
+            .1
+            .starts_with("kmm-preflight-a-b-")
+    );
+}
+
+#[test]
+fn the_labels_of_an_order_tell_what_it_is() {
+    let digest = crate::image::Digest::parse(&format!("sha256:{}", "0".repeat(64))).unwrap();
+    let order = ordered(BUILT, make(Push::Over(digest.clone())));
+    let labels = order.labels();
+    let label = |name: &str| labels.get(name).map(String::as_str);
+    assert_eq!(label("app.kubernetes.io/managed-by"), Some("kmm-preflight"));
+    assert_eq!(label("preflight.kmm.sigs.x-k8s.io/uid"), Some("1a2b"));
+    assert_eq!(
+        label("preflight.kmm.sigs.x-k8s.io/fingerprint"),
+        Some(order.fingerprint.as_str())
+    );
+    assert_eq!(label("preflight.kmm.sigs.x-k8s.io/errand"), Some("make-and-push"));
+    assert_eq!(label("preflight.kmm.sigs.x-k8s.io/attempt"), Some("1"));
+    let annotations = order.annotations();
+    assert_eq!(
+        annotations
+            .get("preflight.kmm.sigs.x-k8s.io/module")
+            .map(String::as_str),
+        Some("ns1/kmod")
+    );
+    assert_eq!(
+        annotations.get("preflight.kmm.sigs.x-k8s.io/replaces"),
+        Some(&digest.to_string())
+    );
+}
+
+#[test]
+fn what_is_missing_is_said_instead_of_ordered() {
+    let target = pulled(BUILT);
+    let supplies = Supplies {
+        dockerfiles: [].into(),
+        ..supplies("1")
+    };
+    let why = order(&world(&supplies, None), request(&owner(), &target, make(Push::Never))).unwrap_err();
+    assert_eq!(why, ["the ConfigMap ns1/df does not exist"]);
+    assert!(
+        order(&world(&supplies, None), request(&owner(), &target, Errand::Look)).is_ok(),
+        "a look needs none"
+    );
+    let unread = Supplies {
+        dockerfiles_complete: false,
+        ..supplies
+    };
+    let why = order(&world(&unread, None), request(&owner(), &target, make(Push::Never))).unwrap_err();
+    assert_eq!(why, ["the ConfigMap ns1/df could not be read yet"]);
+}
+
+#[test]
+fn a_brief_survives_the_command_line() {
+    let order = ordered(PLAIN, Errand::Look);
+    let brief = crate::plan::work::Brief::parse(&order.brief.to_json()).unwrap();
+    assert_eq!(brief.to_json(), order.brief.to_json());
+    assert_eq!(
+        (brief.image.as_str(), brief.load.architecture),
+        ("r.example.com/kmod:1", Some(Architecture::X86_64))
+    );
+}

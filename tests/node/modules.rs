@@ -1,0 +1,241 @@
+//! The Modules that are asked about, and what has to be said of each. Everything that goes wrong goes wrong for the first kernel.
+
+use serde_json::{Value, json};
+
+/// The namespace of all of them.
+pub(crate) const NAMESPACE: &str = "drivers";
+
+/// A Module, and the words that its answer has to have.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) verdict: &'static str,
+    pub(crate) words: &'static [&'static str],
+    pub(crate) module: Value,
+}
+
+/// Where things are, as the Modules name them.
+pub(crate) struct Places {
+    /// The node's registry.
+    pub(crate) registry: String,
+    /// A registry that takes no push.
+    pub(crate) read_only: String,
+    /// A registry that only the node's container runtime reaches.
+    pub(crate) mirrored: String,
+    /// The kernel of these Modules.
+    pub(crate) kernel: String,
+}
+
+impl Places {
+    /// Everything that is asked of the kernel.
+    pub(crate) fn cases(&self) -> Vec<Case> {
+        [self.made(), self.seen(), self.not_built(), self.not_signed()]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// What is signed, kept or replaced.
+    fn made(&self) -> Vec<Case> {
+        let good = self.image("storage/fastblk:2.4");
+        vec![
+            Case {
+                name: "signed-only",
+                verdict: "Success",
+                words: &[],
+                module: self.module(
+                    &self.image("drivers/signed-only:1"),
+                    Parts::default().signed(self.signing("signing")),
+                ),
+            },
+            Case {
+                name: "standing",
+                verdict: "Success",
+                words: &["verified image exists"],
+                module: self.module(&good, Parts::default().built("failing")),
+            },
+            Case {
+                name: "replaced",
+                verdict: "Success",
+                words: &[],
+                module: self.module(
+                    &self.image("drivers/replaced:1"),
+                    Parts::default().signed(self.signing("signing")),
+                ),
+            },
+        ]
+    }
+
+    /// What only a node can see.
+    fn seen(&self) -> Vec<Case> {
+        let there = format!("{}/storage/fastblk:2.4", self.mirrored);
+        let absent = format!("{}/storage/absent:1", self.mirrored);
+        vec![
+            Case {
+                name: "mirrored",
+                verdict: "Success",
+                words: &[],
+                module: self.module(&there, Parts::default()),
+            },
+            Case {
+                name: "mirrored-absent",
+                verdict: "Failure",
+                words: &["absent"],
+                module: self.module(&absent, Parts::default()),
+            },
+        ]
+    }
+
+    fn not_built(&self) -> Vec<Case> {
+        let case = |name, config_map, words| Case {
+            name,
+            verdict: "Failure",
+            words,
+            module: self.module(
+                &self.image(&format!("drivers/{name}:1")),
+                Parts::default().built(config_map),
+            ),
+        };
+        vec![
+            case("no-config-map", "absent", &["ConfigMap", "absent"]),
+            case("no-dockerfile", "keyless", &["keyless", "dockerfile"]),
+            case("unparsable", "unparsable", &["build failed", "RUNN"]),
+            case(
+                "failing",
+                "failing",
+                &["build failed", "step 3/3", "the compiler says no"],
+            ),
+        ]
+    }
+
+    fn not_signed(&self) -> Vec<Case> {
+        let case = |name, image: &str, sign, words| Case {
+            name,
+            verdict: "Failure",
+            words,
+            module: self.module(image, Parts::default().signed(sign)),
+        };
+        let image = |name| self.image(&format!("drivers/{name}:1"));
+        let denied = format!("{}/drivers/denied:1", self.read_only);
+        vec![
+            case(
+                "no-key",
+                &image("no-key"),
+                self.signing("absent"),
+                &["Secret", "absent-key"],
+            ),
+            case(
+                "other-cert",
+                &image("other-cert"),
+                self.signing_with("signing-key", "other-cert"),
+                &["certificate"],
+            ),
+            case(
+                "locked-key",
+                &image("locked-key"),
+                self.signing_with("locked-key", "signing-cert"),
+                &["encrypted"],
+            ),
+            case(
+                "no-file",
+                &image("no-file"),
+                with_files(self.signing("signing"), "/opt/lib/modules/*/absent.ko"),
+                &["filesToSign"],
+            ),
+            case(
+                "no-folder",
+                &image("no-folder"),
+                from_image(self.signing("signing"), &self.image("network/legacynic:1.9")),
+                &["legacynic"],
+            ),
+            case("denied", &denied, self.signing("signing"), &["push"]),
+        ]
+    }
+
+    fn image(&self, path: &str) -> String {
+        format!("{}/{path}", self.registry)
+    }
+
+    /// `sign`, of the driver that is there unsigned, by a pair of Secrets of this name.
+    fn signing(&self, pair: &str) -> Value {
+        self.signing_with(&format!("{pair}-key"), &format!("{pair}-cert"))
+    }
+
+    fn signing_with(&self, key: &str, cert: &str) -> Value {
+        let insecure = json!({ "insecure": true });
+        json!({
+            "unsignedImage": self.image("storage/fastblk:2.4"), "unsignedImageRegistryTLS": insecure,
+            "keySecret": { "name": key }, "certSecret": { "name": cert },
+            "filesToSign": [format!("/opt/lib/modules/{}/fastblk.ko", self.kernel)],
+        })
+    }
+
+    /// The spec of a Module for this kernel alone.
+    fn module(&self, image: &str, parts: Parts) -> Value {
+        let mut mapping =
+            json!({ "literal": self.kernel, "containerImage": image, "registryTLS": { "insecure": true } });
+        for (part, value) in [("build", parts.build), ("sign", parts.sign)] {
+            if let Some(value) = value {
+                mapping[part] = value;
+            }
+        }
+        let container = json!({ "modprobe": { "moduleName": "fastblk" }, "kernelMappings": [mapping] });
+        json!({ "moduleLoader": { "container": container }, "selector": { "kubernetes.io/os": "linux" } })
+    }
+}
+
+/// What a mapping has beside an image.
+#[derive(Default)]
+struct Parts {
+    build: Option<Value>,
+    sign: Option<Value>,
+}
+
+impl Parts {
+    fn built(mut self, config_map: &str) -> Self {
+        let insecure = json!({ "insecure": true });
+        self.build = Some(json!({ "dockerfileConfigMap": { "name": config_map }, "baseImageRegistryTLS": insecure }));
+        self
+    }
+
+    fn signed(mut self, sign: Value) -> Self {
+        self.sign = Some(sign);
+        self
+    }
+}
+
+fn with_files(mut sign: Value, files: &str) -> Value {
+    sign["filesToSign"] = json!([files]);
+    sign
+}
+
+fn from_image(mut sign: Value, unsigned: &str) -> Value {
+    sign["unsignedImage"] = json!(unsigned);
+    sign
+}
+
+/// All of them, for kubectl.
+pub(crate) fn list(cases: &[Case]) -> Value {
+    let items: Vec<_> = cases.iter().map(object).collect();
+    json!({ "apiVersion": "v1", "kind": "List", "items": items })
+}
+
+fn object(case: &Case) -> Value {
+    let (name, spec) = (case.name, &case.module);
+    let metadata = json!({ "name": name, "namespace": NAMESPACE });
+    json!({ "apiVersion": "kmm.sigs.x-k8s.io/v1beta1", "kind": "Module", "metadata": metadata, "spec": spec })
+}
+
+/// The Dockerfiles with which something is wrong.
+pub(crate) fn dockerfiles(base: &str) -> Value {
+    let config_map = |name: &str, key: &str, text: String| {
+        let metadata = json!({ "name": name, "namespace": NAMESPACE });
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { key: text } })
+    };
+    let failing = format!("FROM {base}\nRUN echo compiling\nRUN echo the compiler says no >&2; exit 2\n");
+    let items = [
+        config_map("keyless", "Dockerfile", failing.clone()),
+        config_map("unparsable", "dockerfile", format!("FROM {base}\nRUNN make\n")),
+        config_map("failing", "dockerfile", failing),
+    ];
+    json!({ "apiVersion": "v1", "kind": "List", "items": items })
+}

@@ -1,0 +1,290 @@
+//! Beside a stand-in for KMM's controllers: the same account, the same writes, over and over, as upstream makes them.
+
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+
+use crate::stage::{KERNEL, Stage, condition, eventually, module, project, row};
+
+/// KMM's namespace and account.
+const NAMESPACE: &str = "openshift-kmm";
+const ACCOUNT: &str = "kmm-operator-controller";
+
+/// What upstream's manifests give that account of its own group.
+const RIGHTS: &str = "
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: kmm-operator-controller, namespace: openshift-kmm}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: kmm}
+rules:
+- {apiGroups: [kmm.sigs.x-k8s.io], resources: ['*'], verbs: ['*']}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: kmm}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: kmm}
+subjects: [{kind: ServiceAccount, name: kmm-operator-controller, namespace: openshift-kmm}]
+";
+
+/// How often each write went well, and how often it was refused.
+#[derive(Default)]
+struct Ledger {
+    done: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+impl Ledger {
+    fn note(&self, went_well: bool) -> bool {
+        let of = if went_well { &self.done } else { &self.refused };
+        of.fetch_add(1, Ordering::SeqCst);
+        went_well
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        (self.done.load(Ordering::SeqCst), self.refused.load(Ordering::SeqCst))
+    }
+}
+
+/// What the stand-in has written.
+#[derive(Default)]
+struct Writes {
+    /// PreflightValidations created or updated (`preflightvalidationocp_reconciler.go`).
+    preflights: Ledger,
+    /// Statuses of PreflightValidationOCPs.
+    statuses: Ledger,
+    /// Everything else of KMM: finalizers and statuses of Modules.
+    modules: Ledger,
+    is_over: AtomicBool,
+}
+
+/// KMM's controllers, as far as preflights are concerned. They end when this is dropped.
+struct Kmm {
+    writes: Arc<Writes>,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Kmm {
+    fn start(stage: &Stage) -> Self {
+        let kubeconfig = stage.plane.kubeconfig_for_service_account(NAMESPACE, ACCOUNT);
+        let kubeconfig = kubeconfig.expect("its kubeconfig");
+        let writes = Arc::new(Writes::default());
+        let commands = Commands::like(&stage.plane.kubectl_as(&kubeconfig));
+        let theirs = Arc::clone(&writes);
+        let running = std::thread::spawn(move || {
+            while !theirs.is_over.load(Ordering::SeqCst) {
+                commands.reconcile(&theirs);
+            }
+        });
+        Self {
+            writes,
+            running: Some(running),
+        }
+    }
+}
+
+impl Drop for Kmm {
+    fn drop(&mut self) {
+        self.writes.is_over.store(true, Ordering::SeqCst);
+        if let Some(running) = self.running.take() {
+            let _ = running.join();
+        }
+    }
+}
+
+/// Makes kubectls of KMM's account, in a thread that has no part in the stage.
+struct Commands {
+    program: OsString,
+    words: Vec<OsString>,
+    variables: Vec<(OsString, OsString)>,
+}
+
+impl Commands {
+    fn like(kubectl: &Command) -> Self {
+        let variables = kubectl.get_envs();
+        Self {
+            program: kubectl.get_program().to_owned(),
+            words: kubectl.get_args().map(ToOwned::to_owned).collect(),
+            variables: variables
+                .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+                .collect(),
+        }
+    }
+
+    fn kubectl(&self) -> Command {
+        let mut kubectl = Command::new(&self.program);
+        kubectl.args(&self.words).envs(self.variables.clone());
+        kubectl
+    }
+
+    /// One pass over everything, as its reconcilers make one for each object.
+    fn reconcile(&self, writes: &Writes) {
+        for module in self.list("modules") {
+            writes.modules.note(self.keeps_module(&module));
+        }
+        for preflight in self.list("preflightvalidationsocp") {
+            let name = preflight["metadata"]["name"].as_str().unwrap_or_default();
+            let object = json!({
+                "apiVersion": "kmm.sigs.x-k8s.io/v1beta2",
+                "kind": "PreflightValidation",
+                "metadata": {"name": name},
+                "spec": {"kernelVersion": preflight["spec"]["kernelVersion"], "pushBuiltImage": false},
+            });
+            writes.preflights.note(self.apply(&object));
+            // Upstream stops where the write before is refused. What it had begun earlier would come to this.
+            let rows: Vec<Value> = self.list("modules").iter().map(in_progress).collect();
+            let status = json!({"status": {"modules": rows}});
+            writes
+                .statuses
+                .note(self.patch(&["preflightvalidationsocp", name, "--subresource=status"], &status));
+        }
+    }
+
+    /// Its finalizer, and how many nodes have it loaded.
+    fn keeps_module(&self, module: &Value) -> bool {
+        let [namespace, name] = ["namespace", "name"].map(|key| module["metadata"][key].as_str().unwrap_or_default());
+        let at = ["modules", name, "--namespace", namespace];
+        let finalizer = json!({"metadata": {"finalizers": ["kmm.node.kubernetes.io/module-finalizer"]}});
+        let counts = json!({"availableNumber": 1, "desiredNumber": 1, "nodesMatchingSelectorNumber": 1});
+        let status = json!({"status": {"moduleLoader": counts}});
+        self.patch(&at, &finalizer) && self.patch(&[&at[..], &["--subresource=status"]].concat(), &status)
+    }
+
+    fn list(&self, kind: &str) -> Vec<Value> {
+        let output = self
+            .kubectl()
+            .args(["get", kind, "--all-namespaces", "--output=json"])
+            .output();
+        let list: Value = serde_json::from_slice(&output.expect("kubectl").stdout).unwrap_or_default();
+        list["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    fn patch(&self, at: &[&str], patch: &Value) -> bool {
+        let patch = patch.to_string();
+        let mut kubectl = self.kubectl();
+        kubectl
+            .args(["patch", "--type=merge", "--field-manager=manager", "--patch", &patch])
+            .args(at);
+        let output = kubectl.output().expect("kubectl");
+        output.status.success()
+    }
+
+    fn apply(&self, object: &Value) -> bool {
+        use std::io::Write as _;
+        let mut kubectl = self.kubectl();
+        kubectl.args(["apply", "--filename=-"]).stdin(Stdio::piped());
+        let mut child = kubectl
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("kubectl");
+        let text = object.to_string();
+        child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(text.as_bytes())
+            .expect("its reader");
+        child.wait().expect("its end").success()
+    }
+}
+
+/// The row with which upstream begins.
+fn in_progress(module: &Value) -> Value {
+    json!({
+        "name": module["metadata"]["name"], "namespace": module["metadata"]["namespace"],
+        "verificationStatus": "InProgress", "verificationStage": "Image", "statusReason": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    })
+}
+
+/// A cluster with all of KMM's definitions, its account, and a Module that loads.
+fn stage_with_kmm() -> Option<Stage> {
+    let stage = Stage::set()?;
+    let definition = project("tests/compat/crds/preflightvalidations.yaml");
+    stage.plane.define(&definition).expect("a definition");
+    stage.kubectl(["create", "namespace", NAMESPACE]);
+    stage.apply(RIGHTS);
+    stage.apply(&module("a", "quicknic", &stage.quicknic(KERNEL)));
+    Some(stage)
+}
+
+/// The chart's policy, and nothing else of the chart; returns when the API server heeds it.
+fn silence_kmm(stage: &Stage) {
+    let rendered = stage.rendered(&["kmm.silencePreflight=true"]);
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered).expect("YAML");
+    let is_policy = |object: &&Value| {
+        object["kind"]
+            .as_str()
+            .is_some_and(|kind| kind.contains("AdmissionPolicy"))
+    };
+    let policy: Vec<&Value> = objects.iter().filter(is_policy).collect();
+    assert_eq!(policy.len(), 2, "a policy and its binding: {rendered}");
+    for object in policy {
+        stage.apply(&object.to_string());
+    }
+    let account = format!("--as=system:serviceaccount:{NAMESPACE}:{ACCOUNT}");
+    let attempt = "apiVersion: kmm.sigs.x-k8s.io/v1beta2\nkind: PreflightValidation\nmetadata: {name: attempt}\n\
+                   spec: {kernelVersion: 6.1.0, pushBuiltImage: false}\n";
+    let is_heeded = || {
+        !stage
+            .try_kubectl(&["create", "--dry-run=server", &account, "-f", "-"], attempt)
+            .0
+    };
+    assert!(eventually(is_heeded), "the policy is not heeded");
+}
+
+#[test]
+fn silenced_kmm_goes_on_with_its_modules_and_nobody_disturbs_the_answers() {
+    let Some(stage) = stage_with_kmm() else { return };
+    silence_kmm(&stage);
+    let kmm = Kmm::start(&stage);
+    let operator = stage.operator(&[]);
+    stage.preflight("upgrade", KERNEL);
+    stage.wait_for_status("upgrade", |status| condition(status, "Verified") == "True");
+    let written = stage.object("preflightvalidationocp", "upgrade")["metadata"]["resourceVersion"].clone();
+
+    let attempts = || kmm.writes.statuses.counts().1 >= 2 && kmm.writes.preflights.counts().1 >= 2;
+    assert!(eventually(attempts), "the stand-in does not stand in for anything");
+    assert_eq!(kmm.writes.statuses.counts().0, 0, "it wrote the status");
+    assert_eq!(kmm.writes.preflights.counts().0, 0, "it made a PreflightValidation");
+    let (done, refused) = kmm.writes.modules.counts();
+    assert!(
+        done > 0 && refused == 0,
+        "Modules are KMM's: {done} done, {refused} refused"
+    );
+    assert_eq!(stage.kubectl(["get", "preflightvalidations", "-o", "name"]), "");
+    let now = stage.object("preflightvalidationocp", "upgrade")["metadata"]["resourceVersion"].clone();
+    assert_eq!(
+        now, written,
+        "KMM's writes to Modules are no news, and nobody else writes"
+    );
+    assert!(operator.metric("kmm_preflight_foreign_status_writes_total") < Some(1.0));
+}
+
+#[test]
+fn kmm_that_is_not_silenced_is_told_of_and_written_over() {
+    let Some(stage) = stage_with_kmm() else { return };
+    let operator = stage.operator(&[]);
+    stage.preflight("upgrade", KERNEL);
+    stage.wait_for_status("upgrade", |status| condition(status, "Verified") == "True");
+    let kmm = Kmm::start(&stage);
+    assert!(eventually(|| kmm.writes.statuses.counts().0 >= 2), "nobody refuses it");
+    assert!(
+        eventually(|| stage.kubectl(["get", "events", "-A"]).contains("ForeignStatus")),
+        "{}",
+        operator.log()
+    );
+    assert!(operator.metric("kmm_preflight_foreign_status_writes_total") >= Some(1.0));
+    drop(kmm);
+    let status = stage.wait_for_status("upgrade", |status| {
+        row(status, "quicknic")["verificationStatus"] == "Success"
+    });
+    assert_eq!(status["summary"], "1/1");
+}

@@ -1,0 +1,13 @@
+//! `kmm-preflight pod`: what runs in the containers of Jobs, here without containers.
+
+#[path = "pod/building.rs"]
+mod building;
+#[path = "pod/judging.rs"]
+mod judging;
+#[path = "pod/placing.rs"]
+mod placing;
+#[path = "pod/pushing.rs"]
+mod pushing;
+#[path = "pod/stage.rs"]
+mod stage;
+mod support;
