@@ -69,7 +69,7 @@ impl Bench {
             dir_name: self.dir_name.to_owned(),
             architecture: self.architecture,
             created: NOW.parse::<Timestamp>().unwrap(),
-            layer_deadline: Duration::from_secs(60),
+            layer_deadline: Duration::from_mins(1),
             signer: Arc::new(move |path, bytes| {
                 asked.lock().unwrap().push(path.to_owned());
                 if bytes.starts_with(b"refuse") {

@@ -1,4 +1,10 @@
 //! `kmm-preflight pod`: what runs in the containers of Jobs, here without containers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::panic,
+    reason = "tests say what they expect"
+)]
 
 #[path = "pod/building.rs"]
 mod building;

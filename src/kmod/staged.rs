@@ -306,6 +306,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn links_mean_what_they_mean_on_the_node() {
         let folder = folder();
         let copied = Copied::new("/tmp/opt/lib/modules/6.1", &folder);

@@ -324,7 +324,9 @@ fn a_toolkit_behind_a_closed_folder_is_no_toolkit_of_another_kernel() {
         .map(|path| root.path().join(path))
         .collect();
     let closed: Vec<_> = closed.into_iter().filter(|path| path.is_dir()).collect();
-    closed.iter().for_each(|path| open_to_all(path, 0o000));
+    for path in &closed {
+        open_to_all(path, 0o000);
+    }
     let from = root.path().to_str().expect("text").to_owned();
     let folder = tempfile::tempdir().expect("a folder");
     open_to_all(folder.path(), 0o777);
@@ -341,7 +343,9 @@ fn a_toolkit_behind_a_closed_folder_is_no_toolkit_of_another_kernel() {
         to.to_str().expect("text"),
     ];
     let run = run(as_nobody(&program, &words)).ended_with(1);
-    closed.iter().for_each(|path| open_to_all(path, 0o755));
+    for path in &closed {
+        open_to_all(path, 0o755);
+    }
     let (message, _, _) = run.failure();
     assert!(message.contains("cannot be told: /"), "{message}");
     assert!(!to.exists(), "nothing is written down");

@@ -10,7 +10,9 @@ use super::supervise::Ended;
 
 fn story(lines: &[&str]) -> Story {
     let mut story = Story::default();
-    lines.iter().for_each(|line| story.hear(line));
+    for line in lines {
+        story.hear(line);
+    }
     story
 }
 
@@ -213,7 +215,9 @@ fn what_ends_without_a_word_is_told_by_how_it_ended() {
 fn the_last_useful_lines_of_the_failed_step_are_kept() {
     let noise = (0..100).map(|at| format!("line {at}")).collect::<Vec<_>>();
     let mut told = story(&["STEP 1/2: FROM base", "of the first step", "STEP 2/2: RUN make"]);
-    noise.iter().for_each(|line| told.hear(line));
+    for line in &noise {
+        told.hear(line);
+    }
     for line in [
         "",
         "Copying blob sha256:0",

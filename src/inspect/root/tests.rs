@@ -190,7 +190,7 @@ fn folders_deeper_than_paths_go_are_said_to_be_so() {
     let tree = root.tree();
     let mut closed = 0;
     tree.walk(&tree.root(), |_, found| {
-        closed += usize::from(matches!(found, Found::Closed(_)))
+        closed += usize::from(matches!(found, Found::Closed(_)));
     });
     assert_eq!(closed, 1, "where the path gets too long");
     assert!(matches!(stage(&tree).folder, StagedFolder::Folder(_)));

@@ -201,6 +201,7 @@ fn start(errand: Errand, attempt: u32) -> Next {
 
 // Rows "is-111", "is-122" (nothing was made: make it), "D11" and those of the table.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn what_the_registry_says_tells_what_is_started_first() {
     let long = SignedDuration::from_mins(2);
     for (row, scene, expected) in [
@@ -345,6 +346,7 @@ fn what_a_node_says_tells_what_is_started_then() {
 
 // Rows "is-125", "D02", "D04": what was made is not made again for the same inputs.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn what_was_made_tells_what_is_started_next() {
     let seconds = SignedDuration::from_secs;
     let made = |container, work| scene(container, failed(NotFound)).made(work);

@@ -14,6 +14,7 @@ fn of(target: &Target) -> String {
 
 // Rows "br-30", "br-31", "br-32", "is-126", "D18" and "D24": upstream's hash knows the Dockerfile alone, or the Secrets' bytes.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn every_input_of_the_work_has_a_part_in_its_fingerprint() {
     let target = pulled(BOTH);
     let same = of(&target);

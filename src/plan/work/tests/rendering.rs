@@ -239,7 +239,7 @@ fn nobody_but_the_judge_is_told_the_final_tag_and_he_only_where_it_is_pushed() {
             let job = order.job(&workshop);
             let told: Vec<&str> = containers(&job)
                 .into_iter()
-                .filter(|one| is_told(&one))
+                .filter(|one| is_told(one))
                 .map(|one| one.name.as_str())
                 .collect();
             assert_eq!(told, if pushes { &["judge"][..] } else { &[] });

@@ -125,6 +125,7 @@ fn a_job_is_at_work_until_it_ends() {
 
 // Rows "pp-9", "pp-10", "pp-11", "D03" and "D11".
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn a_node_that_cannot_get_at_the_module_image_says_why() {
     let denied = "failed to resolve reference \"r/m:1\": pull access denied, repository does not exist or may require \
                   authorization: server message: insufficient_scope: authorization failed";
@@ -273,6 +274,7 @@ fn a_pod_without_a_node_or_with_a_silent_one_says_so() {
 
 // Rows "pp-1" and "is-113".
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn a_job_that_ended_well_came_to_what_its_judge_testified() {
     let finding = Finding::warns(Rule::ModuleInTree, "is in-tree");
     let judged = |digest| Testimony::Judged {
