@@ -1,11 +1,18 @@
 //! Jobs of ours: made under names that tell what they do, so that one is never made twice, and deleted as that very one.
 #![expect(clippy::disallowed_types, reason = "cluster edge")]
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
-use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions, PropagationPolicy};
-use kube::{Client, ResourceExt};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ObjectMeta, PostParams, Preconditions,
+    PropagationPolicy,
+};
+use kube::{Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::FIELD_MANAGER;
 use super::call::{CallError, optional, within};
@@ -35,24 +42,52 @@ pub enum Made {
 /// What the API server refused is [`CallError::Forbidden`], [`CallError::Invalid`] or [`CallError::Throttled`], in its own words.
 pub async fn make(client: &Client, job: &Job) -> Result<Made, CallError> {
     let namespace = job.namespace().unwrap_or_default();
-    let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
+    create(&Api::namespaced(client.clone(), &namespace), job).await
+}
+
+/// Makes an OpenShift Build, given as JSON, unless it is there.
+///
+/// # Errors
+/// As for a Job.
+pub async fn make_build(client: &Client, build: Value) -> Result<Made, CallError> {
+    let build: DynamicObject = serde_json::from_value(build).map_err(kube::Error::SerdeError)?;
+    let namespace = build.namespace().unwrap_or_default();
+    create(&builds(client, &namespace), &build).await
+}
+
+fn builds(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("build.openshift.io", "v1", "Build");
+    Api::namespaced_with(
+        client.clone(),
+        namespace,
+        &ApiResource::from_gvk_with_plural(&kind, "builds"),
+    )
+}
+
+async fn create<K>(jobs: &Api<K>, job: &K) -> Result<Made, CallError>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Serialize,
+{
     let params = PostParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PostParams::default()
     };
     match within(WRITE_DEADLINE, jobs.create(&params, job)).await {
         Ok(_) => Ok(Made::Now),
-        Err(CallError::AlreadyExists(_)) => found(&jobs, job).await,
+        Err(CallError::AlreadyExists(_)) => found(jobs, job).await,
         Err(why) => Err(why),
     }
 }
 
 /// What the Job is that has this one's name.
-async fn found(jobs: &Api<Job>, wanted: &Job) -> Result<Made, CallError> {
+async fn found<K>(jobs: &Api<K>, wanted: &K) -> Result<Made, CallError>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
     let found = within(WRITE_DEADLINE, jobs.get_metadata(&wanted.name_any())).await;
     Ok(match optional(found)? {
         Some(found) if found.metadata.deletion_timestamp.is_some() => Made::Going,
-        Some(found) if is_alike(&found.metadata, &wanted.metadata) => Made::Before,
+        Some(found) if is_alike(&found.metadata, wanted.meta()) => Made::Before,
         Some(_) => Made::NotOurs,
         // It went in this moment.
         None => Made::Going,
@@ -66,8 +101,16 @@ fn is_alike(found: &ObjectMeta, wanted: &ObjectMeta) -> bool {
 }
 
 /// Deletes a Job with its pods, if it is still the one with this UID. Who finds it gone has what he wanted.
-pub async fn delete(client: &Client, (namespace, name): &ObjectName, uid: &str) -> Result<(), CallError> {
-    let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);
+pub async fn delete(client: &Client, job: &ObjectName, uid: &str) -> Result<(), CallError> {
+    remove(&Api::<Job>::namespaced(client.clone(), &job.0), &job.1, uid).await
+}
+
+/// The same for an OpenShift Build.
+pub async fn delete_build(client: &Client, build: &ObjectName, uid: &str) -> Result<(), CallError> {
+    remove(&builds(client, &build.0), &build.1, uid).await
+}
+
+async fn remove<K: Clone + Debug + DeserializeOwned>(jobs: &Api<K>, name: &str, uid: &str) -> Result<(), CallError> {
     let params = DeleteParams {
         propagation_policy: Some(PropagationPolicy::Background),
         preconditions: Some(Preconditions {

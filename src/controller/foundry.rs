@@ -10,12 +10,14 @@ use tokio::sync::watch;
 use super::queue::Queue;
 use crate::cluster::JobWatches;
 use crate::plan::ObjectName;
-use crate::plan::work::Workshop;
+use crate::plan::work::{BuildWith, Workshop};
 
 /// The Jobs of all preflights.
 pub(super) struct Foundry {
     /// What an administrator has set.
     pub(super) workshop: Arc<Workshop>,
+    /// The same where OpenShift's Builds are not to be had.
+    without_builds: Arc<Workshop>,
     /// The Jobs that are there.
     pub(super) jobs: Arc<JobWatches>,
     queue: Mutex<Queue>,
@@ -28,9 +30,22 @@ impl Foundry {
     pub(super) fn new(workshop: Workshop, jobs: Arc<JobWatches>) -> Self {
         Self {
             queue: Mutex::new(Queue::new(workshop.at_once)),
+            without_builds: Arc::new(Workshop {
+                build_with: BuildWith::Job,
+                ..workshop.clone()
+            }),
             workshop: Arc::new(workshop),
             jobs,
             turns: watch::channel(0).0,
+        }
+    }
+
+    /// What Jobs are made for.
+    pub(super) fn workshop(&self) -> &Arc<Workshop> {
+        if self.jobs.can_build() {
+            &self.workshop
+        } else {
+            &self.without_builds
         }
     }
 

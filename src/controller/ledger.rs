@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::ModuleStatus;
+use crate::cluster::OwnJob;
 use crate::plan::ObjectName;
-use crate::plan::work::{Ended, Errand, Work, WorkSeen, Works, progress};
+use crate::plan::work::{Ended, Errand, Work, Works, progress};
 
 /// How long a Job that was begun is taken to be there before a watch tells of it.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(30);
@@ -78,12 +79,12 @@ impl Ledger {
     }
 
     /// Looks at the Jobs that are there for this work, the oldest first. Returns those that have ended since the last time.
-    pub(super) fn see<'a>(&mut self, jobs: impl IntoIterator<Item = &'a WorkSeen>, now: Timestamp) -> Vec<Work> {
+    pub(super) fn see<'a>(&mut self, jobs: impl IntoIterator<Item = &'a OwnJob>, now: Timestamp) -> Vec<Work> {
         let mut ended = Vec::new();
         let mut there = BTreeSet::new();
         (self.make.underway, self.look.underway) = (None, None);
-        for seen in jobs {
-            let work = self.progress(seen, now);
+        for own in jobs.into_iter().filter(|own| !own.is_followed) {
+            let (seen, work) = (&own.work, self.progress(own, now));
             there.insert(seen.job.clone());
             let makes = work.errand().map(Errand::makes);
             ended.extend(makes.and_then(|makes| self.page(makes).see(&seen.job, work)));
@@ -97,14 +98,15 @@ impl Ledger {
     }
 
     /// What a Job is at. One that has ended is still at work until its pod, which tells what came of it, is seen to have ended too.
-    fn progress(&mut self, seen: &WorkSeen, now: Timestamp) -> Work {
+    fn progress(&mut self, own: &OwnJob, now: Timestamp) -> Work {
+        let seen = &own.work;
         let phase = seen.pod.as_ref().map(|pod| pod.phase.as_str());
         if seen.end.is_none() || matches!(phase, Some("Succeeded" | "Failed")) {
-            return progress(seen);
+            return own.progress();
         }
         let since = *self.speechless.entry(seen.job.clone()).or_insert(now);
         if now.duration_since(since) >= LAST_WORDS {
-            return progress(seen);
+            return own.progress();
         }
         let mut at_work = seen.clone();
         at_work.end = None;
@@ -313,7 +315,7 @@ mod tests {
     fn a_job_that_has_ended_is_read_when_its_pod_has_had_its_last_words() {
         let mut ledger = Ledger::default();
         let mut ended = ended_job("j", "make", true);
-        if let Some(pod) = &mut ended.pod {
+        if let Some(pod) = &mut ended.work.pod {
             pod.phase = "Running".to_owned();
         }
         assert!(ledger.see([&ended], second(0)).is_empty());

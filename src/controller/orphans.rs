@@ -1,14 +1,16 @@
 //! Deletes the Jobs of preflights that are gone. The garbage collector would do so too, but not at once.
+#![expect(clippy::disallowed_types, reason = "hands the client to the cluster room")]
 
 use std::collections::HashSet;
 use std::time::Duration;
 
+use kube::Client;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::foundry::Foundry;
 use super::{Operator, is_going};
-use crate::cluster::jobs;
+use crate::cluster::{CallError, OwnJob, jobs};
 
 /// The pause between two passes; changes come in flocks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -29,6 +31,14 @@ pub(super) async fn clear(operator: &Operator) {
             changed = preflights.changed() => if changed.is_err() { return },
             changed = jobs.changed() => if changed.is_err() { return },
         }
+    }
+}
+
+/// Deletes a Job, or the Build before it.
+pub(super) async fn delete(client: &Client, own: &OwnJob) -> Result<(), CallError> {
+    match &own.build {
+        Some(_) => jobs::delete_build(client, &own.work.job, &own.uid).await,
+        None => jobs::delete(client, &own.work.job, &own.uid).await,
     }
 }
 
@@ -53,7 +63,7 @@ async fn pass(operator: &Operator, foundry: &Foundry) -> bool {
     {
         for own in foundry.jobs.of(gone).iter().filter(|own| !own.work.going) {
             let (namespace, name) = &own.work.job;
-            match jobs::delete(&operator.client, &own.work.job, &own.uid).await {
+            match delete(&operator.client, own).await {
                 Ok(()) => info!("the Job {namespace}/{name} is deleted: its preflight is gone"),
                 Err(why) => {
                     warn!("the Job {namespace}/{name} could not be deleted: {why}");

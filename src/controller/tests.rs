@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::cluster::OwnJob;
 use crate::plan::ObjectName;
 use crate::plan::work::{
     ATTEMPT, ContainerSeen, ContainerState, ERRAND, FINGERPRINT, JobEnd, MODULE, PodSeen, WorkSeen,
@@ -13,9 +14,9 @@ pub(super) fn named(name: &str) -> ObjectName {
 }
 
 /// A Job that is at work, made at the beginning of time.
-pub(super) fn job_at_work(name: &str, errand: &str) -> WorkSeen {
+pub(super) fn job_at_work(name: &str, errand: &str) -> OwnJob {
     let labels = [(ERRAND, errand), (ATTEMPT, "1"), (FINGERPRINT, "fingerprint")];
-    WorkSeen {
+    let work = WorkSeen {
         job: named(name),
         labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         annotations: [(MODULE.to_owned(), "a/nic".to_owned())].into(),
@@ -26,11 +27,18 @@ pub(super) fn job_at_work(name: &str, errand: &str) -> WorkSeen {
             phase: "Running".to_owned(),
             ..PodSeen::default()
         }),
+    };
+    OwnJob {
+        uid: format!("uid-of-{name}"),
+        preflight: "preflight".to_owned(),
+        work,
+        build: None,
+        is_followed: false,
     }
 }
 
 /// One that has ended, at the beginning of time: well, with the image judged good, or not, for good.
-pub(super) fn ended_job(name: &str, errand: &str, well: bool) -> WorkSeen {
+pub(super) fn ended_job(name: &str, errand: &str, well: bool) -> OwnJob {
     let (phase, message) = if well {
         ("Succeeded", r#"{"outcome":"judged","findings":[]}"#)
     } else {
@@ -45,7 +53,8 @@ pub(super) fn ended_job(name: &str, errand: &str, well: bool) -> WorkSeen {
         },
         image_id: String::new(),
     };
-    WorkSeen {
+    let mut own = job_at_work(name, errand);
+    own.work = WorkSeen {
         end: Some(JobEnd {
             complete: well,
             reason: "BackoffLimitExceeded".to_owned(),
@@ -57,6 +66,7 @@ pub(super) fn ended_job(name: &str, errand: &str, well: bool) -> WorkSeen {
             containers: vec![judge],
             ..PodSeen::default()
         }),
-        ..job_at_work(name, errand)
-    }
+        ..own.work
+    };
+    own
 }

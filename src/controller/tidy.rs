@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::plan::work::{Ended, FINGERPRINT, MODULE, Work, WorkSeen, progress};
+use crate::cluster::OwnJob;
+use crate::plan::work::{Ended, FINGERPRINT, MODULE, Work, WorkSeen};
 
 /// What becomes of a Job that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,6 @@ pub(super) enum Fate {
 
 /// How the target stands that a Job is of.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "four facts, each true or not")]
 pub(super) struct Standing<'a> {
     /// The fingerprint of its work; not known before its Secrets are.
     pub(super) work: Option<&'a str>,
@@ -30,7 +30,11 @@ pub(super) struct Standing<'a> {
 }
 
 /// What becomes of a Job; `standing` is that of its target, where there is one.
-pub(super) fn fate(seen: &WorkSeen, standing: Option<&Standing<'_>>, keep: SignedDuration, now: Timestamp) -> Fate {
+pub(super) fn fate(own: &OwnJob, standing: Option<&Standing<'_>>, keep: SignedDuration, now: Timestamp) -> Fate {
+    let seen = &own.work;
+    if own.is_followed {
+        return Fate::Goes("its Job goes on from here");
+    }
     let Some(standing) = standing else {
         return Fate::Goes("its Module has no image for this kernel any more");
     };
@@ -44,7 +48,7 @@ pub(super) fn fate(seen: &WorkSeen, standing: Option<&Standing<'_>>, keep: Signe
         }
         Some(_) => {}
     }
-    match progress(seen) {
+    match own.progress() {
         Work::Underway { .. } if standing.is_verified => Fate::Goes("the answer is known without it"),
         Work::Ended { ended, .. } if standing.is_told => of_ended(seen, &ended, keep, now),
         _ => Fate::Stays,
@@ -86,7 +90,7 @@ mod tests {
     };
 
     /// What becomes of it at that second, as one word.
-    fn word(seen: &WorkSeen, standing: Option<&Standing<'_>>, at: i64) -> String {
+    fn word(seen: &OwnJob, standing: Option<&Standing<'_>>, at: i64) -> String {
         match fate(seen, standing, KEEP, second(at)) {
             Fate::Stays => "stays".to_owned(),
             Fate::StaysUntil(moment) => format!("stays until {}", moment.as_second()),

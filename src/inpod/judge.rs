@@ -42,7 +42,7 @@ pub enum Subject {
         /// Whom to be at its registry.
         access: Access,
         /// How registries are talked to.
-        settings: Settings,
+        settings: Box<Settings>,
     },
 }
 

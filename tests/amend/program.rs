@@ -161,6 +161,47 @@ fn what_went_wrong_is_said_to_people_and_to_the_operator() {
 }
 
 #[test]
+fn a_packed_module_is_signed_inside_unless_it_is_to_be_as_sign_file_does_it() {
+    let folder = with_key();
+    let module = b"\x7fELF".repeat(100);
+    let packed = zstd::encode_all(&module[..], 3).unwrap();
+    let layer = FakeLayer::new().file("opt/a.ko.zst", &packed).gzip();
+    write_layout(
+        &folder.path().join("from"),
+        &[("x", &FakeImage::new().layer(LAYER_GZIP, layer))],
+    );
+    let signed = |option: &[&str]| {
+        let _ = std::fs::remove_dir_all(folder.path().join("to"));
+        let output = sign(
+            folder.path(),
+            &[option, &["--file", "/opt/a.ko.zst", "oci:HERE/from", "oci:HERE/to"]].concat(),
+        );
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        let said = String::from_utf8(output.stdout).unwrap();
+        let written = Written {
+            manifest: serde_json::from_slice(&blob(&folder.path().join("to"), said.lines().last().unwrap())).unwrap(),
+            folder: folder.path().join("to"),
+            _kept: Arc::new(tempfile::tempdir().unwrap()),
+        };
+        let top = written.top();
+        let mut tar = tar::Archive::new(&top[..]);
+        let mut file = Vec::new();
+        tar.entries()
+            .unwrap()
+            .last()
+            .unwrap()
+            .unwrap()
+            .read_to_end(&mut file)
+            .unwrap();
+        file
+    };
+    let inside = zstd::decode_all(&signed(&[])[..]).unwrap();
+    assert!(inside.starts_with(&module) && inside.ends_with(b"~Module signature appended~\n"));
+    let behind = signed(&["--as-sign-file"]);
+    assert!(behind.starts_with(&packed) && behind.ends_with(b"~Module signature appended~\n"));
+}
+
+#[test]
 fn a_key_that_is_none_is_told_to_the_operator_without_its_bytes() {
     let folder = with_key();
     let key = [

@@ -32,6 +32,7 @@ use crate::controller::{self, Operator, Parts};
 use crate::examine::{Examiner, TimeLimit};
 use crate::inspect::cache::{Bounds, Cache};
 use crate::inspect::{Inspector, Limits, SCANS};
+use crate::plan::work::BuildWith;
 use crate::registry::Sources;
 use crate::telemetry::Telemetry;
 use crate::webhook::{self, Server, probes};
@@ -182,7 +183,10 @@ async fn reconcile(shared: Arc<Shared>) -> anyhow::Result<()> {
             cluster_pull_secret: shared.settings.cluster_pull_secret.clone(),
             plain_toolkit_registries: shared.settings.plain_toolkit_registries.clone(),
         },
-        work: (shared.settings.workshop.clone()).map(|workshop| (workshop, JobWatches::start(&shared.client))),
+        work: shared.settings.workshop.clone().map(|workshop| {
+            let jobs = JobWatches::start(&shared.client, workshop.build_with == BuildWith::OpenShift);
+            (workshop, jobs)
+        }),
     });
     tokio::select! {
         () = operator.run(election.leadership()) => {}

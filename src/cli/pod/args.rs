@@ -79,7 +79,7 @@ pub(super) struct BuildArgs {
 
     /// A build argument; may be given several times
     #[arg(long = "build-arg", value_name = "NAME=VALUE")]
-    pub(super) build_args: Vec<String>,
+    pub(super) arguments: Vec<String>,
 
     /// A folder of secrets, which the Dockerfile's commands see as /run/secrets/<its name>; may be given several times
     #[arg(long = "secret-dir", value_name = "DIR", value_hint = ValueHint::DirPath)]

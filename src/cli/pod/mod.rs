@@ -98,8 +98,9 @@ async fn judge_and_push(settings: &JudgeSettings) -> Outcome {
     if let Some(Temporary { tag, access, settings }) = temporary {
         let removed = inpod::remove(tag, access, settings).await;
         let left = removed.unwrap_or_else(|failure| Some(failure.message));
-        left.iter()
-            .for_each(|left| output::complain(&format!("warning: {left}")));
+        if let Some(left) = left {
+            output::complain(&format!("warning: {left}"));
+        }
     }
     outcome
 }

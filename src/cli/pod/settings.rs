@@ -38,7 +38,7 @@ pub(super) fn time_limit(text: &str) -> Result<Duration, WrongArguments> {
 pub(super) fn building(args: BuildArgs, variable: impl Fn(&str) -> Option<String>) -> Result<Building, WrongArguments> {
     let mut wrong = Vec::new();
     let digest = Digest::parse(&args.dockerfile_digest).map_err(|error| wrong.push(error.to_string()));
-    for argument in args.build_args.iter().filter(|argument| !argument.contains('=')) {
+    for argument in args.arguments.iter().filter(|argument| !argument.contains('=')) {
         wrong.push(format!("--build-arg `{argument}`: it must be NAME=VALUE"));
     }
     if let Some(name) = args
@@ -61,7 +61,7 @@ pub(super) fn building(args: BuildArgs, variable: impl Fn(&str) -> Option<String
         Ok(dockerfile_digest) if wrong.is_empty() => Ok(Building {
             dockerfile: args.dockerfile,
             dockerfile_digest,
-            build_args: args.build_args,
+            build_args: args.arguments,
             authfile: args.access.authfile,
             any_certificate: args.access.insecure || args.access.skip_tls_verify,
             secret_dirs: args.secret_dirs,
@@ -179,7 +179,7 @@ fn read_judging(args: &JudgeArgs, places: Places) -> Result<JudgeSettings, Failu
         Some(location) => Subject::Image {
             location,
             access: image_access,
-            settings,
+            settings: Box::new(settings),
         },
         None => Subject::Root(args.root.clone().unwrap_or_else(|| PathBuf::from("/"))),
     };

@@ -45,9 +45,10 @@ KEYS
 A file that is signed already is signed again as a whole: the kernel reads the last signature.
 
 IMAGES
-  The result is the image with one more layer: the signed files, with the owners and modes that they had.
-  All else is taken over byte for byte. The tag, or the name in the layout, is set at the end: it never
-  stands for half an image. A --file that matches nothing is an error; `docs/signing.md` tells the rules.
+  The result is the image with one more layer: the signed files, with the owners and modes that they
+  had. All else is taken over byte for byte. The tag, or the name in the layout, is set at the end:
+  it never stands for half an image. A --file that matches nothing is an error; docs/signing.md
+  tells the rules.
 
 EXIT CODES
   0  signed

@@ -15,11 +15,12 @@ use crate::controller::foundry::Foundry;
 use crate::controller::gathered::{Case, Gathered};
 use crate::controller::ledger::{Begun, outcome};
 use crate::controller::news::{News, of_ended, of_refused, of_started};
+use crate::controller::orphans::delete;
 use crate::controller::scribe::tell;
 use crate::controller::tidy::{Fate, Standing, fate, module_of};
 use crate::controller::wallet::signatures;
 use crate::plan::ObjectName;
-use crate::plan::work::{Errand, FINGERPRINT, Next, Order, Work};
+use crate::plan::work::{ATTEMPT, Errand, FINGERPRINT, Next, Order, Work};
 
 /// When a deletion that failed is tried again.
 const AGAIN: SignedDuration = SignedDuration::from_secs(5);
@@ -31,6 +32,8 @@ struct Wanted {
     at: usize,
     errand: Errand,
     attempt: u32,
+    /// Whether it comes after a Build that is done, whose place it has.
+    follows: bool,
 }
 
 impl Worker {
@@ -45,9 +48,13 @@ impl Worker {
         let (foundry, uid) = (operator.foundry.as_ref()?, self.uid.clone()?);
         let jobs = foundry.jobs.of(&uid);
         self.see(preflight, gathered, &jobs, now);
+        let following = self.following(gathered, &jobs, now);
         let (wanted, later) = self.wanted(gathered, &jobs, now);
         let taken = foundry.take(&uid, wanted.iter().map(|one| one.job.clone()).collect(), now);
-        let (begun, waiting): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|one| taken.contains(&one.job));
+        let (mut begun, waiting): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|one| taken.contains(&one.job));
+        if foundry.jobs.synced() {
+            begun.extend(following);
+        }
         self.begin(preflight, gathered, foundry, begun).await;
         self.line_up(gathered, waiting, &foundry.ahead(&uid));
         let (queued, running) = foundry.counts();
@@ -62,7 +69,7 @@ impl Worker {
                 continue;
             };
             ledger.learn(case.work.as_deref(), |row| case.is_made_by(row));
-            let ended = ledger.see(of_case(jobs, case).map(|own| &own.work), now);
+            let ended = ledger.see(of_case(jobs, case), now);
             for work in &ended {
                 self.tell_end(preflight, case, work);
             }
@@ -115,6 +122,7 @@ impl Worker {
                             at,
                             errand,
                             attempt,
+                            follows: false,
                         });
                     }
                     _ => {}
@@ -168,7 +176,7 @@ impl Worker {
     /// Makes one Job; where that fails, its place is another's.
     async fn make(&self, foundry: &Foundry, wanted: Wanted, order: Result<Order, Vec<String>>) -> (Wanted, Begun) {
         let begun = match order {
-            Ok(order) => begun(jobs::make(&self.operator.client, &order.job(&foundry.workshop)).await),
+            Ok(order) => begun(self.make_first(foundry, &order, wanted.follows).await),
             Err(lacks) => {
                 warn!(
                     "{}/{} cannot be begun: {}",
@@ -183,6 +191,37 @@ impl Worker {
             foundry.give_back(&wanted.job);
         }
         (wanted, begun)
+    }
+
+    /// The Jobs whose Builds are done.
+    fn following(&self, gathered: &Gathered, jobs: &[OwnJob], now: Timestamp) -> Vec<Wanted> {
+        let of = |own: &OwnJob| {
+            let (at, case) = gathered.cases.iter().enumerate().find(|(_, case)| is_of(own, case))?;
+            let Work::Underway { errand, .. } = own.progress() else {
+                return None;
+            };
+            let not_before = self.memory.ledger(&case.name)?.not_before(&errand);
+            let attempt = own.work.labels.get(ATTEMPT)?.parse().ok()?;
+            let job = case.job(&errand, attempt).filter(|job| *job == own.work.job)?;
+            let is_due = not_before.is_none_or(|moment| moment <= now);
+            is_due.then_some(Wanted {
+                job,
+                at,
+                errand,
+                attempt,
+                follows: true,
+            })
+        };
+        jobs.iter().filter(|own| own.wants_its_job()).filter_map(of).collect()
+    }
+
+    /// Makes the Build that comes before a Job, where there is one; else the Job.
+    async fn make_first(&self, foundry: &Foundry, order: &Order, follows: bool) -> Result<Made, CallError> {
+        let (client, workshop) = (&self.operator.client, foundry.workshop());
+        match order.build(workshop).filter(|_| !follows) {
+            Some(build) => jobs::make_build(client, build).await,
+            None => jobs::make(client, &order.job(workshop)).await,
+        }
     }
 
     /// Notes of those that wait how many are before them.
@@ -239,13 +278,13 @@ impl Worker {
             .foundry
             .as_ref()
             .map(|foundry| foundry.workshop.keep_failed);
-        fate(&own.work, standing.as_ref(), keep.unwrap_or_default(), now)
+        fate(own, standing.as_ref(), keep.unwrap_or_default(), now)
     }
 
     /// Deletes a Job; something comes back where that is to be tried again.
     async fn delete(&mut self, own: &OwnJob, why: &str) -> Option<()> {
         let (namespace, name) = &own.work.job;
-        match jobs::delete(&self.operator.client, &own.work.job, &own.uid).await {
+        match delete(&self.operator.client, own).await {
             Ok(()) => {
                 info!("the Job {namespace}/{name} is deleted: {why}");
                 self.cleared.insert(own.uid.clone());
@@ -275,13 +314,12 @@ fn is_of(own: &OwnJob, case: &Case) -> bool {
 fn begun(made: Result<Made, CallError>) -> Begun {
     match made {
         Ok(Made::Now | Made::Before) => Begun::Yes,
-        Ok(Made::Going) => Begun::Unknown,
         Ok(Made::NotOurs) => Begun::Refused("a Job of that name is there that kmm-preflight did not make".to_owned()),
         Err(CallError::Unreachable(why)) => {
             warn!("a Job could not be made, which will be tried again: {why}");
             Begun::Unknown
         }
-        Err(CallError::Timeout(_) | CallError::Unauthorized(_)) => Begun::Unknown,
+        Ok(Made::Going) | Err(CallError::Timeout(_) | CallError::Unauthorized(_)) => Begun::Unknown,
         Err(why) => Begun::Refused(why.to_string()),
     }
 }

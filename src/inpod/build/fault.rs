@@ -108,6 +108,16 @@ fn failed_step<'a>(step: &Step, complaint: &'a str) -> Option<&'a str> {
 /// What buildah says of a COPY of a file that the context does not have.
 const EMPTY_CONTEXT: &str = "checking on sources under ";
 
+/// What buildah says of a Dockerfile that it cannot read.
+const OF_THE_DOCKERFILE: [&str; 6] = [
+    "no FROM statement found",
+    "no contents in ",
+    "parse error",
+    "parsing ",
+    "syntax error",
+    "Unknown instruction",
+];
+
 /// Before the first step only the Dockerfile itself is read.
 fn before_the_first_step(complaint: &str, status: ExitStatus) -> Failure {
     if complaint.is_empty() {
@@ -116,14 +126,6 @@ fn before_the_first_step(complaint: &str, status: ExitStatus) -> Failure {
             ending(status)
         ));
     }
-    const OF_THE_DOCKERFILE: [&str; 6] = [
-        "no FROM statement found",
-        "no contents in ",
-        "parse error",
-        "parsing ",
-        "syntax error",
-        "Unknown instruction",
-    ];
     if OF_THE_DOCKERFILE.iter().any(|words| complaint.contains(words)) {
         Failure::lasting(format!("the Dockerfile cannot be understood: {complaint}"))
     } else {

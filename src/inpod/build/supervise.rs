@@ -69,7 +69,7 @@ pub(super) async fn run(
     if !matches!(ended, Ok(Ended::Exited(_))) {
         end(&mut child, group, &mut lines).await;
     }
-    let _open_for_ever = timeout(LAST_WORDS, lines.to_the_end()).await;
+    let _open_for_ever = timeout(LAST_WORDS, lines.drain()).await;
     signal(group, Signal::KILL);
     lines.flush();
     ended
@@ -95,7 +95,7 @@ async fn until_its_end(
 /// Asks the whole group to end, and ends it where it does not.
 async fn end(child: &mut Child, group: Option<Pid>, lines: &mut Lines<impl FnMut(&str)>) {
     signal(group, Signal::TERM);
-    let ending = async { tokio::join!(child.wait(), lines.to_the_end()) };
+    let ending = async { tokio::join!(child.wait(), lines.drain()) };
     if timeout(GRACE, ending).await.is_err() {
         signal(group, Signal::KILL);
         let _reaped = timeout(GRACE, child.wait()).await;
@@ -132,7 +132,7 @@ impl<H: FnMut(&str)> Lines<H> {
         Ok(read > 0)
     }
 
-    async fn to_the_end(&mut self) {
+    async fn drain(&mut self) {
         while matches!(self.more().await, Ok(true)) {}
     }
 

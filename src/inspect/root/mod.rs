@@ -1,8 +1,9 @@
 //! A root file system that is at hand, as a container sees its own: the same facts as from the layers of its image.
 //!
 //! Nothing is followed: a link is a link, as in a layer, and gets its meaning in the [`MergedTree`], within the root. What
-//! is mounted over the image (`/proc`, volumes, single files) is not the image's and is passed over. What this process
-//! may not read is known to be there, and no more.
+//! is mounted over the image (`/proc`, memory, single files) is not the image's and is passed over; a volume on a disk is
+//! looked into, since an image's `VOLUME` is one that runtimes fill with the image's files. What this process may not read
+//! is known to be there, and no more.
 
 mod mounts;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use rustix::fs::OFlags;
 
 use super::layer::{Gathering, HEAD, Lens, Limits, ScanError, elf_machine, limit_met, source_failed};
 use super::tree::MergedTree;
-use mounts::Mounts;
+use mounts::{Mounted, Mounts};
 
 /// Bits of a file's mode that make it a program for somebody.
 const EXECUTABLE: u32 = 0o111;
@@ -52,7 +53,6 @@ pub fn look(root: &Path, view: &View, limits: Limits) -> Result<MergedTree, Scan
     let walk = Walk {
         view,
         gathering: Gathering::new(lens),
-        device,
         mounts: Mounts::of_this_process(),
         allowance: Allowance {
             bytes: limits.unpacked,
@@ -61,15 +61,13 @@ pub fn look(root: &Path, view: &View, limits: Limits) -> Result<MergedTree, Scan
         },
         todo: Vec::new(),
     };
-    walk.below(root)
+    walk.below(root, device)
 }
 
 /// A walk under way.
 struct Walk<'a> {
     view: &'a View,
     gathering: Gathering,
-    /// The file system of the root.
-    device: u64,
     mounts: Mounts,
     allowance: Allowance,
     /// Folders still to be looked into.
@@ -82,14 +80,17 @@ struct Place {
     at: PathBuf,
     /// Without a leading slash; empty for the root.
     path: String,
+    /// The file system of the folder, or of the one that it is in.
+    device: u64,
 }
 
 impl Walk<'_> {
-    fn below(mut self, root: PathBuf) -> Result<MergedTree, ScanError> {
+    fn below(mut self, root: PathBuf, device: u64) -> Result<MergedTree, ScanError> {
         let entries = fs::read_dir(&root).map_err(ScanError::Source)?;
         let root = Place {
             at: root,
             path: String::new(),
+            device,
         };
         self.folder(&root, entries)?;
         while let Some(place) = self.todo.pop() {
@@ -122,8 +123,11 @@ impl Walk<'_> {
         };
         if metadata.is_dir() {
             self.gathering.dir(&place.path)?;
-            if metadata.dev() == self.device && !self.mounts.cover(&place.at) {
-                self.todo.push(place.clone());
+            if self.is_looked_into(place, &metadata) {
+                self.todo.push(Place {
+                    device: metadata.dev(),
+                    ..place.clone()
+                });
             }
             return Ok(());
         }
@@ -133,7 +137,7 @@ impl Walk<'_> {
                 Err(_) => self.gathering.special(&place.path),
             };
         }
-        if !metadata.is_file() || self.mounts.cover(&place.at) {
+        if !metadata.is_file() || self.mounts.at(&place.at).is_some() {
             return self.gathering.special(&place.path);
         }
         self.file(place, &metadata)
@@ -160,6 +164,14 @@ impl Walk<'_> {
         }
     }
 
+    /// A file system that the table of mounts does not have, of whatever kind, shows by its number.
+    fn is_looked_into(&self, folder: &Place, metadata: &Metadata) -> bool {
+        match self.mounts.at(&folder.at) {
+            Some(mounted) => mounted == Mounted::Volume,
+            None => metadata.dev() == folder.device,
+        }
+    }
+
     fn is_read(&self, path: &str) -> bool {
         match self.view {
             View::Toolkit => self.gathering.wants(path),
@@ -180,6 +192,7 @@ impl Place {
         Self {
             at: self.at.join(name),
             path,
+            device: self.device,
         }
     }
 }

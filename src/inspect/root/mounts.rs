@@ -1,6 +1,6 @@
 //! Where other file systems are mounted, as this process sees them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
@@ -16,8 +16,40 @@ const TABLE_CAP: u64 = 4 << 20;
 /// containerd's `native` snapshotter).
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
-    points: BTreeSet<PathBuf>,
+    points: BTreeMap<PathBuf, Mounted>,
 }
+
+/// What is mounted somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mounted {
+    /// A file system that may hold files of the image: a disk's.
+    Volume,
+    /// One of the kernel's own, or memory.
+    Pseudo,
+}
+
+/// The file systems that have no files of an image on them: the kernel's own, and memory (`/proc/filesystems`).
+const PSEUDO: [&str; 19] = [
+    "proc",
+    "sysfs",
+    "tmpfs",
+    "devtmpfs",
+    "devpts",
+    "mqueue",
+    "cgroup",
+    "cgroup2",
+    "securityfs",
+    "debugfs",
+    "tracefs",
+    "bpf",
+    "nsfs",
+    "hugetlbfs",
+    "configfs",
+    "pstore",
+    "efivarfs",
+    "autofs",
+    "binfmt_misc",
+];
 
 impl Mounts {
     /// The mounts of this process; none where `/proc` does not tell.
@@ -31,16 +63,20 @@ impl Mounts {
         }
     }
 
-    /// Whether something is mounted at a path.
-    pub(super) fn cover(&self, path: &Path) -> bool {
-        self.points.contains(path)
+    /// What is mounted at a path, if something is.
+    pub(super) fn at(&self, path: &Path) -> Option<Mounted> {
+        self.points.get(path).copied()
     }
 
-    /// Reads `mountinfo`, whose fifth field is the mount point (`proc_pid_mountinfo(5)`).
+    /// Reads `mountinfo`, whose fifth field is the mount point; the kind of file system follows a lone dash
+    /// (`proc_pid_mountinfo(5)`). Of several mounts at one place the last one shows.
     fn parse(table: &[u8]) -> Self {
         let point = |line: &[u8]| {
-            let field = line.split(|byte| *byte == b' ').nth(4)?;
-            Some(PathBuf::from(OsString::from_vec(unescaped(field))))
+            let mut fields = line.split(|byte| *byte == b' ');
+            let at = PathBuf::from(OsString::from_vec(unescaped(fields.nth(4)?)));
+            let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+            let is_pseudo = PSEUDO.iter().any(|pseudo| pseudo.as_bytes() == kind);
+            Some((at, if is_pseudo { Mounted::Pseudo } else { Mounted::Volume }))
         };
         Self {
             points: table.split(|byte| *byte == b'\n').filter_map(point).collect(),
@@ -55,15 +91,12 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
     while let Some((first, after)) = rest.split_first() {
         let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
         let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match escaped.filter(|_| *first == b'\\') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(3..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
+        if let Some(byte) = escaped.filter(|_| *first == b'\\') {
+            bytes.push(byte);
+            rest = after.get(3..).unwrap_or_default();
+        } else {
+            bytes.push(*first);
+            rest = after;
         }
     }
     bytes
@@ -80,14 +113,20 @@ mod tests {
                       24 22 8:1 /vol /with\\040space rw - ext4 /dev/sda rw\n\
                       broken line\n";
         let mounts = Mounts::parse(table);
-        for (path, expected) in [("/", true), ("/proc", true), ("/with space", true), ("/proc/1", false)] {
-            assert_eq!(mounts.cover(Path::new(path)), expected, "{path}");
+        for (path, expected) in [
+            ("/", Some(Mounted::Volume)),
+            ("/proc", Some(Mounted::Pseudo)),
+            ("/with space", Some(Mounted::Volume)),
+            ("/proc/1", None),
+        ] {
+            assert_eq!(mounts.at(Path::new(path)), expected, "{path}");
         }
         assert_eq!(mounts.points.len(), 3);
     }
 
     #[test]
     fn this_process_knows_of_its_own_proc() {
-        assert!(Mounts::of_this_process().cover(Path::new("/proc")));
+        let mounts = Mounts::of_this_process();
+        assert_eq!(mounts.at(Path::new("/proc")), Some(Mounted::Pseudo));
     }
 }

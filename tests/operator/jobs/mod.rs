@@ -1,6 +1,7 @@
 //! What runs in pods: Jobs are made, watched, read and deleted, whatever happens meanwhile. A stand-in plays the controller of Jobs
 //! and a kubelet; what the containers would do, their testimonies tell.
 
+mod builds;
 mod changes;
 mod crashes;
 mod looks;

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::OwnJob;
-use super::seen::{SeenJob, SeenPod};
+use super::seen::{SeenBuild, SeenJob, SeenPod};
 use crate::cluster::watches::known::Change;
 use crate::plan::ObjectName;
-use crate::plan::work::{PodSeen, WorkSeen};
+use crate::plan::work::{BuildSeen, PodSeen, WorkSeen};
 
 /// All that is known.
 #[derive(Debug, Default)]
 pub(super) struct KnownJobs {
     pub(super) jobs: Parts<SeenJob>,
     pub(super) pods: Parts<SeenPod>,
+    pub(super) builds: Parts<SeenBuild>,
+    /// Whether OpenShift's Builds are not to be had.
+    pub(super) builds_unserved: bool,
 }
 
 /// A kind of which several are known.
@@ -77,33 +80,50 @@ impl Part for SeenPod {
     }
 }
 
+impl Part for SeenBuild {
+    type Key = ObjectName;
+
+    fn key(&self) -> ObjectName {
+        self.job.name.clone()
+    }
+}
+
 impl KnownJobs {
     /// Whether everything was listed once.
     pub(super) fn is_synced(&self) -> bool {
-        self.jobs.listed && self.pods.listed
+        self.jobs.listed && self.pods.listed && (self.builds.listed || self.builds_unserved)
     }
 
     /// The Jobs of a preflight.
     pub(super) fn of(&self, preflight: &str) -> Vec<OwnJob> {
-        let jobs = self.jobs.known.values().filter(|job| job.preflight() == preflight);
-        jobs.map(|job| self.whole(job)).collect()
+        let jobs = self.jobs.known.values().map(|job| self.whole(job, None));
+        let builds = self.builds.known.values();
+        let builds = builds.map(|build| self.whole(&build.job, Some(&build.build)));
+        jobs.chain(builds).filter(|own| own.preflight == preflight).collect()
     }
 
     /// The names of the Jobs that are at work, or will be.
     pub(super) fn unfinished(&self) -> BTreeSet<ObjectName> {
         let jobs = self.jobs.known.values();
         let at_work = jobs.filter(|job| job.end.is_none() && !job.going);
-        at_work.map(|job| job.name.clone()).collect()
+        let builds = self.builds.known.values().filter(|build| build.keeps_a_place());
+        let builds = builds
+            .map(|build| &build.job)
+            .filter(|build| !self.jobs.known.contains_key(&build.name));
+        at_work.chain(builds).map(|job| job.name.clone()).collect()
     }
 
     /// Whom the Jobs work for.
     pub(super) fn preflights(&self) -> BTreeSet<String> {
-        let jobs = self.jobs.known.values();
+        let builds = self.builds.known.values().map(|build| &build.job);
+        let jobs = self.jobs.known.values().chain(builds);
         jobs.map(|job| job.preflight().to_owned()).collect()
     }
 
-    fn whole(&self, job: &SeenJob) -> OwnJob {
+    fn whole(&self, job: &SeenJob, build: Option<&BuildSeen>) -> OwnJob {
         OwnJob {
+            is_followed: build.is_some() && self.jobs.known.contains_key(&job.name),
+            build: build.cloned(),
             uid: job.uid.clone(),
             preflight: job.preflight().to_owned(),
             work: WorkSeen {

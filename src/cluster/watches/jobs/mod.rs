@@ -15,11 +15,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::known::{KnownJobs, Part};
-use self::seen::{SeenJob, SeenPod, WireJob, WirePod};
+use self::seen::{SeenBuild, SeenJob, SeenPod, WireBuild, WireJob, WirePod};
 use super::follow::{News, Watched, follow};
 use super::known::Change;
+use crate::cluster::CallError;
 use crate::plan::ObjectName;
-use crate::plan::work::{MANAGED_BY, MANAGER, WorkSeen};
+use crate::plan::work::{BuildSeen, MANAGED_BY, MANAGER, Work, WorkSeen, build_progress, progress};
 
 /// Jobs in one page of a list; each has its pod template.
 const JOB_PAGE: u32 = 100;
@@ -35,7 +36,30 @@ pub struct OwnJob {
     pub preflight: String,
     /// What is known of it.
     pub work: WorkSeen,
+    /// The OpenShift Build of the same name that comes before it, where this is that and not the Job.
+    pub build: Option<BuildSeen>,
+    /// Whether this is a Build whose Job is there.
+    pub is_followed: bool,
 }
+
+impl OwnJob {
+    /// What it is at. A Build that is done is still at work until its Job is.
+    pub fn progress(&self) -> Work {
+        match self.build.as_ref().map(build_progress) {
+            None | Some(Work::None) => progress(&self.work),
+            Some(work) => work,
+        }
+    }
+
+    /// Whether this is a Build that is done, and whose Job is to be made now.
+    pub fn wants_its_job(&self) -> bool {
+        let done = self.build.as_ref().is_some_and(|build| build.phase == BUILT);
+        done && !self.is_followed && !self.work.going
+    }
+}
+
+/// The phase of an OpenShift Build that is done.
+const BUILT: &str = "Complete";
 
 /// The running watches on Jobs and their pods. Dropped, they stop.
 pub struct JobWatches {
@@ -49,8 +73,8 @@ struct Shared {
 }
 
 impl JobWatches {
-    /// Starts to watch the Jobs that have our label, and their pods.
-    pub fn start(client: &Client) -> Arc<Self> {
+    /// Starts to watch the Jobs that have our label, and their pods; `builds`: and OpenShift's Builds, where that API is served.
+    pub fn start(client: &Client, builds: bool) -> Arc<Self> {
         let shared = Arc::new(Shared {
             known: Mutex::default(),
             changes: watch::channel(0).0,
@@ -58,6 +82,11 @@ impl JobWatches {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&shared).jobs(client.clone()));
         tasks.spawn(Arc::clone(&shared).pods(client.clone()));
+        if builds {
+            tasks.spawn(Arc::clone(&shared).builds(client.clone()));
+        } else {
+            shared.known().builds_unserved = true;
+        }
         Arc::new(Self { shared, _tasks: tasks })
     }
 
@@ -66,7 +95,12 @@ impl JobWatches {
         self.shared.known().is_synced()
     }
 
-    /// The Jobs that work for the preflight with this UID, in the order of their names.
+    /// Whether OpenShift's Builds can be had.
+    pub fn can_build(&self) -> bool {
+        !self.shared.known().builds_unserved
+    }
+
+    /// The Jobs, and the Builds before them, that work for the preflight with this UID, in the order of their names.
     pub fn of(&self, preflight: &str) -> Vec<OwnJob> {
         self.shared.known().of(preflight)
     }
@@ -108,6 +142,20 @@ impl Shared {
             .await;
     }
 
+    async fn builds(self: Arc<Self>, client: Client) {
+        let keep = |known: &mut KnownJobs, change| {
+            known.builds_unserved = false;
+            known.builds.change(change)
+        };
+        self.keep(
+            "OpenShift Builds",
+            ours::<WireBuild>(client, JOB_PAGE),
+            SeenBuild::new,
+            keep,
+        )
+        .await;
+    }
+
     /// Follows a watch and keeps what it tells. A watch that does not get on is logged when it begins to be so.
     async fn keep<K, T: Part>(
         &self,
@@ -126,6 +174,13 @@ impl Shared {
                 }
                 let changed = keep(&mut self.known(), change);
                 if changed {
+                    self.changes.send_modify(|count| *count += 1);
+                }
+            }
+            News::Stuck(CallError::NotFound(_)) => {
+                // Of the three, only OpenShift's kind may be none that is served.
+                let is_news = !std::mem::replace(&mut self.known().builds_unserved, true);
+                if is_news {
                     self.changes.send_modify(|count| *count += 1);
                 }
             }

@@ -1,12 +1,13 @@
 //! Jobs and pods on the wire → as much of them as is kept. Pure.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
-use k8s_openapi::Resource as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::{NamespaceResourceScope, Resource as _};
 use kube::api::ObjectMeta;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -15,12 +16,93 @@ use crate::cluster::events::cut;
 use crate::cluster::watches::lean::Lean;
 use crate::cluster::watches::seen::object_name;
 use crate::plan::ObjectName;
-use crate::plan::work::{ContainerSeen, ContainerState, JobEnd, PREFLIGHT_UID, PodSeen};
+use crate::plan::work::{BuildSeen, ContainerSeen, ContainerState, JobEnd, PREFLIGHT_UID, PodSeen};
 
 /// A Job on the wire.
 pub(super) type WireJob = Lean<Job, IgnoredAny, JobStatus>;
 /// A pod on the wire.
 pub(super) type WirePod = Lean<Pod, PodSpec, PodStatus>;
+
+/// An OpenShift Build on the wire.
+pub(super) type WireBuild = Lean<Build, IgnoredAny, BuildStatus>;
+
+/// OpenShift's kind, as far as a watch has to know it.
+#[derive(Clone, Debug)]
+pub(super) struct Build(ObjectMeta);
+
+impl kube::Resource for Build {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        "Build".into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        "build.openshift.io".into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        "builds".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.0
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.0
+    }
+}
+
+/// What is read of a Build's status.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct BuildStatus {
+    phase: String,
+    reason: String,
+    message: String,
+    log_snippet: String,
+    completion_timestamp: Option<Time>,
+}
+
+/// A Build that was seen.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SeenBuild {
+    /// The same as of the Job that comes after it.
+    pub(super) job: SeenJob,
+    pub(super) build: BuildSeen,
+}
+
+impl SeenBuild {
+    pub(super) fn new(wire: WireBuild) -> Self {
+        let status = wire.status;
+        let job = SeenJob::of(wire.metadata, None);
+        Self {
+            build: BuildSeen {
+                name: job.name.clone(),
+                labels: job.labels.clone(),
+                created: job.created,
+                ended: status.completion_timestamp.map(|time| time.0),
+                phase: status.phase,
+                reason: status.reason,
+                message: cut(&status.message, LONGEST_MESSAGE),
+                log: cut(&status.log_snippet, LONGEST_MESSAGE),
+            },
+            job,
+        }
+    }
+
+    /// Whether it is at work, or its Job will be.
+    pub(super) fn keeps_a_place(&self) -> bool {
+        let is_lost = ["Failed", "Error", "Cancelled"].contains(&self.build.phase.as_str());
+        !self.job.going && !is_lost
+    }
+}
 
 /// The most bytes kept of what a cluster says about a Job or a pod: as much as the kubelet keeps of a container's last words
 /// (`pkg/kubelet/container: MaxContainerTerminationMessageLength`), among which there may be a testimony.
@@ -122,12 +204,16 @@ pub(super) struct SeenPod {
 
 impl SeenJob {
     pub(super) fn new(wire: WireJob) -> Self {
-        let metadata = wire.metadata;
+        let end = wire.status.conditions.into_iter().find_map(job_end);
+        Self::of(wire.metadata, end)
+    }
+
+    fn of(metadata: ObjectMeta, end: Option<JobEnd>) -> Self {
         Self {
             name: object_name(&metadata),
             created: created(&metadata),
             going: metadata.deletion_timestamp.is_some(),
-            end: wire.status.conditions.into_iter().find_map(job_end),
+            end,
             uid: metadata.uid.unwrap_or_default(),
             labels: metadata.labels.unwrap_or_default(),
             annotations: metadata.annotations.unwrap_or_default(),

@@ -1,0 +1,114 @@
+//! OpenShift builds where that is wanted, its API is served, and the result is to be pushed. A definition of ours stands in for its own.
+
+use serde_json::Value;
+
+use super::{Fate, judged, reason, verdict};
+use crate::kubelet::{Kubelet, Play, name_of};
+use crate::stage::{KERNEL, Stage, eventually};
+
+const BUILDS: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: builds.build.openshift.io, annotations: {api-approved.kubernetes.io: unapproved}}
+spec:
+  group: build.openshift.io
+  scope: Namespaced
+  names: {kind: Build, plural: builds, singular: build, listKind: BuildList}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+impl Stage {
+    fn with_builds(fate: &Fate) -> Option<(Self, Kubelet)> {
+        let (stage, kubelet) = Self::with_kubelet(fate)?;
+        let file = stage.plane.folder().join("builds.yaml");
+        std::fs::write(&file, BUILDS).expect("a file");
+        stage.plane.define(&file).expect("a definition");
+        Some((stage, kubelet))
+    }
+
+    /// The Builds that are there.
+    fn builds(&self) -> Vec<Value> {
+        let listed = self.kubectl(["get", "builds.build.openshift.io", "-n", "a", "-o", "json"]);
+        let list: Value = serde_json::from_str(&listed).expect("JSON");
+        list["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn wait_for_build(&self) -> Value {
+        assert!(eventually(|| !self.builds().is_empty()), "no Build");
+        self.builds().remove(0)
+    }
+
+    fn build_is(&self, build: &Value, status: &str) {
+        let patch = format!(r#"{{"status":{status}}}"#);
+        let name = name_of(build);
+        let words = [
+            "patch",
+            "builds.build.openshift.io",
+            &name,
+            "-n",
+            "a",
+            "--subresource=status",
+        ];
+        self.kubectl(words.into_iter().chain(["--type=merge", "-p", &patch]));
+    }
+}
+
+#[test]
+fn a_build_comes_before_its_job_and_goes_when_the_job_is_there() {
+    let fate = Fate::new(Play::Runs("judge"));
+    let Some((stage, kubelet)) = Stage::with_builds(&fate) else {
+        return;
+    };
+    stage.buildable(&["quicknic"]);
+    let operator = stage.operator_with_jobs(&["--build-with", "openshift"]);
+    stage.pushing_preflight("upgrade", KERNEL);
+    let build = stage.wait_for_build();
+    stage.wait_for_row("upgrade", "quicknic", |row| reason(row).contains("step build"));
+    assert_eq!(build["spec"]["strategy"]["type"], "Docker", "{build:#}");
+    let output = build["spec"]["output"]["to"]["name"].as_str().expect("an output");
+    assert_ne!(output, stage.quicknic("missing-quicknic"), "never the final tag");
+    assert_eq!(kubelet.names(), Vec::<String>::new());
+    // Killed between the two, it goes on with the Job.
+    operator.kill();
+    stage.forget_the_leader();
+    stage.build_is(&build, r#"{"phase":"Complete"}"#);
+    let _operator = stage.operator_with_jobs(&["--build-with", "openshift"]);
+    let job = kubelet.wait_for_jobs(1).remove(0);
+    assert_eq!(name_of(&job), name_of(&build));
+    assert!(
+        job.to_string().contains(output),
+        "the Job reads what the Build left: {job:#}"
+    );
+    assert!(eventually(|| stage.builds().is_empty()), "{:#?}", stage.builds());
+    stage.copy_image(&stage.quicknic(KERNEL), &stage.quicknic("missing-quicknic"));
+    fate.is(judged(true));
+    stage.wait_for_row("upgrade", "quicknic", |row| verdict(row) == "Success");
+    stage.wait_until_nothing_is_left();
+}
+
+#[test]
+fn a_build_that_fails_is_an_answer_and_without_a_push_a_job_builds() {
+    let Some((stage, kubelet)) = Stage::with_builds(&Fate::new(judged(false))) else {
+        return;
+    };
+    stage.buildable(&["nic"]);
+    let _operator = stage.operator_with_jobs(&["--build-with", "openshift"]);
+    stage.pushing_preflight("upgrade", KERNEL);
+    let build = stage.wait_for_build();
+    let failed = r#"{"phase":"Failed","reason":"DockerBuildFailed","message":"the docker build failed","logSnippet":"cc: no such file"}"#;
+    stage.build_is(&build, failed);
+    let failed = stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Failure");
+    assert!(reason(&failed).contains("cc: no such file"), "{failed:#}");
+    assert!(eventually(|| stage.builds().is_empty()), "{:#?}", stage.builds());
+    assert_eq!(kubelet.names(), Vec::<String>::new());
+    stage.preflight("unpushed", KERNEL);
+    stage.wait_for_row("unpushed", "nic", |row| verdict(row) == "Success");
+    assert_eq!(kubelet.names().len(), 1);
+    assert!(stage.builds().is_empty(), "{:#?}", stage.builds());
+}
