@@ -329,12 +329,17 @@ fn pod_status(play: &Play, (inits, mains): &(Vec<String>, Vec<String>)) -> Value
     let statuses = |names: &[String], first: usize| -> Value {
         let status = |(at, name): (usize, &String)| {
             let state = state(first + at, name);
-            json!({"name": name, "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": if state.is_null() { json!({}) } else { state }})
+            json!({"name": name, "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": state})
         };
         names.iter().enumerate().map(status).collect()
     };
     let scheduled = json!([{"type": "PodScheduled", "status": "True"}]);
-    let mut status = json!({"phase": phase, "conditions": scheduled, "initContainerStatuses": statuses(inits, 0), "containerStatuses": statuses(mains, inits.len())});
+    let mut status = json!({"phase": phase, "conditions": scheduled});
+    // A pod that was put out, or finds no node, says nothing new of its containers.
+    if !state(0, "").is_null() {
+        status["initContainerStatuses"] = statuses(inits, 0);
+        status["containerStatuses"] = statuses(mains, inits.len());
+    }
     if let (Some(status), Some(more)) = (status.as_object_mut(), more.as_object()) {
         status.extend(more.clone());
     }
