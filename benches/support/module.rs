@@ -3,7 +3,7 @@
 use kmm_preflight::api::Module;
 
 /// A Module with a mapping for kernels of RHEL 8 and another for those of RHEL 9.
-pub fn module(number: usize) -> Module {
+pub(crate) fn module(number: usize) -> Module {
     let module = serde_json::json!({
         "apiVersion": "kmm.sigs.x-k8s.io/v1beta1",
         "kind": "Module",

@@ -125,7 +125,7 @@ fn the_image_is_put_together_from_registry_repository_and_digest() {
 }
 
 #[test]
-fn settings_become_arguments() {
+fn settings_that_nobody_changed_become_arguments() {
     let Some(release) = rendered("") else { return };
     assert_eq!(
         release.arguments(),
@@ -157,6 +157,10 @@ fn settings_become_arguments() {
             "--log-level=info",
         ]
     );
+}
+
+#[test]
+fn settings_that_somebody_changed_become_arguments() {
     let (_, everything) = EVERY_WAY[7];
     let Some(release) = rendered(everything) else { return };
     for argument in [
@@ -183,6 +187,10 @@ fn settings_become_arguments() {
             release.arguments()
         );
     }
+}
+
+#[test]
+fn what_is_switched_off_gets_no_arguments() {
     let Some(release) = rendered("webhook: {enabled: false}") else {
         return;
     };

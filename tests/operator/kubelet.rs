@@ -1,6 +1,7 @@
 //! A stand-in for the controller of Jobs and for a kubelet: makes the pod of each Job, and writes the statuses that a test wants.
 #![expect(clippy::disallowed_types, reason = "cluster edge")]
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -255,105 +256,79 @@ where
 
 /// The status of a pod with these init containers and these containers.
 fn pod_status(play: &Play, (inits, mains): &(Vec<String>, Vec<String>)) -> Value {
-    let all: Vec<&String> = inits.iter().chain(mains).collect();
-    let reached = |name: &str| all.iter().position(|container| *container == name);
-    let ended = |code: i32, said: &Value| {
-        let message = if said.is_null() {
-            String::new()
-        } else {
-            said.to_string()
-        };
-        let now = now();
-        json!({"terminated": {"exitCode": code, "reason": if code == 0 { "Completed" } else { "Error" }, "message": message,
-               "startedAt": now, "finishedAt": now, "containerID": "containerd://1"}})
-    };
-    let waiting = json!({"waiting": {"reason": "PodInitializing"}});
-    let (phase, more, state): (&str, Value, Box<dyn Fn(usize, &str) -> Value>) = match play {
+    let mut status = json!({"phase": phase(play), "conditions": [{"type": "PodScheduled", "status": "True"}]});
+    match play {
+        Play::Unschedulable(message) => {
+            status["conditions"] =
+                json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]);
+        }
+        Play::Evicted => {
+            status["reason"] = json!("Evicted");
+            status["message"] = json!("The node was low on resource: memory.");
+        }
+        Play::TooLong => status["reason"] = json!("DeadlineExceeded"),
+        Play::Waits { .. } | Play::Runs(_) | Play::Completes(_) | Play::Fails(..) => {
+            let all: Vec<&String> = inits.iter().chain(mains).collect();
+            let statuses =
+                |names: &[String]| -> Value { names.iter().map(|name| container(play, &all, name)).collect() };
+            status["initContainerStatuses"] = statuses(inits);
+            status["containerStatuses"] = statuses(mains);
+        }
+    }
+    status
+}
+
+fn phase(play: &Play) -> &'static str {
+    match play {
+        Play::Waits { .. } | Play::Unschedulable(_) => "Pending",
+        Play::Runs(_) => "Running",
+        Play::Completes(_) => "Succeeded",
+        Play::Fails(..) | Play::Evicted | Play::TooLong => "Failed",
+    }
+}
+
+/// The status of one container of a pod that has all these, in the order in which they run.
+fn container(play: &Play, all: &[&String], name: &str) -> Value {
+    let state = match play {
+        Play::Completes(said) => {
+            let said = said.iter().find(|(container, _)| *container == name);
+            ended(0, said.map_or(&Value::Null, |(_, said)| said))
+        }
         Play::Waits {
             container,
             reason,
             message,
         } => {
-            let at = reached(container);
-            let why = json!({"waiting": {"reason": reason, "message": message}});
-            (
-                "Pending",
-                json!({}),
-                Box::new(move |here, _| before(here, at, &ended(0, &Value::Null), &why, &waiting)),
-            )
+            let waits = json!({"waiting": {"reason": reason, "message": message}});
+            around(all, container, name, waits)
         }
-        Play::Runs(container) => {
-            let at = reached(container);
-            let runs = json!({"running": {"startedAt": now()}});
-            (
-                "Running",
-                json!({}),
-                Box::new(move |here, _| before(here, at, &ended(0, &Value::Null), &runs, &waiting)),
-            )
-        }
-        Play::Completes(said) => (
-            "Succeeded",
-            json!({}),
-            Box::new(move |_, name| {
-                let said = said.iter().find(|(container, _)| *container == name);
-                ended(0, said.map_or(&Value::Null, |(_, said)| said))
-            }),
-        ),
-        Play::Fails(container, said) => {
-            let at = reached(container);
-            (
-                "Failed",
-                json!({}),
-                Box::new(move |here, _| before(here, at, &ended(0, &Value::Null), &ended(1, said), &waiting)),
-            )
-        }
-        Play::Unschedulable(message) => {
-            let condition =
-                json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]);
-            (
-                "Pending",
-                json!({"conditions": condition}),
-                Box::new(move |_, _| Value::Null),
-            )
-        }
-        Play::Evicted => {
-            let why = json!({"reason": "Evicted", "message": "The node was low on resource: memory."});
-            ("Failed", why, Box::new(move |_, _| Value::Null))
-        }
-        Play::TooLong => (
-            "Failed",
-            json!({"reason": "DeadlineExceeded"}),
-            Box::new(move |_, _| Value::Null),
-        ),
+        Play::Runs(container) => around(all, container, name, json!({"running": {"startedAt": now()}})),
+        Play::Fails(container, said) => around(all, container, name, ended(1, said)),
+        Play::Unschedulable(_) | Play::Evicted | Play::TooLong => Value::Null,
     };
-    let statuses = |names: &[String], first: usize| -> Value {
-        let status = |(at, name): (usize, &String)| {
-            let state = state(first + at, name);
-            json!({"name": name, "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": state})
-        };
-        names.iter().enumerate().map(status).collect()
-    };
-    let scheduled = json!([{"type": "PodScheduled", "status": "True"}]);
-    let mut status = json!({"phase": phase, "conditions": scheduled});
-    // A pod that was put out, or finds no node, says nothing new of its containers.
-    if !state(0, "").is_null() {
-        status["initContainerStatuses"] = statuses(inits, 0);
-        status["containerStatuses"] = statuses(mains, inits.len());
-    }
-    if let (Some(status), Some(more)) = (status.as_object_mut(), more.as_object()) {
-        status.extend(more.clone());
-    }
-    status
+    json!({"name": name, "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": state})
 }
 
-/// The state of the container at one place where another place is reached.
-fn before(here: usize, reached: Option<usize>, ended: &Value, now: &Value, not_yet: &Value) -> Value {
-    let reached = reached.expect("a container of that name");
-    match here.cmp(&reached) {
-        std::cmp::Ordering::Less => ended.clone(),
-        std::cmp::Ordering::Equal => now.clone(),
-        std::cmp::Ordering::Greater => not_yet.clone(),
+/// The state of a container where the pod has got as far as `reached`, which is in the state `there`.
+fn around(all: &[&String], reached: &str, name: &str, there: Value) -> Value {
+    let place = |name: &str| all.iter().position(|container| *container == name);
+    match place(name).cmp(&Some(place(reached).expect("a container of that name"))) {
+        Ordering::Less => ended(0, &Value::Null),
+        Ordering::Equal => there,
+        Ordering::Greater => json!({"waiting": {"reason": "PodInitializing"}}),
     }
+}
+
+/// The state of a container that ended with these words.
+fn ended(code: i32, said: &Value) -> Value {
+    let message = if said.is_null() {
+        String::new()
+    } else {
+        said.to_string()
+    };
+    let (now, reason) = (now(), if code == 0 { "Completed" } else { "Error" });
+    json!({"terminated": {"exitCode": code, "reason": reason, "message": message,
+           "startedAt": now, "finishedAt": now, "containerID": "containerd://1"}})
 }
 
 /// The status of a Job that has ended.

@@ -86,7 +86,7 @@ fn a_build_comes_before_its_job_and_goes_when_the_job_is_there() {
         "the Job reads what the Build left: {job:#}"
     );
     assert!(eventually(|| stage.builds().is_empty()), "{:#?}", stage.builds());
-    stage.copy_image(&stage.quicknic(KERNEL), &stage.quicknic("missing-quicknic"));
+    Stage::copy_image(&stage.quicknic(KERNEL), &stage.quicknic("missing-quicknic"));
     fate.is(judged(true));
     stage.wait_for_row("upgrade", "quicknic", |row| verdict(row) == "Success");
     stage.wait_until_nothing_is_left();

@@ -70,7 +70,7 @@ fn a_build_is_of_no_more_use_when_somebody_pushes_the_image() {
     let _operator = stage.operator_with_jobs(&[]);
     stage.preflight("upgrade", KERNEL);
     kubelet.wait_for_jobs(1);
-    stage.copy_image(&stage.quicknic(KERNEL), &stage.quicknic("missing-quicknic"));
+    Stage::copy_image(&stage.quicknic(KERNEL), &stage.quicknic("missing-quicknic"));
     stage.wait_for_row("upgrade", "quicknic", |row| verdict(row) == "Success");
     stage.wait_until_nothing_is_left();
 }

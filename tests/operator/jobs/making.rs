@@ -135,7 +135,7 @@ fn what_was_pushed_is_looked_at_again() {
         assert!(!container["args"].to_string().contains(&tag), "{container:#}");
     }
     assert!(pod["containers"][0]["args"].to_string().contains(&tag), "{pod:#}");
-    stage.copy_image(&stage.quicknic(KERNEL), &tag);
+    Stage::copy_image(&stage.quicknic(KERNEL), &tag);
     fate.is(judged(true));
     let good = stage.wait_for_row("upgrade", "quicknic", |row| verdict(row) == "Success");
     assert_ne!(good["digest"], DIGEST, "the registry's word counts: {good:#}");

@@ -88,7 +88,7 @@ impl Stage {
     }
 
     /// Puts an image of the example under another tag.
-    fn copy_image(&self, from: &str, to: &str) {
+    fn copy_image(from: &str, to: &str) {
         let copied = Command::new("skopeo")
             .args(["copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false"])
             .args([format!("docker://{from}"), format!("docker://{to}")])
