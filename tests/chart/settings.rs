@@ -86,7 +86,7 @@ fn what_is_no_setting_is_refused_and_named() {
         ("jobs: {atOnce: 0}", "atOnce"),
         ("jobs: {deadline: 3600}", "deadline"),
         ("jobs: {buildWith: OpenShift}", "buildWith"),
-        ("jobs: {builderResources: {limits: {gpu: '1'}}}", "builderResources"),
+        ("jobs: {builderResources: {limits: {gpu: '1'}}}", "gpu"),
         ("jobs: {disk: much}", "disk"),
         ("kmm: {silence: true}", "silence"),
         ("clusterPullSecret: pull-secret", "clusterPullSecret"),

@@ -177,7 +177,10 @@ mod tests {
     }
 
     fn known() -> KnownJobs {
-        let mut known = KnownJobs::default();
+        let mut known = KnownJobs {
+            builds_unserved: true,
+            ..KnownJobs::default()
+        };
         let done = json!({"conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T00:05:00Z"}]});
         let jobs = vec![
             job("one", "p", &json!({})),
