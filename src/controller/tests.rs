@@ -27,6 +27,7 @@ pub(super) fn job_at_work(name: &str, errand: &str) -> OwnJob {
             phase: "Running".to_owned(),
             ..PodSeen::default()
         }),
+        refused: None,
     };
     OwnJob {
         uid: format!("uid-of-{name}"),

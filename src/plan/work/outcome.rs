@@ -1,7 +1,8 @@
 //! What a Job that has ended came to: by what its containers testified, else by what became of its pod.
 
+use super::progress::refusal;
 use super::pull::brief;
-use super::seen::{ContainerSeen, ContainerState, JobEnd, PodSeen, Step};
+use super::seen::{ContainerSeen, ContainerState, JobEnd, PodSeen, Step, WorkSeen};
 use super::{Ended, Errand, Testimony};
 use crate::image::Digest;
 
@@ -9,9 +10,11 @@ use crate::image::Digest;
 const KILLED: [i32; 2] = [137, 143];
 
 /// What the Job came to.
-pub(super) fn of(errand: &Errand, end: &JobEnd, pod: Option<&PodSeen>) -> Ended {
-    let Some(pod) = pod else {
-        return interrupted(format!("its pod is gone before it could be read: {}", said(end)));
+pub(super) fn of(errand: &Errand, end: &JobEnd, seen: &WorkSeen) -> Ended {
+    let pod = match (&seen.pod, &seen.refused) {
+        (Some(pod), _) => pod,
+        (None, Some(why)) => return interrupted(refusal(why)),
+        (None, None) => return interrupted(format!("its pod is gone before it could be read: {}", said(end))),
     };
     if end.complete {
         return judged(errand, pod);

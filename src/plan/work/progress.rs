@@ -13,7 +13,7 @@ pub fn progress(seen: &WorkSeen) -> Work {
         return Work::None;
     };
     let (ended, at) = match (&seen.end, answered(&errand, seen.pod.as_ref())) {
-        (Some(end), _) => (outcome::of(&errand, end, seen.pod.as_ref()), end.at),
+        (Some(end), _) => (outcome::of(&errand, end, seen), end.at),
         (None, Some(answer)) => (answer, seen.created),
         (None, None) if seen.going => (outcome::deleted(), seen.created),
         (None, None) => {
@@ -22,7 +22,7 @@ pub fn progress(seen: &WorkSeen) -> Work {
                 errand,
                 step: seen.pod.as_ref().and_then(PodSeen::step),
                 since: seen.created,
-                hindrance: seen.pod.as_ref().and_then(PodSeen::hindrance),
+                hindrance: hindrance(seen),
             };
         }
     };
@@ -34,6 +34,19 @@ pub fn progress(seen: &WorkSeen) -> Work {
         at,
         ended,
     }
+}
+
+/// What keeps a Job from going on.
+fn hindrance(seen: &WorkSeen) -> Option<String> {
+    match (&seen.pod, &seen.refused) {
+        (Some(pod), _) => pod.hindrance(),
+        (None, refused) => refused.as_deref().map(refusal),
+    }
+}
+
+/// A refusal, for people.
+pub(super) fn refusal(why: &str) -> String {
+    format!("the cluster refuses its pod: {why}")
 }
 
 fn errand(seen: &WorkSeen) -> Option<Errand> {

@@ -23,6 +23,8 @@ pub struct WorkSeen {
     pub end: Option<JobEnd>,
     /// Its pod, where it has one.
     pub pod: Option<PodSeen>,
+    /// Why the cluster refuses its pods (a quota, Pod Security, a policy), where it does.
+    pub refused: Option<String>,
 }
 
 /// How a Job ended.

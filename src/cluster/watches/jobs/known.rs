@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::OwnJob;
-use super::seen::{SeenBuild, SeenJob, SeenPod};
+use super::seen::{SeenBuild, SeenJob, SeenPod, SeenRefusal};
 use crate::cluster::watches::known::Change;
 use crate::plan::ObjectName;
 use crate::plan::work::{BuildSeen, PodSeen, WorkSeen};
@@ -14,6 +14,7 @@ pub(super) struct KnownJobs {
     pub(super) jobs: Parts<SeenJob>,
     pub(super) pods: Parts<SeenPod>,
     pub(super) builds: Parts<SeenBuild>,
+    pub(super) refusals: Parts<SeenRefusal>,
     /// Whether OpenShift's Builds are not to be had.
     pub(super) builds_unserved: bool,
 }
@@ -88,6 +89,15 @@ impl Part for SeenBuild {
     }
 }
 
+impl Part for SeenRefusal {
+    /// The UID of its Job first.
+    type Key = (String, ObjectName);
+
+    fn key(&self) -> Self::Key {
+        (self.job.clone(), self.name.clone())
+    }
+}
+
 impl KnownJobs {
     /// Whether everything was listed once.
     pub(super) fn is_synced(&self) -> bool {
@@ -134,6 +144,7 @@ impl KnownJobs {
                 going: job.going,
                 end: job.end.clone(),
                 pod: self.last_pod(&job.uid).cloned(),
+                refused: self.last_refusal(&job.uid),
             },
         }
     }
@@ -148,6 +159,16 @@ impl KnownJobs {
             .take_while(|((owner, _), _)| owner == job);
         let last = pods.map(|(_, pod)| pod).max_by_key(|pod| pod.created);
         last.map(|pod| &pod.pod)
+    }
+
+    /// The last reason for which a Job was refused its pod.
+    fn last_refusal(&self, job: &str) -> Option<String> {
+        let first = (job.to_owned(), ObjectName::default());
+        let refusals = self.refusals.known.range(first..);
+        let its = refusals.take_while(|((refused, _), _)| refused == job);
+        its.map(|(_, refusal)| refusal)
+            .max_by_key(|refusal| refusal.last)
+            .map(|refusal| refusal.why.clone())
     }
 }
 
@@ -215,6 +236,41 @@ mod tests {
         );
         assert_eq!(known.of("q")[0].work.pod, None);
         assert_eq!(known.preflights(), ["p".to_owned(), "q".to_owned()].into());
+    }
+
+    #[test]
+    fn a_job_comes_with_the_last_reason_for_which_it_has_no_pod() {
+        let mut known = known();
+        for (name, minute, said) in [
+            (
+                "first",
+                1,
+                "Error creating: pods \"one-x2v\" is forbidden: exceeded quota: few, used: pods=1",
+            ),
+            (
+                "last",
+                2,
+                "Error creating: pods \"one-9k4\" is forbidden: violates PodSecurity \"restricted:latest\"",
+            ),
+        ] {
+            let event = json!({
+                "metadata": {"name": name, "namespace": "a"}, "reason": "FailedCreate", "message": said,
+                "involvedObject": {"kind": "Job", "name": "one", "namespace": "a", "uid": "uid-of-one"},
+                "lastTimestamp": format!("2026-01-01T00:{minute:02}:00Z"),
+            });
+            let refusal = SeenRefusal::new(serde_json::from_value(event).expect("an Event"));
+            assert!(known.refusals.change(Change::Put(refusal)));
+        }
+        let refused = |name: &str| {
+            let own = known.of("p").into_iter().find(|own| own.work.job.1 == name);
+            own.expect("the Job").work.refused
+        };
+        // The name of the pod that never came is left out: another is made up for every try.
+        assert_eq!(
+            refused("one").as_deref(),
+            Some("violates PodSecurity \"restricted:latest\"")
+        );
+        assert_eq!(refused("two"), None);
     }
 
     #[test]

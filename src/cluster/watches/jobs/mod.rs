@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use k8s_openapi::api::core::v1::Event;
 use kube::api::Api;
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::known::{KnownJobs, Part};
-use self::seen::{SeenBuild, SeenJob, SeenPod, WireBuild, WireJob, WirePod};
+use self::seen::{SeenBuild, SeenJob, SeenPod, SeenRefusal, WireBuild, WireJob, WirePod};
 use super::follow::{News, Watched, follow};
 use super::known::Change;
 use crate::cluster::CallError;
@@ -26,6 +27,10 @@ use crate::plan::work::{BuildSeen, MANAGED_BY, MANAGER, Work, WorkSeen, build_pr
 const JOB_PAGE: u32 = 100;
 /// Pods in one page of a list.
 const POD_PAGE: u32 = 100;
+/// Events in one page of a list.
+const EVENT_PAGE: u32 = 100;
+/// What a Job controller tells where a Job gets no pod (`pkg/controller: FailedCreatePodReason`). The Job itself says nothing of it.
+const REFUSED_PODS: &str = "reason=FailedCreate,involvedObject.kind=Job";
 
 /// A Job of ours, as it was last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +87,7 @@ impl JobWatches {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&shared).jobs(client.clone()));
         tasks.spawn(Arc::clone(&shared).pods(client.clone()));
+        tasks.spawn(Arc::clone(&shared).refusals(client.clone()));
         if builds {
             tasks.spawn(Arc::clone(&shared).builds(client.clone()));
         } else {
@@ -142,6 +148,18 @@ impl Shared {
             .await;
     }
 
+    async fn refusals(self: Arc<Self>, client: Client) {
+        let watched = Watched {
+            api: Api::<Event>::all(client),
+            fields: Some(REFUSED_PODS.to_owned()),
+            labels: None,
+            page: EVENT_PAGE,
+        };
+        let keep = |known: &mut KnownJobs, change| known.refusals.change(change);
+        self.keep("Events of Jobs without pods", watched, SeenRefusal::new, keep)
+            .await;
+    }
+
     async fn builds(self: Arc<Self>, client: Client) {
         let keep = |known: &mut KnownJobs, change| {
             known.builds_unserved = false;
@@ -186,7 +204,7 @@ impl Shared {
             }
             News::Stuck(why) => {
                 if stuck.as_ref() != Some(&why) {
-                    tracing::warn!("{about} cannot be watched, so nothing new is begun in pods: {why}");
+                    tracing::warn!("{about} cannot be watched, and what hangs on them waits: {why}");
                     stuck = Some(why);
                 }
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::{NamespaceResourceScope, Resource as _};
 use kube::api::ObjectMeta;
@@ -236,6 +236,34 @@ impl SeenPod {
             created: created(&metadata),
             job: job.map(|job| job.uid.clone()).unwrap_or_default(),
             pod: wire.status.into_seen(metadata.name.unwrap_or_default(), wire.spec),
+        }
+    }
+}
+
+/// What a cluster said when a Job was to get its pod, and got none.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SeenRefusal {
+    /// The Event's name.
+    pub(super) name: ObjectName,
+    /// The UID of the Job.
+    pub(super) job: String,
+    /// When it was said last.
+    pub(super) last: Option<Timestamp>,
+    /// Why.
+    pub(super) why: String,
+}
+
+impl SeenRefusal {
+    pub(super) fn new(event: Event) -> Self {
+        let said = event.message.unwrap_or_default();
+        // `Error creating: pods "NAME" is forbidden: WHY`; the name is another one at every try.
+        let why = said.split_once(" is forbidden: ").map_or(said.as_str(), |(_, why)| why);
+        let last = event.last_timestamp.map(|time| time.0);
+        Self {
+            name: object_name(&event.metadata),
+            job: event.involved_object.uid.unwrap_or_default(),
+            last: last.or_else(|| Some(event.event_time?.0)),
+            why: cut(why, LONGEST_MESSAGE),
         }
     }
 }

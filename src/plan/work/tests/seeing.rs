@@ -24,6 +24,7 @@ fn seen(errand: &str, end: Option<(bool, &str)>, pod: Option<PodSeen>) -> WorkSe
             at: now(),
         }),
         pod,
+        refused: None,
     }
 }
 
@@ -459,6 +460,24 @@ fn a_job_that_was_stopped_tells_what_it_waited_for() {
     assert!(
         matches!(what_came(&lost), Ended::Interrupted { why } if why.contains("DeadlineExceeded")),
         "{lost:?}"
+    );
+}
+
+#[test]
+fn who_refuses_a_job_its_pod_is_quoted_while_it_waits_and_at_its_end() {
+    let quota = "exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1";
+    let refused = |end| WorkSeen {
+        refused: Some(quota.to_owned()),
+        ..seen("make", end, None)
+    };
+    let Work::Underway { hindrance, .. } = progress(&refused(None)) else {
+        panic!("it waits");
+    };
+    assert_eq!(hindrance, Some(format!("the cluster refuses its pod: {quota}")));
+    let late = progress(&refused(Some((false, "DeadlineExceeded"))));
+    assert!(
+        matches!(what_came(&late), Ended::Interrupted { why } if why.contains(quota)),
+        "{late:?}"
     );
 }
 
