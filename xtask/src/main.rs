@@ -10,7 +10,7 @@ use xtask::demo;
 use xtask::image::{self, Destination};
 use xtask::interrupt::Interrupt;
 use xtask::programs::{self, Size};
-use xtask::{ControlPlane, Node};
+use xtask::{ControlPlane, Node, truth};
 
 /// The tasks of this project that are not the product
 #[derive(Parser)]
@@ -43,6 +43,21 @@ enum Task {
         #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, requires = "push")]
         tls_verify: bool,
     },
+    /// Compare what `kmm-preflight check` says of modules with what real kernels do with them, under QEMU
+    Truth {
+        /// On every kernel, not only on the core's
+        #[arg(long)]
+        all: bool,
+        /// On this kernel of Debian's instead; may be given several times
+        #[arg(long = "kernel", value_name = "RELEASE")]
+        kernels: Vec<String>,
+        /// Only the cases whose group or name contains this; may be given several times
+        #[arg(long, value_name = "TEXT")]
+        only: Vec<String>,
+        /// Where the table goes to
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+    },
 }
 
 fn main() -> Result<()> {
@@ -52,6 +67,17 @@ fn main() -> Result<()> {
         Task::Cluster { node: true } => run_node(),
         Task::Demo { keep } => demo::run_demo(keep),
         Task::Image { push, tls_verify } => build_image(push, tls_verify),
+        Task::Truth {
+            all,
+            kernels,
+            only,
+            report,
+        } => tell_truth(&truth::Options {
+            all,
+            kernels,
+            only,
+            report,
+        }),
     }
 }
 
@@ -88,4 +114,10 @@ fn build_image(push: Option<String>, tls_verify: bool) -> Result<()> {
         },
     };
     image::build_operator(&destination)
+}
+
+fn tell_truth(options: &truth::Options) -> Result<()> {
+    let agrees = truth::run(options, |text| println!("{text}"))?;
+    anyhow::ensure!(agrees, "kernels and check disagree");
+    Ok(())
 }

@@ -1,0 +1,85 @@
+#!/bin/busybox sh
+# The first and only program of a node that lives for one batch of cases. The file system is that of KMM's worker:
+# modprobe and the node's own /lib/modules. For each case it does what KMM does:
+#   remove   modprobe -rv, for in-tree modules that the Module wants away
+#   copy     the init container, in the module image: mkdir -p …; cp -R …
+#   load     the worker: modprobe -vd …
+# and says on the serial line what came of it. Lines that begin with @@ are for the host to read.
+export PATH=/sbin:/usr/sbin:/bin:/usr/bin
+/bin/busybox mkdir -p /proc /sys /dev /run /image /tmp /etc/modprobe.d
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sysfs /sys
+/bin/busybox mount -t securityfs securityfs /sys/kernel/security 2>/dev/null
+/bin/busybox mount -t devtmpfs devtmpfs /dev
+/bin/busybox --install -s /bin
+mount -t tmpfs tmpfs /run
+
+from=$(sed -n 's/.*truth\.from=\([0-9]*\).*/\1/p' /proc/cmdline)
+
+# Lines of a file, each with a word before it, without what a terminal would not show.
+tell() { tr -cd '\11\12\40-\176' <"$2" | sed "s/^/@@$1 /"; }
+
+# The words of a file, one a line, as arguments of a command.
+with_words() {
+    file=$1 && shift
+    while IFS= read -r word; do set -- "$@" "$word"; done <"$file"
+    "$@"
+}
+
+# What a container runtime does: one layer over the other.
+unpack() {
+    while IFS= read -r layer; do
+        tar -tf "/layers/$layer" | grep '\(^\|/\)\.wh\.' | while IFS= read -r mark; do
+            folder=/image/$(dirname "$mark") name=$(basename "$mark")
+            case $name in
+            .wh..wh..opq) rm -rf "$folder"/* "$folder"/.[!.]* ;;
+            *) rm -rf "$folder/${name#.wh.}" ;;
+            esac
+        done
+        tar -xf "/layers/$layer" -C /image
+    done <"$1"
+    find /image -xdev -name '.wh.*' -exec rm -f {} +
+}
+
+unload_all() {
+    for _ in 1 2 3 4 5; do
+        [ -s /proc/modules ] || return 0
+        for module in $(cut -d' ' -f1 /proc/modules); do /sbin/rmmod "$module" 2>/dev/null; done
+    done
+    [ ! -s /proc/modules ]
+}
+
+one() {
+    mount -t tmpfs tmpfs /image && mount -t tmpfs tmpfs /tmp
+    unpack "$1/layers"
+    mkdir -p /image/tmp && mount --bind /tmp /image/tmp
+    while IFS= read -r module; do /sbin/modprobe "$module"; done <"$1/before"
+    cp "$1/softdep.conf" /etc/modprobe.d/softdep.conf
+    dmesg -c >/dev/null
+    if [ -s "$1/remove" ]; then
+        with_words "$1/remove" /sbin/modprobe -rv >/run/remove 2>&1
+        echo "@@removed $?"
+    fi
+    chroot /image /bin/sh -c "$(cat "$1/copy")" >/run/copy 2>&1 </dev/null
+    copied=$?
+    echo "@@copied $copied" && tell copy /run/copy
+    if [ "$copied" = 0 ]; then
+        with_words "$1/load" /sbin/modprobe >/run/load 2>&1 </dev/null
+        echo "@@loaded $?" && tell load /run/load
+        cut -d' ' -f1 /proc/modules >/run/modules && tell module /run/modules
+    fi
+    dmesg -c >/run/dmesg && tell kernel /run/dmesg
+    umount /image/tmp && umount /tmp && umount /image
+}
+
+echo "@@release $(uname -r)"
+for folder in /cases/*; do
+    number=${folder#/cases/}
+    [ "$number" -ge "${from:-0}" ] || continue
+    echo "@@case $number"
+    one "$folder"
+    echo "@@end $number"
+    unload_all || { echo "@@dirty" && poweroff -f; }
+done
+echo "@@done"
+poweroff -f
