@@ -42,8 +42,9 @@ impl Architecture {
     /// An emulated machine, without KVM, at low priority.
     pub(crate) fn qemu(self) -> Command {
         let mut command = Command::new("nice");
+        command.args(["-n", "3"]);
         match self {
-            Self::Amd64 => command.args(["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max"]),
+            Self::Amd64 => command.args(["qemu-system-x86_64", "-accel", "tcg"]),
             Self::Arm64 => command.args(["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57"]),
         };
         command

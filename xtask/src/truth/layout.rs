@@ -79,7 +79,8 @@ impl Layout {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// The SHA-256 of bytes, as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     let mut text = String::new();
     for byte in digest(&SHA256, bytes).as_ref() {

@@ -59,7 +59,7 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
     for release in releases(options) {
         print(&format!("{release}: fetching and compiling what is missing"));
         let kernel = Kernel::prepare(&release, &cache)?;
-        rows.extend(Round::new(&kernel, options, work)?.rows(&mut print)?);
+        rows.extend(Round::new(&kernel, options, work, &cache.join("truth/facts"))?.rows(&mut print)?);
     }
     fs::write(work.join("everything.tsv"), report::everything(&rows))?;
     print(&report::disagreements(&rows));
@@ -96,13 +96,14 @@ fn document(rows: &[Row]) -> String {
 struct Round<'a> {
     kernel: &'a Kernel,
     work: &'a Path,
+    store: PathBuf,
     layout: PathBuf,
     cases: Vec<(&'static str, Case, Vec<PathBuf>)>,
 }
 
 impl<'a> Round<'a> {
     /// Makes the images.
-    fn new(kernel: &'a Kernel, options: &Options, work: &'a Path) -> anyhow::Result<Self> {
+    fn new(kernel: &'a Kernel, options: &Options, work: &'a Path, store: &Path) -> anyhow::Result<Self> {
         let folder = work.join(&kernel.release);
         let mut layout = Layout::create(&folder, kernel.architecture.go_name())?;
         let bases = bases()?;
@@ -123,6 +124,7 @@ impl<'a> Round<'a> {
         Ok(Self {
             kernel,
             work,
+            store: store.to_owned(),
             layout: folder,
             cases: made,
         })
@@ -145,8 +147,9 @@ impl<'a> Round<'a> {
                 kernel: self.kernel,
                 boot,
                 cases: of_boot.iter().map(|(_, case, paths)| (case, paths.clone())).collect(),
+                store: self.store.clone(),
             };
-            let facts = batch.facts(self.work)?;
+            let facts = batch.facts(self.work, print)?;
             let asked: Vec<_> = of_boot.iter().map(|(group, case, _)| (*group, case)).collect();
             let with = predict::verdicts(self.kernel, boot, &asked, &self.layout, true)?;
             let without = predict::verdicts(self.kernel, boot, &asked, &self.layout, false)?;

@@ -6,7 +6,7 @@
 #   load     the worker: modprobe -vd …
 # and says on the serial line what came of it. Lines that begin with @@ are for the host to read.
 export PATH=/sbin:/usr/sbin:/bin:/usr/bin
-/bin/busybox mkdir -p /proc /sys /dev /run /image /tmp /etc/modprobe.d
+/bin/busybox mkdir -p /proc /sys /dev /run /tmp /etc/modprobe.d
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t securityfs securityfs /sys/kernel/security 2>/dev/null
@@ -17,7 +17,7 @@ mount -t tmpfs tmpfs /run
 from=$(sed -n 's/.*truth\.from=\([0-9]*\).*/\1/p' /proc/cmdline)
 
 # Lines of a file, each with a word before it, without what a terminal would not show.
-tell() { tr -cd '\11\12\40-\176' <"$2" | sed "s/^/@@$1 /"; }
+tell() { sed "s/[^ -~]//g; s/^/@@$1 /" "$2"; }
 
 # The words of a file, one a line, as arguments of a command.
 with_words() {
@@ -26,19 +26,31 @@ with_words() {
     "$@"
 }
 
-# What a container runtime does: one layer over the other.
+# What a container runtime does: one layer over the other. The lowest is unpacked once, and then linked.
 unpack() {
-    while IFS= read -r layer; do
-        tar -tf "/layers/$layer" | grep '\(^\|/\)\.wh\.' | while IFS= read -r mark; do
-            folder=/image/$(dirname "$mark") name=$(basename "$mark")
-            case $name in
-            .wh..wh..opq) rm -rf "$folder"/* "$folder"/.[!.]* ;;
-            *) rm -rf "$folder/${name#.wh.}" ;;
-            esac
-        done
-        tar -xf "/layers/$layer" -C /image
+    base=''
+    while read -r layer whiteouts; do
+        if [ -z "$base" ]; then
+            base=/run/$layer
+            [ -d "$base" ] || { mkdir "$base" && tar -xf "/layers/$layer" -C "$base"; }
+            cp -al "$base" /run/image
+            continue
+        fi
+        [ -z "$whiteouts" ] || hide "$layer"
+        tar -xf "/layers/$layer" -C /run/image
+        [ -z "$whiteouts" ] || find /run/image -name '.wh.*' -exec rm -f {} +
     done <"$1"
-    find /image -xdev -name '.wh.*' -exec rm -f {} +
+}
+
+# What a layer hides of those below.
+hide() {
+    tar -tf "/layers/$1" | grep '\(^\|/\)\.wh\.' | while IFS= read -r mark; do
+        folder=/run/image/$(dirname "$mark") name=$(basename "$mark")
+        case $name in
+        .wh..wh..opq) rm -rf "$folder"/* "$folder"/.[!.]* ;;
+        *) rm -rf "$folder/${name#.wh.}" ;;
+        esac
+    done
 }
 
 unload_all() {
@@ -50,9 +62,9 @@ unload_all() {
 }
 
 one() {
-    mount -t tmpfs tmpfs /image && mount -t tmpfs tmpfs /tmp
+    rm -rf /run/image && mount -t tmpfs tmpfs /tmp
     unpack "$1/layers"
-    mkdir -p /image/tmp && mount --bind /tmp /image/tmp
+    mkdir -p /run/image/tmp && mount --bind /tmp /run/image/tmp
     while IFS= read -r module; do /sbin/modprobe "$module"; done <"$1/before"
     cp "$1/softdep.conf" /etc/modprobe.d/softdep.conf
     dmesg -c >/dev/null
@@ -60,7 +72,7 @@ one() {
         with_words "$1/remove" /sbin/modprobe -rv >/run/remove 2>&1
         echo "@@removed $?"
     fi
-    chroot /image /bin/sh -c "$(cat "$1/copy")" >/run/copy 2>&1 </dev/null
+    chroot /run/image /bin/sh -c "$(cat "$1/copy")" >/run/copy 2>&1 </dev/null
     copied=$?
     echo "@@copied $copied" && tell copy /run/copy
     if [ "$copied" = 0 ]; then
@@ -69,7 +81,7 @@ one() {
         cut -d' ' -f1 /proc/modules >/run/modules && tell module /run/modules
     fi
     dmesg -c >/run/dmesg && tell kernel /run/dmesg
-    umount /image/tmp && umount /tmp && umount /image
+    umount /run/image/tmp && umount /tmp
 }
 
 echo "@@release $(uname -r)"

@@ -13,14 +13,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Context;
+use serde::{Deserialize, Serialize};
 
 use super::case::{Boot, Case};
 use super::kernel::Kernel;
+use super::layout::hex;
 use crate::process::run;
 use cpio::Cpio;
 
-/// How long a guest may say nothing: to boot, or about one case. Under TCG on a busy machine either takes seconds.
-const SILENCE: Duration = Duration::from_secs(90);
+/// How long a guest may say nothing: to boot, or about one case. Under TCG either takes seconds, and many of them on a busy machine.
+const SILENCE: Duration = Duration::from_mins(5);
 /// How many guests in a row may end without having said anything of a case.
 const MAX_SILENT_GUESTS: usize = 2;
 const INIT: &str = include_str!("init.sh");
@@ -69,65 +71,116 @@ pub(crate) struct Batch<'a> {
     pub(crate) boot: Boot,
     /// The cases with the paths of their images' layers.
     pub(crate) cases: Vec<(&'a Case, Vec<PathBuf>)>,
+    /// Where facts are kept: a kernel says the same of the same image every time.
+    pub(crate) store: PathBuf,
 }
 
 impl Batch<'_> {
-    /// Boots as often as it takes, and returns a fact for every case, in their order.
-    pub(crate) fn facts(&self, work: &Path) -> anyhow::Result<Vec<Fact>> {
-        let initrd = work.join(format!("{}.{}.cpio", self.kernel.release, self.boot.name()));
-        fs::write(&initrd, self.initrd()?)?;
+    /// A fact for every case, in their order: boots as often as it takes to learn those that are not known yet.
+    pub(crate) fn facts(&self, work: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Fact>> {
+        let keys = self.keys()?;
         let mut told: BTreeMap<usize, Telling> = BTreeMap::new();
-        let (mut from, mut silent) = (0, 0);
-        while from < self.cases.len() {
-            let before = told.len();
-            let last = self.boot_once(&initrd, from, &mut told)?;
-            silent = if told.len() == before { silent + 1 } else { 0 };
-            anyhow::ensure!(
-                silent < MAX_SILENT_GUESTS,
-                "{} does not boot: {last}",
-                self.kernel.release
-            );
-            from = told.last_key_value().map_or(from, |(number, _)| number + 1);
+        for (number, key) in keys.iter().enumerate() {
+            if let Some(telling) = self.recall(key) {
+                told.insert(number, telling);
+            }
         }
-        fs::remove_file(&initrd)?;
+        let asked: Vec<usize> = (0..keys.len()).filter(|number| !told.contains_key(number)).collect();
+        print(&format!("{} of {} cases are asked anew", asked.len(), keys.len()));
+        if !asked.is_empty() {
+            let initrd = work.join(format!("{}.{}.cpio", self.kernel.release, self.boot.name()));
+            fs::write(&initrd, self.initrd(&asked)?)?;
+            self.boot_all(&initrd, &asked, &keys, &mut told)?;
+            fs::remove_file(&initrd)?;
+        }
         let facts = self.cases.iter().enumerate();
         Ok(facts
             .map(|(number, (case, _))| told.remove(&number).unwrap_or_default().fact(case))
             .collect())
     }
 
+    fn boot_all(
+        &self,
+        initrd: &Path,
+        asked: &[usize],
+        keys: &[String],
+        told: &mut BTreeMap<usize, Telling>,
+    ) -> anyhow::Result<()> {
+        let (mut rest, mut silent) = (asked, 0);
+        while let Some(from) = rest.first() {
+            let before = told.len();
+            let last = self.boot_once(initrd, *from, keys, told)?;
+            silent = if told.len() == before { silent + 1 } else { 0 };
+            anyhow::ensure!(silent < MAX_SILENT_GUESTS, "{} does not boot: {last}", self.kernel.release);
+            rest = rest.iter().position(|number| !told.contains_key(number)).map_or(&[], |at| &rest[at..]);
+        }
+        Ok(())
+    }
+
     /// One guest, from one case on. Returns the last line that was no answer.
-    fn boot_once(&self, initrd: &Path, from: usize, told: &mut BTreeMap<usize, Telling>) -> anyhow::Result<String> {
+    fn boot_once(
+        &self,
+        initrd: &Path,
+        from: usize,
+        keys: &[String],
+        told: &mut BTreeMap<usize, Telling>,
+    ) -> anyhow::Result<String> {
         let mut guest = Guest::start(self.kernel, initrd, &format!("{} truth.from={from}", self.boot.command_line()))?;
-        let (mut current, mut last) = (None, String::new());
+        let (mut current, mut last) = (None::<(usize, Telling)>, String::new());
         while let Ok(line) = guest.lines.recv_timeout(SILENCE) {
             let Some((word, rest)) = line.strip_prefix("@@").map(|line| line.split_once(' ').unwrap_or((line, ""))) else {
-                if let Some(telling) = current.and_then(|number| told.get_mut(&number)) {
+                if let Some((_, telling)) = &mut current {
                     telling.noise.push(line.clone());
                 }
                 last = line;
                 continue;
             };
             match word {
-                "case" => {
-                    let number = rest.parse().context("a case's number")?;
-                    told.insert(number, Telling::default());
-                    current = Some(number);
-                }
+                "case" => current = Some((rest.parse().context("a case's number")?, Telling::default())),
                 "done" | "dirty" => break,
                 _ => {
-                    if let Some(telling) = current.and_then(|number| told.get_mut(&number)) {
+                    if let Some((_, telling)) = &mut current {
                         telling.add(word, rest);
                     }
                 }
             }
+            if word == "end" && let Some((number, telling)) = current.take() {
+                self.remember(&keys[number], &telling)?;
+                told.insert(number, telling);
+            }
+        }
+        if let Some((number, telling)) = current {
+            self.remember(&keys[number], &telling)?;
+            told.insert(number, telling);
         }
         guest.stop();
         Ok(last)
     }
 
+    /// What all that decides about a case comes to.
+    fn keys(&self) -> anyhow::Result<Vec<String>> {
+        let kmod = fs::read("/usr/sbin/modprobe")?;
+        let node = fs::read(self.kernel.node_tree().join("modules.dep"))?;
+        let kernel = fs::read(self.kernel.vmlinuz())?;
+        let common = [hex(&kmod), hex(&node), hex(&kernel), hex(INIT.as_bytes())].concat();
+        let key = |(case, layers): &(&Case, Vec<PathBuf>)| {
+            let told: Vec<String> = instructions(case, layers).into_iter().map(|(_, text)| text).collect();
+            hex(format!("{common} {} {}", self.boot.command_line(), told.join("\0")).as_bytes())
+        };
+        Ok(self.cases.iter().map(key).collect())
+    }
+
+    fn recall(&self, key: &str) -> Option<Telling> {
+        serde_json::from_slice(&fs::read(self.store.join(key)).ok()?).ok()
+    }
+
+    fn remember(&self, key: &str, telling: &Telling) -> anyhow::Result<()> {
+        fs::create_dir_all(&self.store)?;
+        Ok(fs::write(self.store.join(key), serde_json::to_vec(telling)?)?)
+    }
+
     /// The worker's file system, and the cases.
-    fn initrd(&self) -> anyhow::Result<Vec<u8>> {
+    fn initrd(&self, asked: &[usize]) -> anyhow::Result<Vec<u8>> {
         let mut cpio = Cpio::default();
         cpio.file("init", INIT.as_bytes());
         cpio.file("bin/busybox", &fs::read("/bin/busybox").context("`apt-get install busybox-static`")?);
@@ -135,7 +188,8 @@ impl Batch<'_> {
         let node = self.kernel.node_tree();
         add_tree(&mut cpio, &node, &format!("lib/modules/{}", self.kernel.release))?;
         let mut layers = BTreeMap::new();
-        for (number, (case, paths)) in self.cases.iter().enumerate() {
+        for number in asked {
+            let (case, paths) = &self.cases[*number];
             // Numbers of one width, so that the shell's order is ours.
             let folder = format!("cases/{number:04}");
             for (name, text) in instructions(case, paths) {
@@ -202,13 +256,20 @@ fn instructions(case: &Case, layers: &[PathBuf]) -> Vec<(&'static str, String)> 
     let pairs = case.loading_order.iter().zip(case.loading_order.iter().skip(1));
     let softdep: Vec<String> = pairs.map(|(module, pre)| format!("softdep {module} pre: {pre}")).collect();
     vec![
-        ("layers", lines(&layers.iter().map(|path| name_of(path)).collect::<Vec<_>>())),
+        ("layers", lines(&layers.iter().map(|path| layer_line(path)).collect::<Vec<_>>())),
         ("before", lines(&case.loaded_before)),
         ("remove", lines(&case.to_remove)),
         ("copy", copy),
         ("load", lines(&load)),
         ("softdep.conf", lines(&softdep)),
     ]
+}
+
+/// A layer's name, with a word more where it hides something of those below.
+fn layer_line(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    let hides = bytes.windows(4).any(|window| window == b".wh.");
+    format!("{}{}", name_of(path), if hides { " whiteouts" } else { "" })
 }
 
 fn copy_command(from: &str, to: &str) -> String {
@@ -220,7 +281,7 @@ fn lines(words: &[String]) -> String {
 }
 
 /// What a guest says of one case.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Telling {
     copied: Option<bool>,
     loaded: Option<bool>,
