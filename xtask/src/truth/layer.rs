@@ -37,6 +37,12 @@ impl Tree {
         self.nodes.retain(|name, _| name != path && !name.starts_with(&below));
     }
 
+    /// Whether it hides something of the layers below.
+    pub(crate) fn hides(&self) -> bool {
+        let is_mark = |path: &String| path.rsplit('/').next().is_some_and(|name| name.starts_with(".wh."));
+        self.nodes.keys().any(is_mark)
+    }
+
     /// The tar. Hard links come last, after what they name.
     pub(crate) fn tar(&self) -> anyhow::Result<Vec<u8>> {
         let mut tar = Builder::new(Vec::new());

@@ -22,7 +22,7 @@ use anyhow::Context;
 
 use crate::environment;
 use case::{Base, Boot, Case};
-use guest::Batch;
+use guest::{Batch, LayerFile};
 use kernel::Kernel;
 use layer::{Node, Tree};
 use layout::Layout;
@@ -98,7 +98,7 @@ struct Round<'a> {
     work: &'a Path,
     store: PathBuf,
     layout: PathBuf,
-    cases: Vec<(&'static str, Case, Vec<PathBuf>)>,
+    cases: Vec<(&'static str, Case, Vec<LayerFile>)>,
 }
 
 impl<'a> Round<'a> {
@@ -116,8 +116,11 @@ impl<'a> Round<'a> {
             let layers = layers.with_context(|| format!("the image of {group}/{}", case.id))?;
             let tars: Vec<Vec<u8>> = layers.iter().map(Tree::tar).collect::<anyhow::Result<_>>()?;
             let names = layout.add(&predict::reference(group, &case), &tars)?;
-            let paths = names.iter().map(|name| layout.layer(name)).collect();
-            made.push((group, case, paths));
+            let files = names.iter().zip(&layers).map(|(name, tree)| LayerFile {
+                path: layout.layer(name),
+                hides: tree.hides(),
+            });
+            made.push((group, case, files.collect()));
         }
         layout.add(&predict::toolkit_reference(kernel), &[kernel.toolkit()?.tar()?])?;
         layout.finish()?;
@@ -146,7 +149,7 @@ impl<'a> Round<'a> {
             let batch = Batch {
                 kernel: self.kernel,
                 boot,
-                cases: of_boot.iter().map(|(_, case, paths)| (case, paths.clone())).collect(),
+                cases: of_boot.iter().map(|(_, case, files)| (case, files.clone())).collect(),
                 store: self.store.clone(),
             };
             let facts = batch.facts(self.work, print)?;

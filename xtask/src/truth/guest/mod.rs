@@ -65,12 +65,20 @@ fn without_time(line: &str) -> &str {
     line.split_once("] ").map_or(line, |(_, rest)| rest)
 }
 
+/// A layer of an image, as a tar.
+#[derive(Clone)]
+pub(crate) struct LayerFile {
+    pub(crate) path: PathBuf,
+    /// Whether it hides something of the layers below.
+    pub(crate) hides: bool,
+}
+
 /// The cases of one boot, and the layers of their images.
 pub(crate) struct Batch<'a> {
     pub(crate) kernel: &'a Kernel,
     pub(crate) boot: Boot,
-    /// The cases with the paths of their images' layers.
-    pub(crate) cases: Vec<(&'a Case, Vec<PathBuf>)>,
+    /// The cases with their images' layers.
+    pub(crate) cases: Vec<(&'a Case, Vec<LayerFile>)>,
     /// Where facts are kept: a kernel says the same of the same image every time.
     pub(crate) store: PathBuf,
 }
@@ -163,7 +171,7 @@ impl Batch<'_> {
         let node = fs::read(self.kernel.node_tree().join("modules.dep"))?;
         let kernel = fs::read(self.kernel.vmlinuz())?;
         let common = [hex(&kmod), hex(&node), hex(&kernel), hex(INIT.as_bytes())].concat();
-        let key = |(case, layers): &(&Case, Vec<PathBuf>)| {
+        let key = |(case, layers): &(&Case, Vec<LayerFile>)| {
             let told: Vec<String> = instructions(case, layers).into_iter().map(|(_, text)| text).collect();
             hex(format!("{common} {} {}", self.boot.command_line(), told.join("\0")).as_bytes())
         };
@@ -189,13 +197,13 @@ impl Batch<'_> {
         add_tree(&mut cpio, &node, &format!("lib/modules/{}", self.kernel.release))?;
         let mut layers = BTreeMap::new();
         for number in asked {
-            let (case, paths) = &self.cases[*number];
+            let (case, files) = &self.cases[*number];
             // Numbers of one width, so that the shell's order is ours.
             let folder = format!("cases/{number:04}");
-            for (name, text) in instructions(case, paths) {
+            for (name, text) in instructions(case, files) {
                 cpio.file(&format!("{folder}/{name}"), text.as_bytes());
             }
-            layers.extend(paths.iter().map(|path| (name_of(path), path)));
+            layers.extend(files.iter().map(|file| (name_of(&file.path), &file.path)));
         }
         for (name, path) in layers {
             cpio.file(&format!("layers/{name}"), &fs::read(path)?);
@@ -237,7 +245,7 @@ fn add_tree(cpio: &mut Cpio, folder: &Path, to: &str) -> anyhow::Result<()> {
 
 /// What the guest is told of a case, file by file, in KMM's words (`internal/pod/workerpodmanager.go: addCopyCommand`,
 /// `getModulesOrderAnnotationValue`; `internal/worker/worker.go: LoadKmod`).
-fn instructions(case: &Case, layers: &[PathBuf]) -> Vec<(&'static str, String)> {
+fn instructions(case: &Case, layers: &[LayerFile]) -> Vec<(&'static str, String)> {
     let kernel = case.kernel.strip_suffix('+').unwrap_or(&case.kernel);
     let shared = format!("/tmp{}", case.dir_name());
     let mut copy = copy_command(
@@ -256,7 +264,7 @@ fn instructions(case: &Case, layers: &[PathBuf]) -> Vec<(&'static str, String)> 
     let pairs = case.loading_order.iter().zip(case.loading_order.iter().skip(1));
     let softdep: Vec<String> = pairs.map(|(module, pre)| format!("softdep {module} pre: {pre}")).collect();
     vec![
-        ("layers", lines(&layers.iter().map(|path| layer_line(path)).collect::<Vec<_>>())),
+        ("layers", lines(&layers.iter().map(layer_line).collect::<Vec<_>>())),
         ("before", lines(&case.loaded_before)),
         ("remove", lines(&case.to_remove)),
         ("copy", copy),
@@ -266,10 +274,8 @@ fn instructions(case: &Case, layers: &[PathBuf]) -> Vec<(&'static str, String)> 
 }
 
 /// A layer's name, with a word more where it hides something of those below.
-fn layer_line(path: &Path) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
-    let hides = bytes.windows(4).any(|window| window == b".wh.");
-    format!("{}{}", name_of(path), if hides { " whiteouts" } else { "" })
+fn layer_line(layer: &LayerFile) -> String {
+    format!("{}{}", name_of(&layer.path), if layer.hides { " whiteouts" } else { "" })
 }
 
 fn copy_command(from: &str, to: &str) -> String {
