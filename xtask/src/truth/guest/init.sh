@@ -5,6 +5,8 @@
 #   copy     the init container, in the module image: mkdir -p …; cp -R …
 #   load     the worker: modprobe -vd …
 # and says on the serial line what came of it. Lines that begin with @@ are for the host to read.
+#
+# An emulated processor is slow at starting programs: what the shell can do, the shell does.
 export PATH=/sbin:/usr/sbin:/bin:/usr/bin
 /bin/busybox mkdir -p /proc /sys /dev /run /tmp /etc/modprobe.d
 /bin/busybox mount -t proc proc /proc
@@ -12,14 +14,17 @@ export PATH=/sbin:/usr/sbin:/bin:/usr/bin
 /bin/busybox mount -t securityfs securityfs /sys/kernel/security 2>/dev/null
 /bin/busybox mount -t devtmpfs devtmpfs /dev
 /bin/busybox --install -s /bin
-mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /tmp
+# The folder that KMM's two containers share.
+mkdir -p /run/image/tmp && mount --bind /tmp /run/image/tmp
 
-from=$(sed -n 's/.*truth\.from=\([0-9]*\).*/\1/p' /proc/cmdline)
+read -r command_line </proc/cmdline
+from=${command_line##*truth.from=} from=${from%% *}
 
-# Lines of a file, each with a word before it, without what a terminal would not show.
-tell() { sed "s/[^ -~]//g; s/^/@@$1 /" "$2"; }
+# Lines of a file, each with a word before it.
+tell() { while IFS= read -r line; do echo "@@$1 $line"; done <"$2"; }
 
-# The words of a file, one a line, as arguments of a command.
+# Puts the words of a file, one a line, after a command, and runs it.
 with_words() {
     file=$1 && shift
     while IFS= read -r word; do set -- "$@" "$word"; done <"$file"
@@ -33,7 +38,7 @@ unpack() {
         if [ -z "$base" ]; then
             base=/run/$layer
             [ -d "$base" ] || { mkdir "$base" && tar -xf "/layers/$layer" -C "$base"; }
-            cp -al "$base" /run/image
+            cp -al "$base/." /run/image
             continue
         fi
         [ -z "$whiteouts" ] || hide "$layer"
@@ -53,45 +58,55 @@ hide() {
     done
 }
 
+# The names of the loaded modules, the last one first.
+loaded() {
+    modules=''
+    while read -r module _; do modules="$modules $module"; done </proc/modules
+}
+
 unload_all() {
     for _ in 1 2 3 4 5; do
-        [ -s /proc/modules ] || return 0
-        for module in $(cut -d' ' -f1 /proc/modules); do /sbin/rmmod "$module" 2>/dev/null; done
+        loaded
+        [ -n "$modules" ] || return 0
+        for module in $modules; do rmmod "$module" 2>/dev/null; done
     done
-    [ ! -s /proc/modules ]
+    loaded
+    [ -z "$modules" ]
 }
 
 one() {
-    rm -rf /run/image && mount -t tmpfs tmpfs /tmp
     unpack "$1/layers"
-    mkdir -p /run/image/tmp && mount --bind /tmp /run/image/tmp
     while IFS= read -r module; do /sbin/modprobe "$module"; done <"$1/before"
-    cp "$1/softdep.conf" /etc/modprobe.d/softdep.conf
-    dmesg -c >/dev/null
+    while IFS= read -r line; do echo "$line"; done <"$1/softdep.conf" >/etc/modprobe.d/softdep.conf
     if [ -s "$1/remove" ]; then
         with_words "$1/remove" /sbin/modprobe -rv >/run/remove 2>&1
         echo "@@removed $?"
     fi
-    chroot /run/image /bin/sh -c "$(cat "$1/copy")" >/run/copy 2>&1 </dev/null
+    copy=''
+    while IFS= read -r line; do copy="$copy
+$line"; done <"$1/copy"
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        chroot /run/image /bin/sh -c "$copy" >/run/copy 2>&1 </dev/null
     copied=$?
     echo "@@copied $copied" && tell copy /run/copy
     if [ "$copied" = 0 ]; then
         with_words "$1/load" /sbin/modprobe >/run/load 2>&1 </dev/null
         echo "@@loaded $?" && tell load /run/load
-        cut -d' ' -f1 /proc/modules >/run/modules && tell module /run/modules
+        loaded
+        for module in $modules; do echo "@@module $module"; done
     fi
     dmesg -c >/run/dmesg && tell kernel /run/dmesg
-    umount /run/image/tmp && umount /tmp
 }
 
-echo "@@release $(uname -r)"
+dmesg -c >/dev/null
 for folder in /cases/*; do
     number=${folder#/cases/}
-    [ "$number" -ge "${from:-0}" ] || continue
+    [ "$number" -ge "$from" ] || continue
     echo "@@case $number"
     one "$folder"
     echo "@@end $number"
     unload_all || { echo "@@dirty" && poweroff -f; }
+    find /run/image /tmp -xdev -mindepth 1 ! -path /run/image/tmp -delete
 done
 echo "@@done"
 poweroff -f

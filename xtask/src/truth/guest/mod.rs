@@ -23,6 +23,8 @@ use cpio::Cpio;
 
 /// How long a guest may say nothing: to boot, or about one case. Under TCG either takes seconds, and many of them on a busy machine.
 const SILENCE: Duration = Duration::from_mins(5);
+/// How many guests run at once: one for each processor of a small machine.
+const GUESTS: usize = 2;
 /// How many guests in a row may end without having said anything of a case.
 const MAX_SILENT_GUESTS: usize = 2;
 const INIT: &str = include_str!("init.sh");
@@ -95,11 +97,8 @@ impl Batch<'_> {
         }
         let asked: Vec<usize> = (0..keys.len()).filter(|number| !told.contains_key(number)).collect();
         print(&format!("{} of {} cases are asked anew", asked.len(), keys.len()));
-        if !asked.is_empty() {
-            let initrd = work.join(format!("{}.{}.cpio", self.kernel.release, self.boot.name()));
-            fs::write(&initrd, self.initrd(&asked)?)?;
-            self.boot_all(&initrd, &asked, &keys, &mut told)?;
-            fs::remove_file(&initrd)?;
+        for telling in self.ask(&asked, &keys, work)? {
+            told.extend(telling);
         }
         let facts = self.cases.iter().enumerate();
         Ok(facts
@@ -107,22 +106,36 @@ impl Batch<'_> {
             .collect())
     }
 
-    fn boot_all(
-        &self,
-        initrd: &Path,
-        asked: &[usize],
-        keys: &[String],
-        told: &mut BTreeMap<usize, Telling>,
-    ) -> anyhow::Result<()> {
+    /// Shares the cases among a few guests.
+    fn ask(&self, asked: &[usize], keys: &[String], work: &Path) -> anyhow::Result<Vec<BTreeMap<usize, Telling>>> {
+        let share = asked.len().div_ceil(GUESTS).max(1);
+        std::thread::scope(|scope| {
+            let shares = asked.chunks(share).enumerate();
+            let guests: Vec<_> = shares
+                .map(|(at, share)| {
+                    let initrd = work.join(format!("{}.{}.{at}.cpio", self.kernel.release, self.boot.name()));
+                    scope.spawn(move || self.boot_all(&initrd, share, keys))
+                })
+                .collect();
+            let join = |guest: std::thread::ScopedJoinHandle<'_, _>| guest.join().map_err(|_| anyhow::anyhow!("a guest's thread died"))?;
+            guests.into_iter().map(join).collect()
+        })
+    }
+
+    /// Boots until every case has been asked.
+    fn boot_all(&self, initrd: &Path, asked: &[usize], keys: &[String]) -> anyhow::Result<BTreeMap<usize, Telling>> {
+        fs::write(initrd, self.initrd(asked)?)?;
+        let mut told = BTreeMap::new();
         let (mut rest, mut silent) = (asked, 0);
         while let Some(from) = rest.first() {
             let before = told.len();
-            let last = self.boot_once(initrd, *from, keys, told)?;
+            let last = self.boot_once(initrd, *from, keys, &mut told)?;
             silent = if told.len() == before { silent + 1 } else { 0 };
             anyhow::ensure!(silent < MAX_SILENT_GUESTS, "{} does not boot: {last}", self.kernel.release);
             rest = rest.iter().position(|number| !told.contains_key(number)).map_or(&[], |at| &rest[at..]);
         }
-        Ok(())
+        fs::remove_file(initrd)?;
+        Ok(told)
     }
 
     /// One guest, from one case on. Returns the last line that was no answer.
