@@ -13,10 +13,17 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 kernels=$here/../../tests/kernels
 . "$kernels/headers.sh"
+. "$kernels/arm64.sh"
+. "$here/trixie.sh"
 export PATH=$PATH:/usr/sbin
 
 cache=$1 kernel=$2
 root=$cache/kernels/debian
+make=headers_make
+case $kernel in
+*deb13*) root=$cache/kernels/debian13 make=trixie_make ;;
+*arm64) make=arm64_make ;;
+esac
 out=$cache/truth/$kernel
 mkdir -p "$root" "$out"
 
@@ -25,19 +32,36 @@ compile() {
     rm -rf "$build" "$out/modules"
     mkdir -p "$build" "$out/modules"
     cp -r "$kernels/modules/sound" "$kernels/modules/unsound" "$here/modules" "$build"
-    headers_make "$root" "$kernel" "$build/sound"
-    headers_make "$root" "$kernel" "$build/modules"
-    headers_make "$root" "$kernel" "$build/unsound" KBUILD_EXTRA_SYMBOLS="$build/sound/Module.symvers" \
+    "$make" "$root" "$kernel" "$build/sound"
+    "$make" "$root" "$kernel" "$build/modules"
+    "$make" "$root" "$kernel" "$build/unsound" KBUILD_EXTRA_SYMBOLS="$build/sound/Module.symvers" \
         KBUILD_MODPOST_WARN=1 CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS=y
     cp "$build"/*/*.ko "$out/modules"
     cp "$build/sound/plain.o" "$out/modules/plain.o"
     rm -rf "$build"
 }
 
+fetch() {
+    case $kernel in
+    *deb13*) trixie_fetch "$root" "$kernel" ;;
+    *arm64)
+        # The cloud flavour's compiler and headers are those of the tests; kbuild is the amd64 one.
+        headers_fetch "$root" "${kernel%arm64}amd64"
+        arm64_fetch "$root" "$kernel"
+        mapfile -t options < <(arm64_apt_options "$root")
+        headers_unpack "$root" "linux-image-$kernel-unsigned" "${options[@]}"
+        [[ -e $root/lib/modules/$kernel/modules.dep.bin ]] || depmod -b "$root" "$kernel"
+        ;;
+    *)
+        headers_fetch "$root" "$kernel"
+        headers_image_fetch "$root" "$kernel"
+        ;;
+    esac
+}
+
 {
-    headers_fetch "$root" "$kernel"
-    headers_image_fetch "$root" "$kernel"
-    sources=$(cat "$0" "$kernels/headers.sh" "$kernels"/modules/{sound,unsound}/* "$here"/modules/* | sha256sum)
+    fetch
+    sources=$(cat "$0" "$here/trixie.sh" "$kernels/headers.sh" "$kernels"/modules/{sound,unsound}/* "$here"/modules/* | sha256sum)
     if [[ ! -e $out/made-from || $(<"$out/made-from") != "$sources" ]]; then
         echo "compiling for $kernel"
         compile

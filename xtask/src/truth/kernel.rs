@@ -62,6 +62,8 @@ impl Architecture {
 pub(crate) struct Kernel {
     pub(crate) release: String,
     pub(crate) architecture: Architecture,
+    /// The other kernels that modules were compiled for.
+    pub(crate) others: Vec<String>,
     /// What `kernel.sh` has left.
     folder: PathBuf,
     keys: PathBuf,
@@ -81,6 +83,7 @@ impl Kernel {
         let kernel = Self {
             release: release.to_owned(),
             architecture,
+            others: Vec::new(),
             folder: cache.join("truth").join(release),
             keys: cache.join("truth/keys"),
         };
@@ -96,7 +99,12 @@ impl Kernel {
 
     /// A module of ours, as it was compiled.
     pub(crate) fn ko(&self, name: &str) -> anyhow::Result<Ko> {
-        let path = self.folder.join(format!("modules/{name}.ko"));
+        self.ko_of(&self.release, name)
+    }
+
+    /// A module of ours, as it was compiled for another kernel.
+    pub(crate) fn ko_of(&self, release: &str, name: &str) -> anyhow::Result<Ko> {
+        let path = self.folder.with_file_name(release).join(format!("modules/{name}.ko"));
         let bytes = fs::read(&path).with_context(|| format!("no {}", path.display()))?;
         Ok(Ko::new(name, bytes))
     }
@@ -118,14 +126,6 @@ impl Kernel {
         let mut ko = Ko::new(name, bytes);
         ko.suffix = Packing::suffix_named(suffix);
         Ok(Some(ko))
-    }
-
-    pub(crate) fn at_least(&self, major: u32, minor: u32) -> bool {
-        let mut numbers = self.release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-        match (numbers.next(), numbers.next()) {
-            (Some(Ok(has_major)), Some(Ok(has_minor))) => (has_major, has_minor) >= (major, minor),
-            _ => true,
-        }
     }
 
     pub(crate) fn vmlinuz(&self) -> PathBuf {

@@ -28,13 +28,17 @@ use layer::{Node, Tree};
 use layout::Layout;
 use report::Row;
 
-/// The kernels of the core: two whose ABI differs, and one of a newer series.
+/// The kernels of the core, of two series.
 const CORE: [&str; 2] = ["6.1.0-50-cloud-amd64", "6.12.107+deb12-cloud-amd64"];
-/// All kernels.
-const ALL: [&str; 3] = [
+/// All kernels: of the first three, which are of one series, the last two have one ABI.
+const ALL: [&str; 7] = [
     "6.1.0-47-cloud-amd64",
     "6.1.0-50-cloud-amd64",
+    "6.1.0-53-cloud-amd64",
+    "6.1.0-50-rt-amd64",
+    "6.1.0-50-cloud-arm64",
     "6.12.107+deb12-cloud-amd64",
+    "7.3.4+deb13-cloud-amd64",
 ];
 
 /// What is asked of this task.
@@ -56,9 +60,7 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
     fs::create_dir_all(work)?;
     predict::compile()?;
     let mut rows = Vec::new();
-    for release in releases(options) {
-        print(&format!("{release}: fetching and compiling what is missing"));
-        let kernel = Kernel::prepare(&release, &cache)?;
+    for kernel in kernels(options, &cache, &mut print)? {
         rows.extend(Round::new(&kernel, options, work, &cache.join("truth/facts"))?.rows(&mut print)?);
     }
     fs::write(work.join("everything.tsv"), report::everything(&rows))?;
@@ -69,6 +71,21 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
         fs::write(path, document(&rows))?;
     }
     Ok(report::agrees(&rows))
+}
+
+/// The kernels, each of which knows of the others.
+fn kernels(options: &Options, cache: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Kernel>> {
+    let mut kernels = Vec::new();
+    for release in releases(options) {
+        print(&format!("{release}: fetching and compiling what is missing"));
+        kernels.push(Kernel::prepare(&release, cache)?);
+    }
+    let releases: Vec<String> = kernels.iter().map(|kernel| kernel.release.clone()).collect();
+    for kernel in &mut kernels {
+        let is_other = |release: &&String| **release != kernel.release;
+        kernel.others = releases.iter().filter(is_other).cloned().collect();
+    }
+    Ok(kernels)
 }
 
 fn releases(options: &Options) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The cases: one table for each group of rules.
 
+mod abi;
 mod arguments;
 mod crcs;
 mod dependencies;
@@ -20,7 +21,7 @@ use super::kernel::Kernel;
 /// A group's table.
 type Table = fn(&Kernel) -> anyhow::Result<Vec<Case>>;
 
-const GROUPS: [(&str, Table); 13] = [
+const GROUPS: [(&str, Table); 14] = [
     ("images", images::cases),
     ("arguments", arguments::cases),
     ("indexes", indexes::cases),
@@ -29,6 +30,7 @@ const GROUPS: [(&str, Table); 13] = [
     ("files", files::cases),
     ("headers", headers::cases),
     ("signatures", signatures::cases),
+    ("abi", abi::cases),
     ("vermagic", vermagic::cases),
     ("crcs", crcs::cases),
     ("symbols", symbols::cases),
