@@ -98,6 +98,15 @@ $line"; done <"$1/copy"
     dmesg -c >/run/dmesg && tell kernel /run/dmesg
 }
 
+# Leaves nothing of an image but the shared folder, and nothing in that.
+clear_away() {
+    set --
+    for path in /run/image/* /run/image/.[!.]*; do
+        [ "$path" = /run/image/tmp ] || set -- "$@" "$path"
+    done
+    rm -rf "$@" /tmp/* /tmp/.[!.]*
+}
+
 dmesg -c >/dev/null
 for folder in /cases/*; do
     number=${folder#/cases/}
@@ -106,7 +115,7 @@ for folder in /cases/*; do
     one "$folder"
     echo "@@end $number"
     unload_all || { echo "@@dirty" && poweroff -f; }
-    find /run/image /tmp -xdev -mindepth 1 ! -path /run/image/tmp -delete
+    clear_away
 done
 echo "@@done"
 poweroff -f
