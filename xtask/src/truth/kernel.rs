@@ -39,10 +39,10 @@ impl Architecture {
         }
     }
 
-    /// An emulated machine, without KVM, at low priority.
+    /// An emulated machine, without KVM, at low priority, which does not outlive us.
     pub(crate) fn qemu(self) -> Command {
-        let mut command = Command::new("nice");
-        command.args(["-n", "3"]);
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "nice", "-n", "3"]);
         match self {
             Self::Amd64 => command.args(["qemu-system-x86_64", "-accel", "tcg"]),
             Self::Arm64 => command.args(["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57"]),

@@ -149,7 +149,7 @@ impl Batch<'_> {
         let mut guest = Guest::start(self.kernel, initrd, &format!("{} truth.from={from}", self.boot.command_line()))?;
         let (mut current, mut last) = (None::<(usize, Telling)>, String::new());
         while let Ok(line) = guest.lines.recv_timeout(SILENCE) {
-            let Some((word, rest)) = line.strip_prefix("@@").map(|line| line.split_once(' ').unwrap_or((line, ""))) else {
+            let Some((word, rest)) = answer(&line) else {
                 if let Some((_, telling)) = &mut current {
                     telling.noise.push(line.clone());
                 }
@@ -223,6 +223,12 @@ impl Batch<'_> {
         }
         Ok(cpio.finish())
     }
+}
+
+/// The word and the rest of a line for us. The firmware leaves something before the first one.
+fn answer(line: &str) -> Option<(&str, &str)> {
+    let (_, answer) = line.split_once("@@")?;
+    Some(answer.split_once(' ').unwrap_or((answer, "")))
 }
 
 fn name_of(path: &Path) -> String {
