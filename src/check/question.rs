@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use super::Documents;
 use crate::api::{Module, PreflightValidationOCP, PreflightValidationOCPSpec};
 use crate::kernel::{Architecture, KernelVersion};
+use crate::kmod::load::LoadedModules;
 use crate::kmod::signature::Certificate;
 use crate::plan::Surroundings;
 use crate::validate::preflight::{apply_defaults, refusal, validate};
@@ -41,6 +42,8 @@ pub struct Options {
     pub trusted_certificates: Vec<Certificate>,
     /// The nodes' architecture, where the kernel's name does not tell it.
     pub architecture: Option<Architecture>,
+    /// The modules that the nodes have loaded, as far as is known.
+    pub loaded_modules: LoadedModules,
 }
 
 /// What replaces fields of every preflight.

@@ -52,6 +52,7 @@ fn questions(documents: Documents, settings: &mut CheckSettings) -> anyhow::Resu
         enforce_signatures: settings.enforce_signatures,
         trusted_certificates: answer::certificates(&settings.trusted_certificates)?,
         architecture: settings.architecture,
+        loaded_modules: answer::loaded_modules(settings.loaded_modules.as_deref())?,
     };
     Ok(check::questions(
         documents,

@@ -13,6 +13,7 @@ use super::wallet::Wallet;
 use crate::api::module::RegistryTls;
 use crate::examine::{Examination, Seen, Toolkit};
 use crate::image::Reference;
+use crate::kmod::load::LoadedModules;
 use crate::plan::{KnownSecret, ObjectName, Target};
 
 /// What a round of looks has to tell.
@@ -88,6 +89,7 @@ impl Round {
                     missing_credentials,
                     architecture: case.architecture,
                     signatures: wallet.signatures(target),
+                    loaded: LoadedModules::default(),
                 }),
                 Err(why) => failed.extend(self.sight(at, Seen::Failed(why))),
             }

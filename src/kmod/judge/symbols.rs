@@ -61,12 +61,15 @@ impl<'a> Resolution<'a, '_> {
     pub(super) fn check(&self, report: &mut Report) {
         let mut standing = self.standing();
         let mut not_loaded: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        let mut loaded_by_others: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for undefined in &self.elf.undefined {
             let name = undefined.name.as_str();
             match self.exporters.find(name) {
                 Found::Exported(exporter) => {
                     let finding = self.resolve(undefined, &exporter, &mut standing);
                     report.extend(finding.map(|finding| finding.of_symbol(name)));
+                    let owner = exporter.owner.filter(|owner| self.exporters.is_loaded_by_others(owner));
+                    owner.map(|owner| loaded_by_others.entry(owner).or_default().push(name));
                 }
                 Found::Nobody if !undefined.weak => report.add(self.missing(name)),
                 Found::NotLoaded(owner) if !undefined.weak => {
@@ -76,6 +79,8 @@ impl<'a> Resolution<'a, '_> {
             }
         }
         report.extend(not_loaded.iter().map(|(owner, symbols)| self.unlinked(owner, symbols)));
+        let by_others = loaded_by_others.iter();
+        report.extend(by_others.map(|(owner, symbols)| self.loaded_by_others(owner, symbols)));
     }
 
     fn standing(&self) -> Standing<'a> {
@@ -187,6 +192,21 @@ impl<'a> Resolution<'a, '_> {
                 "needs the in-tree module {owner} ({}), which modprobe does not load for it: the index in the image does \
                  not lead there, so it loads only where the node has {owner} loaded already; add to the Dockerfile, \
                  before depmod: RUN ln -s /lib/modules/{kernel} {folder}/host",
+                listed(symbols)
+            ),
+        )
+        .of_symbol(owner)
+    }
+
+    /// What the nodes have loaded is evidence that the kernel finds the symbols, as long as that stays so.
+    fn loaded_by_others(&self, owner: &str, symbols: &[&str]) -> Finding {
+        let (kernel, folder) = (self.release(), &self.folder);
+        Finding::warns(
+            Rule::DependencyInTreeUnlinked,
+            format!(
+                "needs the in-tree module {owner} ({}), which modprobe does not load for it: it loads because the nodes \
+                 have {owner} loaded already, as was told; so that it loads on others, too, add to the Dockerfile, before \
+                 depmod: RUN ln -s /lib/modules/{kernel} {folder}/host",
                 listed(symbols)
             ),
         )

@@ -190,7 +190,11 @@ impl<'a> Elf<'a> {
     pub(crate) fn versions(&self) -> Vec<(String, u64)> {
         let content = self.section("__versions").unwrap_or_default();
         let record = |record: &[u8]| {
-            let crc = record.iter().take(8).rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+            let crc = record
+                .iter()
+                .take(8)
+                .rev()
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
             let name: Vec<u8> = record.iter().skip(8).copied().take_while(|byte| *byte != 0).collect();
             (String::from_utf8_lossy(&name).into_owned(), crc)
         };

@@ -117,7 +117,10 @@ impl Kernel {
     /// An in-tree module, signed by its maker, in the packing that it comes in.
     pub(crate) fn in_tree(&self, name: &str) -> anyhow::Result<Option<Ko>> {
         let dep = fs::read_to_string(self.node_tree().join("modules.dep"))?;
-        let mut paths = dep.lines().filter_map(|line| line.split_once(':')).map(|(path, _)| path);
+        let mut paths = dep
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .map(|(path, _)| path);
         let Some(path) = paths.find(|path| stem(path) == name) else {
             return Ok(None);
         };
@@ -222,7 +225,9 @@ fn make_key(folder: &Path, name: &str) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     let mut openssl = Command::new("openssl");
     openssl
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-utf8", "-sha256", "-days", "36500", "-batch"])
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-utf8", "-sha256", "-days", "36500", "-batch",
+        ])
         .args(["-subj", &format!("/CN=kmm-preflight truth {name}"), "-keyout"])
         .arg(key.with_extension("pem"))
         .arg("-out")

@@ -25,7 +25,11 @@ pub(crate) struct Verdict {
 
 /// How a case's image is called.
 pub(crate) fn reference(group: &str, case: &Case) -> String {
-    format!("truth.example.com/{group}/{}:{}", case.id, case.kernel.replace('+', "_"))
+    format!(
+        "truth.example.com/{group}/{}:{}",
+        case.id,
+        case.kernel.replace('+', "_")
+    )
 }
 
 /// The toolkit's image.
@@ -97,8 +101,13 @@ fn read(row: &Value) -> Verdict {
 /// Compiles the program under test.
 pub(crate) fn compile() -> anyhow::Result<()> {
     let mut cargo = Command::new("cargo");
-    let status = cargo.args(["build", "--quiet", "--locked", "--bin", "kmm-preflight"]).status();
-    anyhow::ensure!(status.context("cargo does not start")?.success(), "kmm-preflight does not compile");
+    let status = cargo
+        .args(["build", "--quiet", "--locked", "--bin", "kmm-preflight"])
+        .status();
+    anyhow::ensure!(
+        status.context("cargo does not start")?.success(),
+        "kmm-preflight does not compile"
+    );
     Ok(())
 }
 

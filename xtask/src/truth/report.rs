@@ -121,7 +121,11 @@ pub(crate) fn confusion(rows: &[Row]) -> String {
     let mut table: BTreeMap<(&str, bool), BTreeMap<Standing, usize>> = BTreeMap::new();
     for row in rows {
         for (toolkit, standing) in [(true, row.with_toolkit()), (false, row.without_toolkit())] {
-            *table.entry((&row.kernel, !toolkit)).or_default().entry(standing).or_default() += 1;
+            *table
+                .entry((&row.kernel, !toolkit))
+                .or_default()
+                .entry(standing)
+                .or_default() += 1;
         }
     }
     let mut text = String::from(

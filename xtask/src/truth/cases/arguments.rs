@@ -60,13 +60,25 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         ("two-roots", &["-d", "/nowhere", "-d", "/tmp/opt", "plain"]),
     ];
     for (name, words) in raw {
-        let case = kernel.case(format!("raw-{name}")).ko(plain()?).ko(kernel.ko("exporter")?);
+        let case = kernel
+            .case(format!("raw-{name}"))
+            .ko(plain()?)
+            .ko(kernel.ko("exporter")?);
         cases.push(case.raw(words).expecting("plain"));
     }
     cases.extend([
-        kernel.case("parameter-that-is-an-option").ko(plain()?).parameters(&["-n"]),
-        kernel.case("parameter-that-is-a-bad-option").ko(plain()?).parameters(&["-Z"]),
-        kernel.case("parameter-that-is-no-option").ko(plain()?).parameters(&["-"]),
+        kernel
+            .case("parameter-that-is-an-option")
+            .ko(plain()?)
+            .parameters(&["-n"]),
+        kernel
+            .case("parameter-that-is-a-bad-option")
+            .ko(plain()?)
+            .parameters(&["-Z"]),
+        kernel
+            .case("parameter-that-is-no-option")
+            .ko(plain()?)
+            .parameters(&["-"]),
         kernel.case("dir-deep").ko(plain()?).dir("/a/b/c"),
         kernel.case("dir-usr").ko(plain()?).dir("/usr"),
         kernel

@@ -10,11 +10,17 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let mut cases = vec![
         kernel.case("one-symbol").ko(ko().with_crc("_printk", flip)),
         kernel.case("module-layout").ko(ko().with_crc("module_layout", flip)),
-        kernel.case("all").ko(ko().with_versions(|all| all.iter_mut().for_each(|(_, crc)| *crc ^= 1))),
+        kernel
+            .case("all")
+            .ko(ko().with_versions(|all| all.iter_mut().for_each(|(_, crc)| *crc ^= 1))),
         kernel.case("one-symbol-zero").ko(ko().with_crc("_printk", |_| 0)),
-        kernel.case("one-symbol-high-half").ko(ko().with_crc("_printk", |crc| crc | 1 << 40)),
+        kernel
+            .case("one-symbol-high-half")
+            .ko(ko().with_crc("_printk", |crc| crc | 1 << 40)),
         kernel.case("one-symbol-absent").ko(ko().without_crc("_printk")),
-        kernel.case("module-layout-absent").ko(ko().without_crc("module_layout")),
+        kernel
+            .case("module-layout-absent")
+            .ko(ko().without_crc("module_layout")),
         kernel.case("section-absent").ko(ko().without_section("__versions")),
         kernel.case("section-empty").ko(ko().with_versions(Vec::clear)),
         kernel
@@ -58,14 +64,24 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         ("force-modversion", &["--force-modversion"]),
         ("force-vermagic", &["--force-vermagic"]),
     ] {
-        cases.push(kernel.case(format!("one-symbol-{name}")).ko(ko().with_crc("_printk", flip)).args(args));
+        cases.push(
+            kernel
+                .case(format!("one-symbol-{name}"))
+                .ko(ko().with_crc("_printk", flip))
+                .args(args),
+        );
         cases.push(
             kernel
                 .case(format!("module-layout-{name}"))
                 .ko(ko().with_crc("module_layout", flip))
                 .args(args),
         );
-        cases.push(kernel.case(format!("one-symbol-absent-{name}")).ko(ko().without_crc("_printk")).args(args));
+        cases.push(
+            kernel
+                .case(format!("one-symbol-absent-{name}"))
+                .ko(ko().without_crc("_printk"))
+                .args(args),
+        );
     }
     Ok(cases)
 }

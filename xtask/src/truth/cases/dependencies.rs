@@ -47,15 +47,23 @@ fn in_tree(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("in-tree-host-link")?.host_link(),
         one("in-tree-host-link-of-another-name")?.host_link_named("in-tree"),
         one("in-tree-host-link-after-depmod")?.link("host", &node),
-        one("in-tree-host-link-removed-after-depmod")?.host_link().without("host"),
+        one("in-tree-host-link-removed-after-depmod")?
+            .host_link()
+            .without("host"),
         one("in-tree-host-link-to-another-kernel")?
             .host_link()
             .link("host", "/lib/modules/9.9.9-none"),
         one("in-tree-host-link-relative")?
             .host_link()
             .link("host", &format!("../../../../../lib/modules/{}", kernel.release)),
-        kernel.case("in-tree-itself-by-host-link").loads("lru_cache").host_link(),
-        kernel.case("in-tree-needless-host-link").ko(kernel.ko("plain")?).host_link(),
+        kernel
+            .case("in-tree-itself-by-host-link")
+            .loads("lru_cache")
+            .host_link(),
+        kernel
+            .case("in-tree-needless-host-link")
+            .ko(kernel.ko("plain")?)
+            .host_link(),
         kernel
             .case("in-tree-copied-into-the-image")
             .ko(kernel.ko("needs_lru")?)
@@ -66,13 +74,30 @@ fn in_tree(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
 fn soft(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let ko = |name: &str| kernel.ko(name);
     let ordered = |name: &str, order: &[&str]| -> anyhow::Result<Case> {
-        Ok(kernel.case(name).ko(ko("plain")?).ko(ko("aliases")?).ko(ko("exporter")?).order(order))
+        Ok(kernel
+            .case(name)
+            .ko(ko("plain")?)
+            .ko(ko("aliases")?)
+            .ko(ko("exporter")?)
+            .order(order))
     };
     Ok(vec![
         kernel.case("soft-none-there").ko(ko("softdeps")?),
-        kernel.case("soft-all-there").ko(ko("softdeps")?).ko(ko("plain")?).ko(ko("aliases")?),
-        kernel.case("soft-pre-refused").ko(ko("softdeps")?).ko(ko("plain")?.cut(200)).ko(ko("aliases")?),
-        kernel.case("soft-post-refused").ko(ko("softdeps")?).ko(ko("plain")?).ko(ko("aliases")?.cut(200)),
+        kernel
+            .case("soft-all-there")
+            .ko(ko("softdeps")?)
+            .ko(ko("plain")?)
+            .ko(ko("aliases")?),
+        kernel
+            .case("soft-pre-refused")
+            .ko(ko("softdeps")?)
+            .ko(ko("plain")?.cut(200))
+            .ko(ko("aliases")?),
+        kernel
+            .case("soft-post-refused")
+            .ko(ko("softdeps")?)
+            .ko(ko("plain")?)
+            .ko(ko("aliases")?.cut(200)),
         ordered("order-two", &["plain", "aliases"])?,
         ordered("order-three", &["plain", "aliases", "exporter"])?,
         ordered("order-one", &["plain"])?,
@@ -115,7 +140,10 @@ fn already_there(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     };
     Ok(vec![
         kernel.case("same-name-as-in-tree").ko(twin()?),
-        kernel.case("same-name-as-in-tree-loaded").ko(twin()?).with_loaded(&["dummy"]),
+        kernel
+            .case("same-name-as-in-tree-loaded")
+            .ko(twin()?)
+            .with_loaded(&["dummy"]),
         kernel
             .case("same-name-as-in-tree-loaded-and-removed")
             .ko(twin()?)
@@ -125,7 +153,13 @@ fn already_there(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .case("same-name-as-in-tree-first-time")
             .ko(twin()?)
             .args(&["--first-time"]),
-        kernel.case("in-tree-removed-that-is-not-there").ko(kernel.ko("plain")?).removing(&["no_such_module"]),
-        kernel.case("in-tree-removed-that-is-not-loaded").ko(kernel.ko("plain")?).removing(&["dummy"]),
+        kernel
+            .case("in-tree-removed-that-is-not-there")
+            .ko(kernel.ko("plain")?)
+            .removing(&["no_such_module"]),
+        kernel
+            .case("in-tree-removed-that-is-not-loaded")
+            .ko(kernel.ko("plain")?)
+            .removing(&["dummy"]),
     ])
 }

@@ -43,7 +43,9 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             module.resize(module.len() + 64, 0);
             elf.set_section(".gnu.linkonce.this_module", &module);
         })),
-        case("name-altered").ko(plain.clone().with_elf(|elf| elf.replace_everywhere(b"plain\0", b"plaim\0"))),
+        case("name-altered").ko(plain
+            .clone()
+            .with_elf(|elf| elf.replace_everywhere(b"plain\0", b"plaim\0"))),
     ];
     for eighths in 1..8 {
         cases.push(case(&format!("cut-at-{eighths}-eighths")).ko(plain.clone().cut(length * eighths / 8)));
@@ -55,12 +57,20 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         cases.push(case(&format!("cut-by-{bytes}")).ko(plain.clone().cut(length - bytes)));
     }
     for name in SECTIONS {
-        let id = name.trim_start_matches('.').replace(['.', '_'], "-").trim_matches('-').to_lowercase();
+        let id = name
+            .trim_start_matches('.')
+            .replace(['.', '_'], "-")
+            .trim_matches('-')
+            .to_lowercase();
         if plain.bytes.clone().len() == length && has(&plain.bytes, name) {
             cases.push(case(&format!("without-{id}")).ko(plain.clone().without_section(name)));
-            let emptied = plain.clone().with_elf(|elf| elf.set_section_field(name, section::SIZE, 8, 0));
+            let emptied = plain
+                .clone()
+                .with_elf(|elf| elf.set_section_field(name, section::SIZE, 8, 0));
             cases.push(case(&format!("emptied-{id}")).ko(emptied));
-            let outside = plain.clone().with_elf(|elf| elf.set_section_field(name, section::OFFSET, 8, 1 << 30));
+            let outside = plain
+                .clone()
+                .with_elf(|elf| elf.set_section_field(name, section::OFFSET, 8, 1 << 30));
             cases.push(case(&format!("outside-{id}")).ko(outside));
         }
     }
@@ -68,5 +78,7 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
 }
 
 fn has(bytes: &[u8], section: &str) -> bool {
-    crate::truth::elf::Elf::new(&mut bytes.to_vec()).header_of(section).is_some()
+    crate::truth::elf::Elf::new(&mut bytes.to_vec())
+        .header_of(section)
+        .is_some()
 }

@@ -36,7 +36,10 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     }
     for section in [".symtab", ".strtab", ".modinfo", ".gnu.linkonce.this_module"] {
         for (field, at, size) in SECTION_FIELDS {
-            let short = section.trim_start_matches(".gnu.linkonce").trim_start_matches('.').replace('_', "-");
+            let short = section
+                .trim_start_matches(".gnu.linkonce")
+                .trim_start_matches('.')
+                .replace('_', "-");
             for (name, value) in VALUES {
                 let ko = plain.clone().with_elf(|elf| {
                     if let Some(header) = elf.header_of(section) {
@@ -49,14 +52,25 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             }
         }
     }
-    for (name, machine) in [("i386", 3), ("arm", 40), ("aarch64", 183), ("x86-64", 62), ("s390x", 22), ("ppc64", 21)] {
+    for (name, machine) in [
+        ("i386", 3),
+        ("arm", 40),
+        ("aarch64", 183),
+        ("x86-64", 62),
+        ("s390x", 22),
+        ("ppc64", 21),
+    ] {
         let ko = plain.clone().with_elf(|elf| elf.set(18, 2, machine));
         if ko.bytes != plain.bytes {
             cases.push(kernel.case(format!("machine-{name}")).ko(ko));
         }
     }
     for (name, kind) in [("executable", 2), ("shared", 3), ("core", 4)] {
-        cases.push(kernel.case(format!("type-{name}")).ko(plain.clone().with_elf(|elf| elf.set(16, 2, kind))));
+        cases.push(
+            kernel
+                .case(format!("type-{name}"))
+                .ko(plain.clone().with_elf(|elf| elf.set(16, 2, kind))),
+        );
     }
     Ok(cases)
 }

@@ -30,8 +30,10 @@ fn programs(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .without("")
             .file("/opt/lib/modules/9.9.9-none/modules.dep", ""),
         one("several-kernels", Base::Busybox)?.file("/opt/lib/modules/9.9.9-none/modules.dep", ""),
-        one("modprobe-d", Base::Busybox)?
-            .file("/etc/modprobe.d/a.conf", "install plain /bin/false\nblacklist plain\noptions plain nonsense\n"),
+        one("modprobe-d", Base::Busybox)?.file(
+            "/etc/modprobe.d/a.conf",
+            "install plain /bin/false\nblacklist plain\noptions plain nonsense\n",
+        ),
         one("modprobe-d-in-dir", Base::Busybox)?.file("/opt/etc/modprobe.d/a.conf", "install plain /bin/false\n"),
         one("modprobe-d-in-dir-lib", Base::Busybox)?.file("/opt/lib/modprobe.d/a.conf", "install plain /bin/false\n"),
     ])
@@ -45,19 +47,31 @@ fn links(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     Ok(vec![
         elsewhere("link-dir-name")?.link("/opt", "srv").also_dir("/opt"),
         elsewhere("link-lib")?.link("/opt/lib", "/srv/lib").also_dir("/opt"),
-        elsewhere("link-lib-modules")?.link("/opt/lib/modules", "../../srv/lib/modules").also_dir("/opt"),
+        elsewhere("link-lib-modules")?
+            .link("/opt/lib/modules", "../../srv/lib/modules")
+            .also_dir("/opt"),
         elsewhere("link-kernel")?
-            .link(&format!("/opt/lib/modules/{release}"), &format!("/srv/lib/modules/{release}"))
+            .link(
+                &format!("/opt/lib/modules/{release}"),
+                &format!("/srv/lib/modules/{release}"),
+            )
             .also_dir("/opt"),
         elsewhere("link-kernel-relative")?
-            .link(&format!("/opt/lib/modules/{release}"), &format!("../../../srv/lib/modules/{release}"))
+            .link(
+                &format!("/opt/lib/modules/{release}"),
+                &format!("../../../srv/lib/modules/{release}"),
+            )
             .also_dir("/opt"),
         one("link-kernel-to-another-in-the-folder")?
             .without("")
             .file("/opt/lib/modules/real/extra/plain.ko", bytes.clone())
             .link(&format!("/opt/lib/modules/{release}"), "real"),
-        one("link-kernel-dangling")?.without("").link(&format!("/opt/lib/modules/{release}"), "/nowhere"),
-        one("kernel-is-a-file")?.without("").file(&format!("/opt/lib/modules/{release}"), "no folder"),
+        one("link-kernel-dangling")?
+            .without("")
+            .link(&format!("/opt/lib/modules/{release}"), "/nowhere"),
+        one("kernel-is-a-file")?
+            .without("")
+            .file(&format!("/opt/lib/modules/{release}"), "no folder"),
         one("link-module-inside")?
             .without("extra/plain.ko")
             .file("real/plain.ko", bytes.clone())
@@ -84,7 +98,10 @@ fn links(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("link-module-to-tmp")?
             .without("extra/plain.ko")
             .file("real/plain.ko", bytes.clone())
-            .link("extra/plain.ko", &format!("/tmp/opt/lib/modules/{release}/real/plain.ko")),
+            .link(
+                "extra/plain.ko",
+                &format!("/tmp/opt/lib/modules/{release}/real/plain.ko"),
+            ),
         one("link-folder-inside")?
             .without("extra")
             .file("real/plain.ko", bytes.clone())
@@ -96,7 +113,9 @@ fn links(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("link-index-inside")?
             .file("index/modules.dep.bin", "")
             .link("modules.dep.bin", "index/modules.dep.bin"),
-        one("link-build-dangling")?.link("build", "/usr/src/nowhere").link("source", "/usr/src/nowhere"),
+        one("link-build-dangling")?
+            .link("build", "/usr/src/nowhere")
+            .link("source", "/usr/src/nowhere"),
         one("hard-link-module")?
             .file("real/plain.ko", bytes.clone())
             .without("extra/plain.ko")
@@ -105,7 +124,9 @@ fn links(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .file("/srv/blob", bytes.clone())
             .without("extra/plain.ko")
             .hard_link("extra/plain.ko", "/srv/blob"),
-        one("module-is-a-folder")?.without("extra/plain.ko").folder("extra/plain.ko"),
+        one("module-is-a-folder")?
+            .without("extra/plain.ko")
+            .folder("extra/plain.ko"),
     ])
 }
 
@@ -117,7 +138,10 @@ fn layers(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("whiteout-of-the-module")?.next_layer().whiteout("extra/plain.ko"),
         one("whiteout-of-the-index")?.next_layer().whiteout("modules.dep.bin"),
         one("whiteout-of-the-folder")?.next_layer().whiteout("extra"),
-        one("whiteout-of-cp")?.base(Base::Shell).next_layer().whiteout("/bin/cp"),
+        one("whiteout-of-cp")?
+            .base(Base::Shell)
+            .next_layer()
+            .whiteout("/bin/cp"),
         one("whiteout-and-again")?
             .next_layer()
             .whiteout("extra/plain.ko")
@@ -132,7 +156,9 @@ fn layers(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .file("extra/plain.ko", "no module")
             .next_layer()
             .file("extra/plain.ko", bytes.clone()),
-        one("sound-then-damaged")?.next_layer().file("extra/plain.ko", "no module"),
+        one("sound-then-damaged")?
+            .next_layer()
+            .file("extra/plain.ko", "no module"),
         one("folder-becomes-a-link")?
             .next_layer()
             .file("real/plain.ko", bytes)

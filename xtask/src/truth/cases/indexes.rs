@@ -36,15 +36,23 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("softdep-missing")?.without("modules.softdep"),
         damaged("dep-bin-text", b"extra/plain.ko:\n")?,
         damaged("dep-bin-magic-alone", &[0xb0, 0x07, 0xf4, 0x57])?,
-        damaged("dep-bin-other-version", &[0xb0, 0x07, 0xf4, 0x57, 0, 3, 0, 1, 0, 0, 0, 0])?,
+        damaged(
+            "dep-bin-other-version",
+            &[0xb0, 0x07, 0xf4, 0x57, 0, 3, 0, 1, 0, 0, 0, 0],
+        )?,
         damaged("dep-bin-other-minor", &[0xb0, 0x07, 0xf4, 0x57, 0, 2, 0, 9, 0, 0, 0, 0])?,
-        damaged("dep-bin-offset-outside", &[0xb0, 0x07, 0xf4, 0x57, 0, 2, 0, 1, 0x2f, 0xff, 0xff, 0xff])?,
+        damaged(
+            "dep-bin-offset-outside",
+            &[0xb0, 0x07, 0xf4, 0x57, 0, 2, 0, 1, 0x2f, 0xff, 0xff, 0xff],
+        )?,
         damaged("dep-bin-no-root", &[0xb0, 0x07, 0xf4, 0x57, 0, 2, 0, 1, 0, 0, 0, 0])?,
         one("stale-file-moved")?
             .without("extra/plain.ko")
             .file("updates/plain.ko", plain()?.bytes),
         one("stale-file-gone")?.without("extra/plain.ko"),
-        one("file-not-indexed")?.file("extra/exporter.ko", exporter()?.bytes).loads("exporter"),
+        one("file-not-indexed")?
+            .file("extra/exporter.ko", exporter()?.bytes)
+            .loads("exporter"),
         one("another-name")?.loads("plane"),
         one("empty-folder")?.without(""),
         one("name-with-ko")?.loads("plain.ko"),
@@ -78,7 +86,9 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .case("two-files-kernel-and-extra")
             .ko(plain()?.in_folder("kernel"))
             .ko(plain()?.cut(100).in_folder("extra")),
-        kernel.case("folder-weak-updates").ko(plain()?.in_folder("weak-updates")),
+        kernel
+            .case("folder-weak-updates")
+            .ko(plain()?.in_folder("weak-updates")),
         kernel.case("folder-deep").ko(plain()?.in_folder("a/b/c/d/e/f")),
         kernel.case("folder-none").ko(plain()?.in_folder("")),
         kernel
@@ -91,7 +101,11 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         alias("alias-pattern-unmatched", "pattern-x-y")?,
         alias("alias-pci", "pci:v0000FFF3d00000001sv00000000sd00000000bc02sc00i00")?,
         alias("alias-bin-missing-asked-by-alias", "another-name")?.without("modules.alias.bin"),
-        kernel.case("alias-added").ko(plain()?.with_modinfo("alias", "mine").seen_by_depmod()).loads("mine").expecting("plain"),
+        kernel
+            .case("alias-added")
+            .ko(plain()?.with_modinfo("alias", "mine").seen_by_depmod())
+            .loads("mine")
+            .expecting("plain"),
         kernel
             .case("alias-of-two")
             .ko(aliases()?)

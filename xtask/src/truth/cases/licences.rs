@@ -33,17 +33,32 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let plain = kernel.ko("plain")?;
     let mut cases = Vec::new();
     for (name, licence) in LICENCES {
-        cases.push(kernel.case(format!("{name}-gpl-only-symbol")).ko(user.clone().with_modinfo("license", licence)));
-        cases.push(kernel.case(format!("{name}-symbols-for-all")).ko(plain.clone().with_modinfo("license", licence)));
+        cases.push(
+            kernel
+                .case(format!("{name}-gpl-only-symbol"))
+                .ko(user.clone().with_modinfo("license", licence)),
+        );
+        cases.push(
+            kernel
+                .case(format!("{name}-symbols-for-all"))
+                .ko(plain.clone().with_modinfo("license", licence)),
+        );
     }
     let proprietary = |name: &str| -> anyhow::Result<_> { Ok(kernel.ko(name)?.with_modinfo("license", "Proprietary")) };
     cases.extend([
-        kernel.case("absent-gpl-only-symbol").ko(user.clone().without_modinfo("license")),
-        kernel.case("absent-symbols-for-all").ko(plain.clone().without_modinfo("license")),
-        kernel.case("two-gpl-first").ko(user.clone().adding_modinfo("license", "Proprietary")),
         kernel
-            .case("two-proprietary-first")
-            .ko(user.clone().with_modinfo("license", "Proprietary").adding_modinfo("license", "GPL")),
+            .case("absent-gpl-only-symbol")
+            .ko(user.clone().without_modinfo("license")),
+        kernel
+            .case("absent-symbols-for-all")
+            .ko(plain.clone().without_modinfo("license")),
+        kernel
+            .case("two-gpl-first")
+            .ko(user.clone().adding_modinfo("license", "Proprietary")),
+        kernel.case("two-proprietary-first").ko(user
+            .clone()
+            .with_modinfo("license", "Proprietary")
+            .adding_modinfo("license", "GPL")),
         kernel
             .case("proprietary-forced")
             .ko(user.clone().with_modinfo("license", "Proprietary"))
@@ -57,7 +72,9 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .case("gpl-user-of-a-proprietary-module")
             .ko(kernel.ko("importer")?)
             .ko(proprietary("exporter")?),
-        kernel.case("named-lve").ko(user.clone().with_elf(|elf| elf.replace_everywhere(b"gpl_user\0", b"lve\0user\0"))),
+        kernel.case("named-lve").ko(user
+            .clone()
+            .with_elf(|elf| elf.replace_everywhere(b"gpl_user\0", b"lve\0user\0"))),
     ]);
     Ok(cases)
 }

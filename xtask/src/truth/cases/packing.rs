@@ -40,7 +40,9 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         kernel.case("plain-named-xz").ko(plain()?.with_suffix(".xz")),
         kernel.case("plain-named-zst").ko(plain()?.with_suffix(".zst")),
         kernel.case("xz-named-zst").ko(plain()?.packed(Xz)?.with_suffix(".zst")),
-        kernel.case("zstd-named-xz").ko(plain()?.packed(Zstd)?.with_suffix(".xz")),
+        kernel
+            .case("zstd-named-xz")
+            .ko(plain()?.packed(Zstd)?.with_suffix(".xz")),
         kernel.case("xz-of-zstd").ko(plain()?.packed(Zstd)?.packed(Xz)?),
     ]);
     Ok(cases)

@@ -106,7 +106,11 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let params = kernel.ko("params")?;
     let of = |(name, words): &(&str, &[&str])| kernel.case(*name).ko(params.clone()).parameters(words);
     let mut cases: Vec<Case> = WORDS.iter().map(of).collect();
-    cases.extend(OUT_OF_REACH.iter().map(|row| of(row).out_of_reach("only the module's own code knows")));
+    cases.extend(
+        OUT_OF_REACH
+            .iter()
+            .map(|row| of(row).out_of_reach("only the module's own code knows")),
+    );
     let long = |name: &str, length: usize| {
         let value = format!("p_charp={}", "x".repeat(length));
         kernel.case(name.to_owned()).ko(params.clone()).parameters(&[&value])
@@ -115,7 +119,10 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         long("charp-1024", 1024),
         long("charp-1025", 1025),
         long("charp-3000", 3000),
-        kernel.case("module-declares-none").ko(kernel.ko("params_none")?).parameters(&["p_int=1"]),
+        kernel
+            .case("module-declares-none")
+            .ko(kernel.ko("params_none")?)
+            .parameters(&["p_int=1"]),
         kernel
             .case("type-altered")
             .ko(params.clone().with_modinfo("parmtype", "p_int:charp"))

@@ -8,13 +8,23 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
     for boot in Boot::ALL {
         for (name, ko) in signed(kernel)? {
-            cases.push(kernel.case(format!("{}-{name}", boot.name().replace('_', "-"))).ko(ko).boot(boot));
+            cases.push(
+                kernel
+                    .case(format!("{}-{name}", boot.name().replace('_', "-")))
+                    .ko(ko)
+                    .boot(boot),
+            );
         }
     }
     for boot in [Boot::Enforcing, Boot::LockedDown] {
         let name = boot.name().replace('_', "-");
         let dependency = kernel.case(format!("{name}-unsigned-dependency"));
-        cases.push(dependency.ko(kernel.ko("importer")?).ko(kernel.ko("exporter")?).boot(boot));
+        cases.push(
+            dependency
+                .ko(kernel.ko("importer")?)
+                .ko(kernel.ko("exporter")?)
+                .boot(boot),
+        );
         let forced = kernel.case(format!("{name}-unsigned-forced"));
         cases.push(forced.ko(kernel.ko("plain")?).args(&["-f"]).boot(boot));
     }
@@ -33,16 +43,35 @@ fn signed(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Ko)>> {
         ("unsigned", plain.clone()),
         ("by-a-foreign-key", other.clone()),
         ("by-a-foreign-key-sha512", by("other", "sha512")?),
-        ("twice", other.clone().signed(&kernel.sign_file(), &kernel.key("other"), "sha256")?),
-        ("altered-after", other.clone().with_elf(|elf| elf.replace_everywhere(b"description=plain", b"description=PLAIN"))),
+        (
+            "twice",
+            other
+                .clone()
+                .signed(&kernel.sign_file(), &kernel.key("other"), "sha256")?,
+        ),
+        (
+            "altered-after",
+            other
+                .clone()
+                .with_elf(|elf| elf.replace_everywhere(b"description=plain", b"description=PLAIN")),
+        ),
         ("mark-alone", with(SIGNATURE_MARK)),
         ("mark-in-a-longer-file", with(&[SIGNATURE_MARK, b"x"].concat())),
         ("longer-than-the-file", with(&lying)),
-        ("of-length-0", with(&[&[0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0], SIGNATURE_MARK].concat())),
-        ("mark-cut-off", other.clone().cut(other.bytes.len() - SIGNATURE_MARK.len())),
+        (
+            "of-length-0",
+            with(&[&[0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0], SIGNATURE_MARK].concat()),
+        ),
+        (
+            "mark-cut-off",
+            other.clone().cut(other.bytes.len() - SIGNATURE_MARK.len()),
+        ),
         ("mark-cut-by-one", other.clone().cut(other.bytes.len() - 1)),
         ("der-damaged", other.clone().patched(trailer - 40, &[0; 8])),
-        ("der-damaged-at-its-beginning", other.clone().patched(plain.bytes.len(), &[0xff; 4])),
+        (
+            "der-damaged-at-its-beginning",
+            other.clone().patched(plain.bytes.len(), &[0xff; 4]),
+        ),
     ];
     for (name, at, value) in [
         ("algo-set", 0, 1),

@@ -7,10 +7,7 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let ko = |name: &str| kernel.ko(name);
     Ok(vec![
         kernel.case("missing").ko(ko("missing_symbol")?),
-        kernel
-            .case("missing-forced")
-            .ko(ko("missing_symbol")?)
-            .args(&["-f"]),
+        kernel.case("missing-forced").ko(ko("missing_symbol")?).args(&["-f"]),
         kernel.case("weak-missing").ko(ko("weak")?),
         kernel
             .case("missing-by-another-name")
@@ -18,9 +15,7 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         kernel
             .case("empty-name")
             .ko(ko("plain")?.with_elf(|elf| elf.rename_symbol("_printk", ""))),
-        kernel
-            .case("exported-by-nobody-loaded")
-            .ko(ko("importer")?),
+        kernel.case("exported-by-nobody-loaded").ko(ko("importer")?),
         kernel
             .case("exported-by-the-image")
             .ko(ko("importer")?)
@@ -48,7 +43,9 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .ko(ko("exporter")?),
         kernel
             .case("namespaces-imported-two")
-            .ko(ko("importer")?.with_modinfo("import_ns", "OTHER").adding_modinfo("import_ns", "EXPORTER"))
+            .ko(ko("importer")?
+                .with_modinfo("import_ns", "OTHER")
+                .adding_modinfo("import_ns", "EXPORTER"))
             .ko(ko("exporter")?),
         kernel
             .case("exports-what-the-kernel-exports")

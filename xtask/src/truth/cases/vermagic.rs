@@ -26,7 +26,10 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         ("one-more-flag", format!("{own}extra ")),
         ("no-space-at-end", own.trim_end().to_owned()),
         ("two-spaces", own.replacen(' ', "  ", 1)),
-        ("flags-in-another-order", own.replace("SMP mod_unload", "mod_unload SMP")),
+        (
+            "flags-in-another-order",
+            own.replace("SMP mod_unload", "mod_unload SMP"),
+        ),
         ("upper-case", own.to_uppercase()),
     ];
     let mut cases = Vec::new();
@@ -38,11 +41,16 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let absent = || plain.clone().without_modinfo("vermagic");
     cases.extend([
         kernel.case("absent").ko(absent()),
-        kernel.case("absent-no-versions").ko(absent().without_section("__versions")),
-        kernel.case("twice").ko(plain.clone().adding_modinfo("vermagic", "9.9.9 other ")),
         kernel
-            .case("twice-wrong-first")
-            .ko(plain.clone().with_modinfo("vermagic", "9.9.9 other ").adding_modinfo("vermagic", &own)),
+            .case("absent-no-versions")
+            .ko(absent().without_section("__versions")),
+        kernel
+            .case("twice")
+            .ko(plain.clone().adding_modinfo("vermagic", "9.9.9 other ")),
+        kernel.case("twice-wrong-first").ko(plain
+            .clone()
+            .with_modinfo("vermagic", "9.9.9 other ")
+            .adding_modinfo("vermagic", &own)),
     ]);
     let wrong = || plain.clone().with_modinfo("vermagic", &own.replace("SMP ", ""));
     let release = || bare().with_modinfo("vermagic", &format!("6.1.0-0-other {flags}"));
@@ -54,7 +62,12 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         ("force-both", &["--force-vermagic", "--force-modversion"]),
     ] {
         cases.push(kernel.case(format!("without-smp-{name}")).ko(wrong()).args(args));
-        cases.push(kernel.case(format!("other-release-no-versions-{name}")).ko(release()).args(args));
+        cases.push(
+            kernel
+                .case(format!("other-release-no-versions-{name}"))
+                .ko(release())
+                .args(args),
+        );
         cases.push(kernel.case(format!("as-built-{name}")).ko(plain.clone()).args(args));
         cases.push(kernel.case(format!("absent-{name}")).ko(absent()).args(args));
     }

@@ -44,7 +44,10 @@ impl Cpio {
         self.count += 1;
         let (name, size) = (path.len() + 1, content.len());
         let count = self.count;
-        let header = format!("070701{count:08x}{mode:08x}{:08x}{:08x}{:08x}{:08x}{size:08x}", 0, 0, 1, 0);
+        let header = format!(
+            "070701{count:08x}{mode:08x}{:08x}{:08x}{:08x}{:08x}{size:08x}",
+            0, 0, 1, 0
+        );
         self.bytes
             .extend_from_slice(format!("{header}{:08x}{:08x}{:08x}{:08x}{name:08x}{:08x}", 0, 0, 0, 0, 0).as_bytes());
         self.bytes.extend_from_slice(path.as_bytes());

@@ -117,7 +117,9 @@ impl Batch<'_> {
                     scope.spawn(move || self.boot_all(&initrd, share, keys))
                 })
                 .collect();
-            let join = |guest: std::thread::ScopedJoinHandle<'_, _>| guest.join().map_err(|_| anyhow::anyhow!("a guest's thread died"))?;
+            let join = |guest: std::thread::ScopedJoinHandle<'_, _>| {
+                guest.join().map_err(|_| anyhow::anyhow!("a guest's thread died"))?
+            };
             guests.into_iter().map(join).collect()
         })
     }
@@ -131,8 +133,15 @@ impl Batch<'_> {
             let before = told.len();
             let last = self.boot_once(initrd, *from, keys, &mut told)?;
             silent = if told.len() == before { silent + 1 } else { 0 };
-            anyhow::ensure!(silent < MAX_SILENT_GUESTS, "{} does not boot: {last}", self.kernel.release);
-            rest = rest.iter().position(|number| !told.contains_key(number)).map_or(&[], |at| &rest[at..]);
+            anyhow::ensure!(
+                silent < MAX_SILENT_GUESTS,
+                "{} does not boot: {last}",
+                self.kernel.release
+            );
+            rest = rest
+                .iter()
+                .position(|number| !told.contains_key(number))
+                .map_or(&[], |at| &rest[at..]);
         }
         fs::remove_file(initrd)?;
         Ok(told)
@@ -146,7 +155,11 @@ impl Batch<'_> {
         keys: &[String],
         told: &mut BTreeMap<usize, Telling>,
     ) -> anyhow::Result<String> {
-        let mut guest = Guest::start(self.kernel, initrd, &format!("{} truth.from={from}", self.boot.command_line()))?;
+        let mut guest = Guest::start(
+            self.kernel,
+            initrd,
+            &format!("{} truth.from={from}", self.boot.command_line()),
+        )?;
         let (mut current, mut last) = (None::<(usize, Telling)>, String::new());
         while let Ok(line) = guest.lines.recv_timeout(SILENCE) {
             let Some((word, rest)) = answer(&line) else {
@@ -165,7 +178,9 @@ impl Batch<'_> {
                     }
                 }
             }
-            if word == "end" && let Some((number, telling)) = current.take() {
+            if word == "end"
+                && let Some((number, telling)) = current.take()
+            {
                 self.remember(&keys[number], &telling)?;
                 told.insert(number, telling);
             }
@@ -204,7 +219,10 @@ impl Batch<'_> {
     fn initrd(&self, asked: &[usize]) -> anyhow::Result<Vec<u8>> {
         let mut cpio = Cpio::default();
         cpio.file("init", INIT.as_bytes());
-        cpio.file("bin/busybox", &fs::read("/bin/busybox").context("`apt-get install busybox-static`")?);
+        cpio.file(
+            "bin/busybox",
+            &fs::read("/bin/busybox").context("`apt-get install busybox-static`")?,
+        );
         worker(&mut cpio)?;
         let node = self.kernel.node_tree();
         add_tree(&mut cpio, &node, &format!("lib/modules/{}", self.kernel.release))?;
@@ -276,12 +294,18 @@ fn instructions(case: &Case, layers: &[LayerFile]) -> Vec<(&'static str, String)
     }
     let named = || {
         let own = ["-vd".to_owned(), shared.clone()];
-        let words = own.iter().chain(&case.args).chain([&case.module]).chain(&case.parameters);
+        let words = own
+            .iter()
+            .chain(&case.args)
+            .chain([&case.module])
+            .chain(&case.parameters);
         words.cloned().collect()
     };
     let load: Vec<String> = case.raw_args.clone().unwrap_or_else(named);
     let pairs = case.loading_order.iter().zip(case.loading_order.iter().skip(1));
-    let softdep: Vec<String> = pairs.map(|(module, pre)| format!("softdep {module} pre: {pre}")).collect();
+    let softdep: Vec<String> = pairs
+        .map(|(module, pre)| format!("softdep {module} pre: {pre}"))
+        .collect();
     vec![
         ("layers", lines(&layers.iter().map(layer_line).collect::<Vec<_>>())),
         ("before", lines(&case.loaded_before)),
@@ -294,7 +318,11 @@ fn instructions(case: &Case, layers: &[LayerFile]) -> Vec<(&'static str, String)
 
 /// A layer's name, with a word more where it hides something of those below.
 fn layer_line(layer: &LayerFile) -> String {
-    format!("{}{}", name_of(&layer.path), if layer.hides { " whiteouts" } else { "" })
+    format!(
+        "{}{}",
+        name_of(&layer.path),
+        if layer.hides { " whiteouts" } else { "" }
+    )
 }
 
 fn copy_command(from: &str, to: &str) -> String {
@@ -363,11 +391,16 @@ impl Guest {
             .arg("-initrd")
             .arg(initrd)
             .arg("-append")
-            .arg(format!("{} quiet loglevel=1 oops=panic panic=-1 {append}", kernel.architecture.console()))
+            .arg(format!(
+                "{} quiet loglevel=1 oops=panic panic=-1 {append}",
+                kernel.architecture.console()
+            ))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
-        let mut qemu = command.spawn().context("QEMU does not start: `apt-get install qemu-system-x86`")?;
+        let mut qemu = command
+            .spawn()
+            .context("QEMU does not start: `apt-get install qemu-system-x86`")?;
         let output = qemu.stdout.take().context("a pipe")?;
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -386,7 +419,10 @@ impl Guest {
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
         while !matches!(self.lines.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected)) {
-            if matches!(self.lines.recv_timeout(Duration::from_secs(1)), Err(RecvTimeoutError::Disconnected)) {
+            if matches!(
+                self.lines.recv_timeout(Duration::from_secs(1)),
+                Err(RecvTimeoutError::Disconnected)
+            ) {
                 break;
             }
         }
