@@ -7,7 +7,7 @@ use super::exporters::{Exporter, Exporters, Found};
 use super::kernel::Kernel;
 use super::licence;
 use super::report::Report;
-use super::version::crc_mismatch;
+use super::version::{crc_mismatch, without_version};
 use crate::api::{Finding, Rule};
 use crate::kmod::facts::{ElfModule, Undefined, Versions};
 
@@ -117,22 +117,7 @@ impl<'a> Resolution<'a, '_> {
         match crcs.get(name) {
             Some(built_for) if *built_for == exported => None,
             Some(built_for) => Some(crc_mismatch(name, *built_for, exported, self.kernel)),
-            None => Some(self.without_version(name)),
-        }
-    }
-
-    /// Upstream's `check_version` warns once and lets the symbol pass. Debian's kernels are patched to refuse it, as
-    /// was seen on its 6.1 and 6.12 (`no symbol version for …`).
-    fn without_version(&self, name: &str) -> Finding {
-        let what = format!("the module has symbol versions, but none for `{name}`");
-        if self.kernel.is_debians() {
-            let message = format!("{what}, and Debian's kernels refuse that; build it against this kernel's headers");
-            Finding::decides(Rule::SymbolVersionMissing, message)
-        } else {
-            Finding::warns(
-                Rule::SymbolVersionMissing,
-                format!("{what}; the kernel takes it as it is"),
-            )
+            None => Some(without_version(name, self.kernel)),
         }
     }
 

@@ -3,8 +3,11 @@
 use super::{Case, Kernel};
 use crate::truth::elf::{Elf, HEADER_FIELDS, section};
 
+/// What a field becomes of what it was.
+type Change = fn(u64) -> u64;
+
 /// Values that a field is given: a small one, the largest, one more than it had.
-const VALUES: [(&str, fn(u64) -> u64); 3] = [
+const VALUES: [(&str, Change); 3] = [
     ("zero", |_| 0),
     ("all-ones", |_| u64::MAX),
     ("one-more", |value| value.wrapping_add(1)),
@@ -75,7 +78,7 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     Ok(cases)
 }
 
-fn alter(elf: &mut Elf<'_>, at: usize, size: usize, value: fn(u64) -> u64) {
+fn alter(elf: &mut Elf<'_>, at: usize, size: usize, value: Change) {
     let altered = value(elf.number(at, size));
     elf.set(at, size, altered);
 }

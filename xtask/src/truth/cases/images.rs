@@ -39,6 +39,7 @@ fn programs(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     ])
 }
 
+#[expect(clippy::too_many_lines, reason = "a table, one row a case")]
 fn links(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("plain")?)) };
     let bytes = kernel.ko("plain")?.bytes;

@@ -2,6 +2,7 @@
 
 use super::{Case, Kernel};
 
+#[expect(clippy::too_many_lines, reason = "a table, one row a case")]
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let plain = || kernel.ko("plain");
     let exporter = || kernel.ko("exporter");

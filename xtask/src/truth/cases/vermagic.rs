@@ -4,6 +4,7 @@
 use super::{Case, Kernel};
 use crate::truth::ko::Ko;
 
+#[expect(clippy::too_many_lines, reason = "a table, one row a case")]
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let plain = kernel.ko("plain")?;
     let own = plain.info("vermagic").unwrap_or_default();

@@ -118,7 +118,9 @@ impl Batch<'_> {
                 })
                 .collect();
             let join = |guest: std::thread::ScopedJoinHandle<'_, _>| {
-                guest.join().map_err(|_| anyhow::anyhow!("a guest's thread died"))?
+                guest
+                    .join()
+                    .unwrap_or_else(|_panic| anyhow::bail!("a guest's thread died"))
             };
             guests.into_iter().map(join).collect()
         })
@@ -330,7 +332,7 @@ fn copy_command(from: &str, to: &str) -> String {
 }
 
 fn lines(words: &[String]) -> String {
-    words.iter().map(|word| format!("{word}\n")).collect()
+    words.iter().flat_map(|word| [word.as_str(), "\n"]).collect()
 }
 
 /// What a guest says of one case.
