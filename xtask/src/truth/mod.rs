@@ -103,9 +103,10 @@ fn document(rows: &[Row]) -> String {
         "# Truth\n\n\
          What real kernels did with small modules, and what `kmm-preflight check` had said of them. Written by\n\
          `cargo xtask truth --all --report docs/truth.md`.\n\n\
-         {}\n## By group\n\n{}",
+         {}\n## By group\n\n{}\n## Where they disagree\n\n{}",
         report::confusion(rows),
-        report::groups(rows)
+        report::groups(rows),
+        report::listed_disagreements(rows)
     )
 }
 

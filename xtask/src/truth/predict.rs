@@ -37,8 +37,28 @@ pub(crate) fn toolkit_reference(kernel: &Kernel) -> String {
     format!("truth.example.com/toolkit:{}", kernel.release.replace('+', "_"))
 }
 
-/// Asks about all cases of one boot at once.
+/// Asks about all cases of one boot: at once about those whose nodes have the same modules loaded before.
 pub(crate) fn verdicts(
+    kernel: &Kernel,
+    boot: Boot,
+    cases: &[(&str, &Case)],
+    layout: &Path,
+    with_toolkit: bool,
+) -> anyhow::Result<Vec<Verdict>> {
+    let mut by_loaded: BTreeMap<&[String], Vec<usize>> = BTreeMap::new();
+    for (at, (_, case)) in cases.iter().enumerate() {
+        by_loaded.entry(&case.loaded_before).or_default().push(at);
+    }
+    let mut verdicts = BTreeMap::new();
+    for places in by_loaded.values() {
+        let asked: Vec<_> = places.iter().map(|at| cases[*at]).collect();
+        let told = verdicts_at_once(kernel, boot, &asked, layout, with_toolkit)?;
+        verdicts.extend(places.iter().zip(told));
+    }
+    Ok(verdicts.into_values().collect())
+}
+
+fn verdicts_at_once(
     kernel: &Kernel,
     boot: Boot,
     cases: &[(&str, &Case)],
@@ -48,15 +68,17 @@ pub(crate) fn verdicts(
     let questions = tempfile::tempdir()?;
     let modules: Vec<Value> = cases.iter().map(|(group, case)| module(group, case)).collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": modules});
-    fs::write(questions.path().join("modules.json"), list.to_string())?;
+    let questions_folder = questions.path().join("questions");
+    fs::create_dir(&questions_folder)?;
+    fs::write(questions_folder.join("modules.json"), list.to_string())?;
     fs::write(
-        questions.path().join("preflight.json"),
+        questions_folder.join("preflight.json"),
         preflight(kernel, with_toolkit).to_string(),
     )?;
     let mut check = Command::new(program()?);
     check
         .args(["check", "--quiet", "--no-cache", "-o", "json", "-f"])
-        .arg(questions.path())
+        .arg(&questions_folder)
         .arg("--oci-layout")
         .arg(layout);
     if boot.enforces() {
@@ -64,6 +86,11 @@ pub(crate) fn verdicts(
             .arg("--enforce-signatures")
             .arg("--trusted-cert")
             .arg(kernel.certificate());
+    }
+    if let Some((_, case)) = cases.first().filter(|(_, case)| !case.loaded_before.is_empty()) {
+        let loaded = questions.path().join("loaded.txt");
+        fs::write(&loaded, case.loaded_before.join("\n"))?;
+        check.arg("--loaded-modules").arg(loaded);
     }
     let output = check.output().context("kmm-preflight does not start")?;
     let report: Value = serde_json::from_slice(&output.stdout)

@@ -95,6 +95,21 @@ pub(crate) fn disagreements(rows: &[Row]) -> String {
     text
 }
 
+/// The names of the cases that disagree, in Markdown.
+pub(crate) fn listed_disagreements(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        for (how, standing, _) in row.disagreements() {
+            let _ = writeln!(
+                text,
+                "- `{}/{}` on {}, {how}: {standing:?}",
+                row.group, row.id, row.kernel
+            );
+        }
+    }
+    if text.is_empty() { "Nowhere.\n".to_owned() } else { text }
+}
+
 /// Every case with its fact and what was said of it, one a line.
 pub(crate) fn everything(rows: &[Row]) -> String {
     let mut text = String::new();
