@@ -9,7 +9,7 @@ use kmm_preflight::kernel::Architecture;
 use kmm_preflight::kmod::config::KernelConfig;
 use kmm_preflight::kmod::facts::{ElfModule, ModuleContent, ModuleFile, Packing, Signature, Undefined, Versions};
 use kmm_preflight::kmod::judge;
-use kmm_preflight::kmod::load::{Load, LoadCommand, SignaturePolicy};
+use kmm_preflight::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy};
 use kmm_preflight::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
 use kmm_preflight::kmod::symvers::Symvers;
 use kmm_preflight::kmod::toolkit::{Toolkit, ToolkitEvidence};
@@ -119,5 +119,6 @@ fn load() -> Load {
         loading_order: Vec::new(),
         in_tree_to_remove: Vec::new(),
         signatures: SignaturePolicy::default(),
+        loaded: LoadedModules::default(),
     }
 }

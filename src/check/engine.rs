@@ -78,6 +78,7 @@ impl Engine {
                 .map(|secret| format!("the pull secret {secret} of the Module was not given, or holds no credentials")),
             architecture: question.options.architecture,
             signatures: question.signatures(target),
+            loaded: question.options.loaded_modules.clone(),
         }
     }
 

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use super::Documents;
 use crate::api::{Module, PreflightValidationOCP, PreflightValidationOCPSpec};
 use crate::kernel::{Architecture, KernelVersion};
+use crate::kmod::load::LoadedModules;
 use crate::kmod::signature::Certificate;
 use crate::plan::Surroundings;
 use crate::registry::RegistryPattern;
@@ -44,6 +45,8 @@ pub struct Options {
     pub architecture: Option<Architecture>,
     /// Registries whose driver toolkits may be read over plain HTTP.
     pub plain_toolkit_registries: Vec<RegistryPattern>,
+    /// The modules that the nodes have loaded, as far as is known.
+    pub loaded_modules: LoadedModules,
 }
 
 /// What replaces fields of every preflight.

@@ -13,6 +13,7 @@ use crate::check::{Credentials, Engine, Progress, Question};
 use crate::examine::{Examiner, TimeLimit};
 use crate::inspect::cache::{Bounds, Cache};
 use crate::inspect::{Inspector, Limits};
+use crate::kmod::load::LoadedModules;
 use crate::kmod::signature::Certificate;
 use crate::registry::{Keyring, Layout, Proxies, Settings, Sources, usual_files};
 
@@ -25,6 +26,20 @@ pub(super) fn certificates(files: &[PathBuf]) -> anyhow::Result<Vec<Certificate>
 pub(super) fn certificate(file: &Path) -> anyhow::Result<Certificate> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     Certificate::from_pem_or_der(&bytes).with_context(|| format!("{} is no certificate", file.display()))
+}
+
+/// The modules that a node has loaded, from a file.
+pub(super) fn loaded_modules(file: Option<&Path>) -> anyhow::Result<LoadedModules> {
+    let Some(file) = file else {
+        return Ok(LoadedModules::default());
+    };
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    LoadedModules::parse(&text).map_err(|line| {
+        anyhow::anyhow!(
+            "{} is no copy of a node's /proc/modules: `{line}` begins with no module's name",
+            file.display()
+        )
+    })
 }
 
 /// Answers every question, side by side.

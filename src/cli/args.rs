@@ -153,6 +153,13 @@ pub(super) struct TargetArgs {
     /// A certificate (PEM or DER) that the nodes' kernels trust; may be given several times
     #[arg(long = "trusted-cert", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) trusted_certificates: Vec<PathBuf>,
+
+    /// What the nodes have loaded before: a copy of a node's /proc/modules, or the output of lsmod
+    ///
+    /// A module that needs an in-tree module, and whose image has no link to the node's own, loads only where that
+    /// is loaded already. Without this file, such a module fails.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) loaded_modules: Option<PathBuf>,
 }
 
 /// Where images come from.

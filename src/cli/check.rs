@@ -53,6 +53,7 @@ fn questions(documents: Documents, settings: &mut CheckSettings) -> anyhow::Resu
         trusted_certificates: answer::certificates(&settings.trusted_certificates)?,
         architecture: settings.architecture,
         plain_toolkit_registries: settings.images.plain_toolkit_registries.clone(),
+        loaded_modules: answer::loaded_modules(settings.loaded_modules.as_deref())?,
     };
     Ok(check::questions(
         documents,

@@ -29,6 +29,8 @@ pub(super) struct CheckSettings {
     pub(super) enforce_signatures: bool,
     /// Certificates that the nodes' kernels trust.
     pub(super) trusted_certificates: Vec<PathBuf>,
+    /// A node's `/proc/modules`.
+    pub(super) loaded_modules: Option<PathBuf>,
     /// Where images come from.
     pub(super) images: ImageSettings,
     /// How the answer is printed.
@@ -94,6 +96,7 @@ impl CheckSettings {
             architecture,
             enforce_signatures: args.target.enforce_signatures,
             trusted_certificates: args.target.trusted_certificates,
+            loaded_modules: args.target.loaded_modules,
             images,
             format: args.output,
             quiet: args.quiet,

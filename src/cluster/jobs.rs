@@ -1,7 +1,6 @@
 //! Jobs of ours: made under names that tell what they do, so that one is never made twice, and deleted as that very one.
 #![expect(clippy::disallowed_types, reason = "cluster edge")]
 
-use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
@@ -9,9 +8,7 @@ use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ObjectMeta, PostParams, Preconditions,
     PropagationPolicy,
 };
-use kube::{Client, Resource, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use kube::{Client, ResourceExt};
 use serde_json::Value;
 
 use super::FIELD_MANAGER;
@@ -42,7 +39,9 @@ pub enum Made {
 /// What the API server refused is [`CallError::Forbidden`], [`CallError::Invalid`] or [`CallError::Throttled`], in its own words.
 pub async fn make(client: &Client, job: &Job) -> Result<Made, CallError> {
     let namespace = job.namespace().unwrap_or_default();
-    create(&Api::namespaced(client.clone(), &namespace), job).await
+    let job = serde_json::to_value(job).and_then(serde_json::from_value);
+    let job: DynamicObject = job.map_err(kube::Error::SerdeError)?;
+    create(&any(client, &namespace, JOB), &job).await
 }
 
 /// Makes an OpenShift Build, given as JSON, unless it is there.
@@ -52,22 +51,24 @@ pub async fn make(client: &Client, job: &Job) -> Result<Made, CallError> {
 pub async fn make_build(client: &Client, build: Value) -> Result<Made, CallError> {
     let build: DynamicObject = serde_json::from_value(build).map_err(kube::Error::SerdeError)?;
     let namespace = build.namespace().unwrap_or_default();
-    create(&builds(client, &namespace), &build).await
+    create(&any(client, &namespace, BUILD), &build).await
 }
 
-fn builds(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("build.openshift.io", "v1", "Build");
-    Api::namespaced_with(
-        client.clone(),
-        namespace,
-        &ApiResource::from_gvk_with_plural(&kind, "builds"),
-    )
+/// Group, version, kind and plural of a kind.
+type Names = [&'static str; 4];
+
+const JOB: Names = ["batch", "v1", "Job", "jobs"];
+const BUILD: Names = ["build.openshift.io", "v1", "Build", "builds"];
+
+/// Objects of a kind, of which nothing is read but metadata: reading a Job's pod template in full, field by field, would be a
+/// megabyte of the program.
+fn any(client: &Client, namespace: &str, [group, version, kind, plural]: Names) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk(group, version, kind);
+    let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+    Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
-async fn create<K>(jobs: &Api<K>, job: &K) -> Result<Made, CallError>
-where
-    K: Resource + Clone + Debug + DeserializeOwned + Serialize,
-{
+async fn create(jobs: &Api<DynamicObject>, job: &DynamicObject) -> Result<Made, CallError> {
     let params = PostParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PostParams::default()
@@ -80,14 +81,11 @@ where
 }
 
 /// What the Job is that has this one's name.
-async fn found<K>(jobs: &Api<K>, wanted: &K) -> Result<Made, CallError>
-where
-    K: Resource + Clone + Debug + DeserializeOwned,
-{
+async fn found(jobs: &Api<DynamicObject>, wanted: &DynamicObject) -> Result<Made, CallError> {
     let found = within(WRITE_DEADLINE, jobs.get_metadata(&wanted.name_any())).await;
     Ok(match optional(found)? {
         Some(found) if found.metadata.deletion_timestamp.is_some() => Made::Going,
-        Some(found) if is_alike(&found.metadata, wanted.meta()) => Made::Before,
+        Some(found) if is_alike(&found.metadata, &wanted.metadata) => Made::Before,
         Some(_) => Made::NotOurs,
         // It went in this moment.
         None => Made::Going,
@@ -102,15 +100,15 @@ fn is_alike(found: &ObjectMeta, wanted: &ObjectMeta) -> bool {
 
 /// Deletes a Job with its pods, if it is still the one with this UID. Who finds it gone has what he wanted.
 pub async fn delete(client: &Client, job: &ObjectName, uid: &str) -> Result<(), CallError> {
-    remove(&Api::<Job>::namespaced(client.clone(), &job.0), &job.1, uid).await
+    remove(&any(client, &job.0, JOB), &job.1, uid).await
 }
 
 /// The same for an OpenShift Build.
 pub async fn delete_build(client: &Client, build: &ObjectName, uid: &str) -> Result<(), CallError> {
-    remove(&builds(client, &build.0), &build.1, uid).await
+    remove(&any(client, &build.0, BUILD), &build.1, uid).await
 }
 
-async fn remove<K: Clone + Debug + DeserializeOwned>(jobs: &Api<K>, name: &str, uid: &str) -> Result<(), CallError> {
+async fn remove(jobs: &Api<DynamicObject>, name: &str, uid: &str) -> Result<(), CallError> {
     let params = DeleteParams {
         propagation_policy: Some(PropagationPolicy::Background),
         preconditions: Some(Preconditions {

@@ -11,6 +11,7 @@ use super::gathered::{Case, Gathered};
 use super::memory::Sight;
 use super::wallet::Wallet;
 use crate::examine::{Examination, Seen, Toolkit, toolkit_tls};
+use crate::kmod::load::LoadedModules;
 use crate::kmod::signature::Certificate;
 use crate::plan::work::LookBy;
 use crate::plan::{KnownSecret, ObjectName, Target};
@@ -104,6 +105,7 @@ impl Round {
                     missing_credentials,
                     architecture: case.architecture,
                     signatures: wallet.signatures(target),
+                    loaded: LoadedModules::default(),
                 }),
                 Err(why) => failed.extend(self.sight(at, Seen::Failed(why))),
             }

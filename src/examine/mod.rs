@@ -17,7 +17,7 @@ use crate::image::{Digest, LookFailure, LookFailureKind, Reference};
 use crate::inspect::{ImageRequest, InspectedImage, Inspector, StageRequest};
 use crate::kernel::{Architecture, KernelVersion};
 use crate::kmod::judge;
-use crate::kmod::load::SignaturePolicy;
+use crate::kmod::load::{LoadedModules, SignaturePolicy};
 use crate::kmod::toolkit::ToolkitEvidence;
 use crate::plan::{Look, Target, decides};
 use crate::registry::{Access, RegistryPattern};
@@ -60,6 +60,8 @@ pub struct Examination<'a> {
     pub architecture: Option<Architecture>,
     /// What is known of signatures where it loads.
     pub signatures: SignaturePolicy,
+    /// The modules that its nodes are known to have loaded.
+    pub loaded: LoadedModules,
 }
 
 /// The driver toolkit of a preflight.
@@ -221,6 +223,7 @@ fn judged(image: &InspectedImage, member: &Examination<'_>, evidence: &Evidence)
     });
     let mut load = target.load(member.signatures.clone());
     load.architecture = load.architecture.or(member.architecture);
+    load.loaded = member.loaded.clone();
     let judge = |evidence: &ToolkitEvidence| judge(&staged, &load, evidence);
     let findings = match evidence {
         Ok(evidence) => judge(evidence),

@@ -1,5 +1,8 @@
 //! What KMM will ask of modprobe on the node, and what is known of the node's boot.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::signature::Certificate;
@@ -23,6 +26,43 @@ pub struct Load {
     pub in_tree_to_remove: Vec<String>,
     /// What is known of signatures.
     pub signatures: SignaturePolicy,
+    /// The modules that the nodes are known to have loaded.
+    #[serde(default)]
+    pub loaded: LoadedModules,
+}
+
+/// The names of loaded modules as the kernel has them, with `_`; empty where nothing is known of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LoadedModules(Arc<BTreeSet<String>>);
+
+impl LoadedModules {
+    /// Reads a node's `/proc/modules`, or the output of `lsmod`: a name at the beginning of each line.
+    ///
+    /// # Errors
+    /// The first line that begins with no module's name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let is_heading = |line: &&str| line.starts_with("Module ");
+        let lines = text.lines().filter(|line| !line.trim().is_empty() && !is_heading(line));
+        let names = lines.map(|line| name(line).ok_or_else(|| line.chars().take(80).collect::<String>()));
+        Ok(Self(Arc::new(names.collect::<Result<_, _>>()?)))
+    }
+
+    /// Whether a module is known to be loaded; `-` and `_` are equal.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains(&name.replace('-', "_"))
+    }
+
+    /// All of them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+fn name(line: &str) -> Option<String> {
+    let name = line.split_whitespace().next()?;
+    let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    name.chars().all(is_of_a_name).then(|| name.replace('-', "_"))
 }
 
 /// The folder of the worker that KMM shares between its two steps (upstream `internal/worker/worker.go: sharedFilesDir`).

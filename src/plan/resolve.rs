@@ -15,7 +15,7 @@ use crate::api::FieldError;
 use crate::api::module::{Build, Container, KernelMapping, Modprobe, Module, RegistryTls, Sign};
 use crate::image::Reference;
 use crate::kernel::{Architecture, GoRegexp, KernelVersion, Template, Variables};
-use crate::kmod::load::{Load, LoadCommand, SignaturePolicy, clean};
+use crate::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy, clean};
 
 /// The label by which nodes tell their architecture.
 const ARCHITECTURE_LABEL: &str = "kubernetes.io/arch";
@@ -294,6 +294,7 @@ impl Target {
             loading_order: modprobe.modules_loading_order.clone(),
             in_tree_to_remove: self.in_tree_to_remove.clone(),
             signatures,
+            loaded: LoadedModules::default(),
         }
     }
 }

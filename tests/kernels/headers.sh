@@ -46,7 +46,7 @@ headers_image_fetch() {
 
 headers_needs() {
     apt-cache show --no-all-versions "$1" | sed -n 's/^Depends: //p' | tr ',' '\n' |
-        grep -oE 'linux-(headers-[^ ]+-common|kbuild-[^ ]+)' | sort -u
+        grep -oE 'linux-(headers-[^ ]+-common(-rt)?|kbuild-[^ ]+)' | sort -u
 }
 
 # headers_unpack ROOT PACKAGE [APT-OPTION…]: downloads and unpacks one package, once.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kmm_preflight::api::{Finding, Severity};
 use kmm_preflight::kmod::judge;
-use kmm_preflight::kmod::load::{Load, LoadCommand, SignaturePolicy};
+use kmm_preflight::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy};
 use kmm_preflight::kmod::staged::{Folder, StagedFolder, StagedImage, Tool};
 use kmm_preflight::kmod::toolkit::{Toolkit, ToolkitEvidence};
 
@@ -40,6 +40,7 @@ impl<'a> Question<'a> {
             kernel,
             toolkit: Some(kernel.toolkit.clone()),
             signatures: SignaturePolicy::default(),
+            loaded: LoadedModules::default(),
         }
     }
 

@@ -13,6 +13,7 @@ mod port;
 mod process;
 pub mod programs;
 pub mod registry;
+pub mod truth;
 
 pub use control_plane::ControlPlane;
 pub use node::Node;

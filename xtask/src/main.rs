@@ -11,7 +11,7 @@ use xtask::demo;
 use xtask::image::{self, Destination, Kept};
 use xtask::interrupt::Interrupt;
 use xtask::programs::{self, Size};
-use xtask::{ControlPlane, Node};
+use xtask::{ControlPlane, Node, truth};
 
 /// The tasks of this project that are not the product
 #[derive(Parser)]
@@ -50,6 +50,21 @@ enum Task {
         #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, requires = "push")]
         tls_verify: bool,
     },
+    /// Compare what `kmm-preflight check` says of modules with what real kernels do with them, under QEMU
+    Truth {
+        /// On every kernel, not only on the core's
+        #[arg(long)]
+        all: bool,
+        /// On this kernel of Debian's instead; may be given several times
+        #[arg(long = "kernel", value_name = "RELEASE")]
+        kernels: Vec<String>,
+        /// Only the cases whose group or name contains this; may be given several times
+        #[arg(long, value_name = "TEXT")]
+        only: Vec<String>,
+        /// Where the table goes to
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+    },
 }
 
 /// An image.
@@ -75,6 +90,17 @@ fn main() -> Result<()> {
             push,
             tls_verify,
         } => build_image(which, &kernel.unwrap_or_default(), push, tls_verify),
+        Task::Truth {
+            all,
+            kernels,
+            only,
+            report,
+        } => tell_truth(&truth::Options {
+            all,
+            kernels,
+            only,
+            report,
+        }),
     }
 }
 
@@ -129,4 +155,10 @@ fn archive(name: &str) -> Result<Destination> {
         file,
         name: format!("{name}:latest"),
     })
+}
+
+fn tell_truth(options: &truth::Options) -> Result<()> {
+    let agrees = truth::run(options, |text| println!("{text}"))?;
+    anyhow::ensure!(agrees, "kernels and check disagree");
+    Ok(())
 }

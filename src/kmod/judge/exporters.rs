@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::kernel::Kernel;
 use super::licence;
 use crate::kmod::facts::ElfModule;
+use crate::kmod::load::LoadedModules;
 use crate::kmod::modprobe::file_name_to_module;
 use crate::kmod::symvers::{Exported, Symvers};
 use crate::kmod::toolkit::InTree;
@@ -17,6 +18,8 @@ pub(super) struct Exporters<'a> {
     symvers: Option<&'a Symvers>,
     in_tree: Option<&'a InTree>,
     in_tree_loaded: BTreeSet<String>,
+    /// What the nodes are known to have loaded before.
+    loaded_before: LoadedModules,
     image: HashMap<&'a str, Exporter<'a>>,
     unseen: bool,
 }
@@ -48,8 +51,9 @@ pub(super) enum Found<'a> {
 }
 
 impl<'a> Exporters<'a> {
-    pub(super) fn new(kernel: &Kernel<'a>) -> Self {
+    pub(super) fn new(kernel: &Kernel<'a>, loaded_before: LoadedModules) -> Self {
         Self {
+            loaded_before,
             symvers: kernel.symvers(),
             in_tree: kernel.in_tree(),
             in_tree_loaded: BTreeSet::new(),
@@ -88,13 +92,22 @@ impl<'a> Exporters<'a> {
         match (in_tree, self.image.get(symbol)) {
             (Some((None, exported)), _) => Found::Exported(from_kernel(None, &exported)),
             (_, Some(exporter)) => Found::Exported(exporter.clone()),
-            (Some((Some(owner), exported)), None) if self.in_tree_loaded.contains(&owner) => {
+            (Some((Some(owner), exported)), None) if self.is_loaded(&owner) => {
                 Found::Exported(from_kernel(Some(owner), &exported))
             }
             (Some((Some(owner), _)), None) => Found::NotLoaded(owner),
             (None, None) if self.symvers.is_none() || self.unseen => Found::Unknown,
             (None, None) => Found::Nobody,
         }
+    }
+
+    fn is_loaded(&self, in_tree: &str) -> bool {
+        self.in_tree_loaded.contains(in_tree) || self.loaded_before.contains(in_tree)
+    }
+
+    /// Whether an in-tree module is there only because somebody else has loaded it before.
+    pub(super) fn is_loaded_by_others(&self, in_tree: &str) -> bool {
+        !self.in_tree_loaded.contains(in_tree) && self.loaded_before.contains(in_tree)
     }
 
     /// The in-tree module that exports a symbol; `None` where it is part of the kernel.

@@ -70,7 +70,7 @@ impl<'a, 'c> Chain<'a, 'c> {
             command,
             load,
             kernel,
-            exporters: Exporters::new(kernel),
+            exporters: Exporters::new(kernel, load.loaded.clone()),
         }
     }
 

@@ -7,7 +7,7 @@ use super::exporters::{Exporter, Exporters, Found};
 use super::kernel::Kernel;
 use super::licence;
 use super::report::Report;
-use super::version::crc_mismatch;
+use super::version::{crc_mismatch, without_version};
 use crate::api::{Finding, Rule};
 use crate::kmod::facts::{ElfModule, Undefined, Versions};
 
@@ -61,12 +61,17 @@ impl<'a> Resolution<'a, '_> {
     pub(super) fn check(&self, report: &mut Report) {
         let mut standing = self.standing();
         let mut not_loaded: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        let mut loaded_by_others: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for undefined in &self.elf.undefined {
             let name = undefined.name.as_str();
             match self.exporters.find(name) {
                 Found::Exported(exporter) => {
                     let finding = self.resolve(undefined, &exporter, &mut standing);
                     report.extend(finding.map(|finding| finding.of_symbol(name)));
+                    let owner = exporter.owner.filter(|owner| self.exporters.is_loaded_by_others(owner));
+                    if let Some(owner) = owner {
+                        loaded_by_others.entry(owner).or_default().push(name);
+                    }
                 }
                 Found::Nobody if !undefined.weak => report.add(self.missing(name)),
                 Found::NotLoaded(owner) if !undefined.weak => {
@@ -76,6 +81,8 @@ impl<'a> Resolution<'a, '_> {
             }
         }
         report.extend(not_loaded.iter().map(|(owner, symbols)| self.unlinked(owner, symbols)));
+        let by_others = loaded_by_others.iter();
+        report.extend(by_others.map(|(owner, symbols)| self.loaded_by_others(owner, symbols)));
     }
 
     fn standing(&self) -> Standing<'a> {
@@ -112,22 +119,7 @@ impl<'a> Resolution<'a, '_> {
         match crcs.get(name) {
             Some(built_for) if *built_for == exported => None,
             Some(built_for) => Some(crc_mismatch(name, *built_for, exported, self.kernel)),
-            None => Some(self.without_version(name)),
-        }
-    }
-
-    /// Upstream's `check_version` warns once and lets the symbol pass. Debian's kernels are patched to refuse it, as
-    /// was seen on its 6.1 and 6.12 (`no symbol version for …`).
-    fn without_version(&self, name: &str) -> Finding {
-        let what = format!("the module has symbol versions, but none for `{name}`");
-        if self.kernel.is_debians() {
-            let message = format!("{what}, and Debian's kernels refuse that; build it against this kernel's headers");
-            Finding::decides(Rule::SymbolVersionMissing, message)
-        } else {
-            Finding::warns(
-                Rule::SymbolVersionMissing,
-                format!("{what}; the kernel takes it as it is"),
-            )
+            None => Some(without_version(name, self.kernel)),
         }
     }
 
@@ -187,6 +179,21 @@ impl<'a> Resolution<'a, '_> {
                 "needs the in-tree module {owner} ({}), which modprobe does not load for it: the index in the image does \
                  not lead there, so it loads only where the node has {owner} loaded already; add to the Dockerfile, \
                  before depmod: RUN ln -s /lib/modules/{kernel} {folder}/host",
+                listed(symbols)
+            ),
+        )
+        .of_symbol(owner)
+    }
+
+    /// What the nodes have loaded is evidence that the kernel finds the symbols, as long as that stays so.
+    fn loaded_by_others(&self, owner: &str, symbols: &[&str]) -> Finding {
+        let (kernel, folder) = (self.release(), &self.folder);
+        Finding::warns(
+            Rule::DependencyInTreeUnlinked,
+            format!(
+                "needs the in-tree module {owner} ({}), which modprobe does not load for it: it loads because the nodes \
+                 have {owner} loaded already, as was told; so that it loads on others, too, add to the Dockerfile, before \
+                 depmod: RUN ln -s /lib/modules/{kernel} {folder}/host",
                 listed(symbols)
             ),
         )

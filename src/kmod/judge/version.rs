@@ -55,8 +55,24 @@ fn layout(versions: &Versions, kernel: &Kernel<'_>) -> Option<Finding> {
         .symvers()
         .filter(|_| kernel.checks_versions() == Some(true))?
         .symbol(MODULE_LAYOUT)?;
-    let built_for = versions.crc(MODULE_LAYOUT).filter(|crc| *crc != exported.crc)?;
-    Some(crc_mismatch(MODULE_LAYOUT, built_for, exported.crc, kernel))
+    match versions.crc(MODULE_LAYOUT) {
+        Some(built_for) if built_for == exported.crc => None,
+        Some(built_for) => Some(crc_mismatch(MODULE_LAYOUT, built_for, exported.crc, kernel)),
+        None => Some(without_version(MODULE_LAYOUT, kernel).of_symbol(MODULE_LAYOUT)),
+    }
+}
+
+/// Upstream's `check_version` warns once and lets the symbol pass. Debian's kernels are patched to refuse it, as
+/// was seen on its 6.1 and 6.12 (`no symbol version for …`), also for `module_layout`.
+pub(super) fn without_version(symbol: &str, kernel: &Kernel<'_>) -> Finding {
+    let what = format!("the module has symbol versions, but none for `{symbol}`");
+    if kernel.is_debians() {
+        let message = format!("{what}, and Debian's kernels refuse that; {REBUILD}");
+        Finding::decides(Rule::SymbolVersionMissing, message)
+    } else {
+        let message = format!("{what}; the kernel takes it as it is");
+        Finding::warns(Rule::SymbolVersionMissing, message)
+    }
 }
 
 /// `check_version`: the sums differ.
@@ -96,7 +112,7 @@ fn is_basic(versions: &Versions, kernel: &Kernel<'_>) -> bool {
     !versions.extended || kernel.option("BASIC_MODVERSIONS") != Some(false)
 }
 
-/// `kernel/module/version.c: same_magic`; without `CONFIG_MODVERSIONS` the whole strings are compared.
+/// `kernel/module/version.c: same_magic`, to the last space; without `CONFIG_MODVERSIONS` the whole strings are compared.
 fn vermagic_against(built_for: &str, wanted: &str, skips_release: bool, kernel: &Kernel<'_>) -> Option<Finding> {
     let compared = |magic: &str| {
         let from = if skips_release {
@@ -104,7 +120,7 @@ fn vermagic_against(built_for: &str, wanted: &str, skips_release: bool, kernel: 
         } else {
             0
         };
-        magic.get(from..).unwrap_or_default().trim_end().to_owned()
+        magic.get(from..).unwrap_or_default().to_owned()
     };
     (compared(built_for) != compared(wanted)).then(|| {
         let why = if skips_release {
@@ -116,9 +132,7 @@ fn vermagic_against(built_for: &str, wanted: &str, skips_release: bool, kernel: 
             Rule::VermagicMismatch,
             format!(
                 "vermagic is `{}` but must be `{}` ({why}) for {}; {REBUILD}",
-                built_for.trim_end(),
-                wanted.trim_end(),
-                kernel.release
+                built_for, wanted, kernel.release
             ),
         )
     })

@@ -282,6 +282,21 @@ fn what_is_loaded_before() {
             with(a_module().needs("rpc_call", 0x77)),
             "dependency-in-tree-unlinked!",
         ),
+        (
+            "an in-tree one without the link, on nodes that have it loaded",
+            with(a_module().needs("rpc_call", 0x77)).with_loaded("sun_rpc 4096 0 - Live 0x0\n"),
+            "dependency-in-tree-unlinked?",
+        ),
+        (
+            "an in-tree one without the link, on nodes that have it loaded in another version",
+            with(a_module().needs("rpc_call", 0x78)).with_loaded("sun_rpc\n"),
+            "crc-mismatch! dependency-in-tree-unlinked?",
+        ),
+        (
+            "an in-tree one through the link, on nodes that have it loaded",
+            linked().with_loaded("sun_rpc\n"),
+            "dependency-in-tree",
+        ),
         ("one that is built in", with(a_module().needs("ext4_thing", 0x66)), ""),
         (
             "an unreadable one hides what it exports",

@@ -12,7 +12,7 @@ use crate::kmod::facts::{
     ElfDefect, ElfDefectKind, ElfModule, Export, ModuleContent, ModuleFile, Packing, Signature, Undefined, Unpackable,
     Versions,
 };
-use crate::kmod::load::{Enforcement, Load, LoadCommand, SignaturePolicy};
+use crate::kmod::load::{Enforcement, Load, LoadCommand, LoadedModules, SignaturePolicy};
 use crate::kmod::signature::Certificate;
 use crate::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
 use crate::kmod::symvers::Symvers;
@@ -218,6 +218,7 @@ pub(super) fn with(module: ModuleSketch) -> Scene {
         loading_order: Vec::new(),
         in_tree_to_remove: Vec::new(),
         signatures: SignaturePolicy::default(),
+        loaded: LoadedModules::default(),
     };
     let toolkit = Toolkit {
         image: "dtk".to_owned(),
@@ -325,6 +326,11 @@ impl Scene {
 
     pub(super) fn removing(self, names: &str) -> Self {
         self.load(|load| load.in_tree_to_remove = words(names))
+    }
+
+    /// A node's `/proc/modules`.
+    pub(super) fn with_loaded(self, names: &str) -> Self {
+        self.load(|load| load.loaded = LoadedModules::parse(names).expect("names"))
     }
 
     pub(super) fn enforced(self, why: Enforcement) -> Self {

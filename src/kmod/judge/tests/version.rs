@@ -1,9 +1,14 @@
 //! vermagic, symbol versions, live patches.
 
+use std::sync::Arc;
+
 use super::sketch::{ModuleSketch, VERMAGIC, a_module, each, with};
+use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::ElfModule;
 
 const ALLOWED: &str = "MODVERSIONS MODULE_FORCE_LOAD";
+/// The configuration of a kernel that Debian built.
+const DEBIANS: &str = "CONFIG_MODVERSIONS=y\nCONFIG_CC_VERSION_TEXT=\"gcc-12 (Debian 12.2.0-14) 12.2.0\"\n";
 
 fn built_for(vermagic: &str) -> ModuleSketch {
     a_module().info("vermagic", vermagic)
@@ -22,9 +27,9 @@ fn vermagic_is_compared_as_the_kernel_does() {
         ("but not for the rest", with(built_for(FLAGS)), "vermagic-mismatch!"),
         ("one word alone", with(built_for("5.14.0")), "vermagic-mismatch!"),
         (
-            "a missing blank at the end is none",
+            "a blank at the end counts", // truth: vermagic/no-space-at-end
             with(built_for(VERMAGIC.trim_end())),
-            "",
+            "vermagic-mismatch!",
         ),
         (
             "without versions the release counts",
@@ -139,7 +144,13 @@ fn symbol_versions_are_asked_for_as_the_kernel_does() {
         (
             "one without a version passes",
             with(a_module().change(|elf| drop(elf.versions.as_mut().expect("versions").crcs.remove(0)))),
-            "",
+            "symbol-version-missing?",
+        ),
+        (
+            "but not on Debian's kernels", // truth: crcs/module-layout-absent
+            with(a_module().change(|elf| drop(elf.versions.as_mut().expect("versions").crcs.remove(0))))
+                .toolkit(|toolkit| toolkit.config = Some(Arc::new(KernelConfig::parse(DEBIANS)))),
+            "symbol-version-missing!",
         ),
         (
             "the extended form is new",

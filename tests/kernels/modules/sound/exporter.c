@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Exports a symbol for everybody, one for GPL-compatible modules, and one in a namespace. */
 #include <linux/module.h>
+#include <linux/version.h>
+
+/* Since Linux 6.13 a namespace is written as a string. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#define NAMESPACE "EXPORTER"
+#else
+#define NAMESPACE EXPORTER
+#endif
 
 int exporter_plain(void);
 int exporter_gpl(void);
@@ -22,7 +30,7 @@ int exporter_in_namespace(void)
 {
 	return 3;
 }
-EXPORT_SYMBOL_NS_GPL(exporter_in_namespace, EXPORTER);
+EXPORT_SYMBOL_NS_GPL(exporter_in_namespace, NAMESPACE);
 
 MODULE_DESCRIPTION("exporter");
 MODULE_LICENSE("GPL");

@@ -1,0 +1,48 @@
+//! The cases: one table for each group of rules.
+
+mod abi;
+mod arguments;
+mod crcs;
+mod dependencies;
+mod files;
+mod headers;
+mod images;
+mod indexes;
+mod licences;
+mod packing;
+mod parameters;
+mod signatures;
+mod symbols;
+mod vermagic;
+
+use super::case::Case;
+use super::kernel::Kernel;
+
+/// A group's table.
+type Table = fn(&Kernel) -> anyhow::Result<Vec<Case>>;
+
+const GROUPS: [(&str, Table); 14] = [
+    ("images", images::cases),
+    ("arguments", arguments::cases),
+    ("indexes", indexes::cases),
+    ("dependencies", dependencies::cases),
+    ("packing", packing::cases),
+    ("files", files::cases),
+    ("headers", headers::cases),
+    ("signatures", signatures::cases),
+    ("abi", abi::cases),
+    ("vermagic", vermagic::cases),
+    ("crcs", crcs::cases),
+    ("symbols", symbols::cases),
+    ("licences", licences::cases),
+    ("parameters", parameters::cases),
+];
+
+/// Every case, with its group.
+pub(super) fn all(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Case)>> {
+    let mut all = Vec::new();
+    for (group, table) in GROUPS {
+        all.extend(table(kernel)?.into_iter().map(|case| (group, case)));
+    }
+    Ok(all)
+}

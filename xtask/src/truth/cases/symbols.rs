@@ -1,0 +1,71 @@
+//! Undefined and weak symbols, namespaces, what is exported twice (`kernel/module/main.c: simplify_symbols`,
+//! `resolve_symbol`, `verify_namespace_is_imported`, `verify_exported_symbols`).
+
+use super::{Case, Kernel};
+
+#[expect(clippy::too_many_lines, reason = "a table, one row a case")]
+pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let ko = |name: &str| kernel.ko(name);
+    Ok(vec![
+        kernel.case("missing").ko(ko("missing_symbol")?),
+        kernel.case("missing-forced").ko(ko("missing_symbol")?).args(&["-f"]),
+        kernel.case("weak-missing").ko(ko("weak")?),
+        kernel
+            .case("missing-by-another-name")
+            .ko(ko("plain")?.with_elf(|elf| elf.rename_symbol("_printk", "_printk_of_nobody"))),
+        kernel
+            .case("empty-name")
+            .ko(ko("plain")?.with_elf(|elf| elf.rename_symbol("_printk", ""))),
+        kernel.case("exported-by-nobody-loaded").ko(ko("importer")?),
+        kernel
+            .case("exported-by-the-image")
+            .ko(ko("importer")?)
+            .ko(ko("exporter")?),
+        kernel
+            .case("exported-by-an-older-exporter")
+            .ko(ko("importer")?)
+            .ko(ko("exporter")?.with_elf(|elf| elf.replace_everywhere(b"exporter_plain", b"exporter_plaim"))),
+        kernel
+            .case("namespace-not-imported")
+            .ko(ko("importer_no_ns")?)
+            .ko(ko("exporter")?),
+        kernel
+            .case("namespace-not-imported-forced")
+            .ko(ko("importer_no_ns")?)
+            .ko(ko("exporter")?)
+            .args(&["-f"]),
+        kernel
+            .case("namespace-imported-under-another-name")
+            .ko(ko("importer")?.with_modinfo("import_ns", "EXPORTEX"))
+            .ko(ko("exporter")?),
+        kernel
+            .case("namespace-imported-in-lower-case")
+            .ko(ko("importer")?.with_modinfo("import_ns", "exporter"))
+            .ko(ko("exporter")?),
+        kernel
+            .case("namespaces-imported-two")
+            .ko(ko("importer")?
+                .with_modinfo("import_ns", "OTHER")
+                .adding_modinfo("import_ns", "EXPORTER"))
+            .ko(ko("exporter")?),
+        kernel
+            .case("exports-what-the-kernel-exports")
+            .ko(ko("twin")?.with_elf(|elf| elf.replace_everywhere(b"lc_crXate", b"bitmap_or"))),
+        kernel
+            .case("exports-what-an-in-tree-module-exports")
+            .ko(ko("twin")?.with_elf(|elf| elf.replace_everywhere(b"lc_crXate", b"lc_create"))),
+        kernel
+            .case("exports-what-a-loaded-in-tree-module-exports")
+            .ko(ko("twin")?.with_elf(|elf| elf.replace_everywhere(b"lc_crXate", b"lc_create")))
+            .with_loaded(&["lru_cache"]),
+        kernel
+            .case("exports-what-another-module-of-the-image-exports")
+            .ko(ko("importer")?)
+            .ko(ko("exporter")?)
+            .ko(ko("twin")?.with_elf(|elf| elf.replace_everywhere(b"lc_crXate", b"gone_gone"))),
+        kernel
+            .case("init-fails")
+            .ko(ko("failing")?)
+            .out_of_reach("the module's own code finds no hardware"),
+    ])
+}

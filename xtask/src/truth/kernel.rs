@@ -1,0 +1,236 @@
+//! A real kernel of Debian's: itself, its in-tree modules, its headers, and our small modules compiled against it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+
+use super::case::{Case, depmod, index_files};
+use super::ko::{Ko, Packing};
+use super::layer::{Node, Tree};
+
+/// The in-tree modules that nodes and toolkits have, with all that they need; those that a kernel lacks are left out.
+/// A real node has a thousand more; the rules look at names alone.
+const IN_TREE: [&str; 8] = [
+    "libcrc32c",
+    "crc32c_generic",
+    "crc32c-intel",
+    "lru_cache",
+    "dummy",
+    "ts_bm",
+    "ts_kmp",
+    "crc7",
+];
+
+/// What processor a kernel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Architecture {
+    Amd64,
+    Arm64,
+}
+
+impl Architecture {
+    pub(crate) const fn go_name(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// An emulated machine, without KVM, at low priority, which does not outlive us.
+    pub(crate) fn qemu(self) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "nice", "-n", "3"]);
+        match self {
+            Self::Amd64 => command.args(["qemu-system-x86_64", "-accel", "tcg"]),
+            Self::Arm64 => command.args(["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57"]),
+        };
+        command
+    }
+
+    pub(crate) const fn console(self) -> &'static str {
+        match self {
+            Self::Amd64 => "console=ttyS0 mitigations=off",
+            Self::Arm64 => "console=ttyAMA0",
+        }
+    }
+}
+
+/// The kernel.
+pub(crate) struct Kernel {
+    pub(crate) release: String,
+    pub(crate) architecture: Architecture,
+    /// The other kernels that modules were compiled for.
+    pub(crate) others: Vec<String>,
+    /// What `kernel.sh` has left.
+    folder: PathBuf,
+    keys: PathBuf,
+}
+
+impl Kernel {
+    /// Fetches and compiles what is missing.
+    pub(crate) fn prepare(release: &str, cache: &Path) -> anyhow::Result<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/kernel.sh");
+        let status = Command::new("bash").arg(script).arg(cache).arg(release).status()?;
+        anyhow::ensure!(status.success(), "{release} cannot be prepared");
+        let architecture = if release.ends_with("arm64") {
+            Architecture::Arm64
+        } else {
+            Architecture::Amd64
+        };
+        let kernel = Self {
+            release: release.to_owned(),
+            architecture,
+            others: Vec::new(),
+            folder: cache.join("truth").join(release),
+            keys: cache.join("truth/keys"),
+        };
+        kernel.make_node_tree()?;
+        make_key(&kernel.keys, "trusted")?;
+        make_key(&kernel.keys, "other")?;
+        Ok(kernel)
+    }
+
+    pub(crate) fn case(&self, id: impl Into<String>) -> Case {
+        Case::new(&self.release, id)
+    }
+
+    /// A module of ours, as it was compiled.
+    pub(crate) fn ko(&self, name: &str) -> anyhow::Result<Ko> {
+        self.ko_of(&self.release, name)
+    }
+
+    /// A module of ours, as it was compiled for another kernel.
+    pub(crate) fn ko_of(&self, release: &str, name: &str) -> anyhow::Result<Ko> {
+        let path = self.folder.with_file_name(release).join(format!("modules/{name}.ko"));
+        let bytes = fs::read(&path).with_context(|| format!("no {}", path.display()))?;
+        Ok(Ko::new(name, bytes))
+    }
+
+    /// An object that was not linked into a module.
+    pub(crate) fn object(&self, name: &str) -> anyhow::Result<Vec<u8>> {
+        Ok(fs::read(self.folder.join(format!("modules/{name}.o")))?)
+    }
+
+    /// An in-tree module, signed by its maker, in the packing that it comes in.
+    pub(crate) fn in_tree(&self, name: &str) -> anyhow::Result<Option<Ko>> {
+        let dep = fs::read_to_string(self.node_tree().join("modules.dep"))?;
+        let mut paths = dep
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .map(|(path, _)| path);
+        let Some(path) = paths.find(|path| stem(path) == name) else {
+            return Ok(None);
+        };
+        let bytes = fs::read(self.node_tree().join(path))?;
+        let suffix = path.rsplit_once(".ko").map_or("", |(_, suffix)| suffix);
+        let mut ko = Ko::new(name, bytes);
+        ko.suffix = Packing::suffix_named(suffix);
+        Ok(Some(ko))
+    }
+
+    pub(crate) fn vmlinuz(&self) -> PathBuf {
+        self.folder.join("vmlinuz")
+    }
+
+    pub(crate) fn sign_file(&self) -> PathBuf {
+        self.folder.join("sign-file")
+    }
+
+    pub(crate) fn key(&self, name: &str) -> PathBuf {
+        self.keys.join(name)
+    }
+
+    /// The certificate that cases call trusted.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.keys.join("trusted.crt")
+    }
+
+    /// `/lib/modules/<kernel>` of nodes.
+    pub(crate) fn node_tree(&self) -> PathBuf {
+        self.folder.join("node/lib/modules").join(&self.release)
+    }
+
+    /// A few of the in-tree modules with what they need, and the indexes of a depmod of their own.
+    fn make_node_tree(&self) -> anyhow::Result<()> {
+        let (from, to) = (self.folder.join("tree"), self.node_tree());
+        if to.exists() {
+            return Ok(());
+        }
+        let made = self.folder.join("node.new");
+        let _ = fs::remove_dir_all(&made);
+        let base = made.join("lib/modules").join(&self.release);
+        fs::create_dir_all(&base)?;
+        for name in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
+            fs::copy(from.join(name), base.join(name)).with_context(|| format!("no {name}"))?;
+        }
+        for path in chosen(&fs::read_to_string(from.join("modules.dep"))?) {
+            let place = base.join(&path);
+            fs::create_dir_all(place.parent().context("a folder")?)?;
+            fs::copy(from.join(&path), place)?;
+        }
+        depmod(&made, &self.release)?;
+        let _ = fs::remove_dir_all(self.folder.join("node"));
+        Ok(fs::rename(made, self.folder.join("node"))?)
+    }
+
+    /// The driver toolkit's image: headers' facts, and the node's in-tree modules.
+    pub(crate) fn toolkit(&self) -> anyhow::Result<Tree> {
+        let mut tree = Tree::default();
+        for name in [
+            "Module.symvers",
+            "include/config/auto.conf",
+            "include/generated/utsrelease.h",
+        ] {
+            let bytes = fs::read(self.folder.join("headers").join(name)).with_context(|| format!("no {name}"))?;
+            let path = format!("usr/src/linux-headers-{}/{name}", self.release);
+            tree.put(&path, Node::File(bytes));
+        }
+        let folder = format!("lib/modules/{}", self.release);
+        let node = self.node_tree();
+        for (name, bytes) in index_files(&node)? {
+            tree.put(&format!("{folder}/{name}"), Node::File(bytes));
+        }
+        for path in chosen(&fs::read_to_string(node.join("modules.dep"))?) {
+            tree.put(&format!("{folder}/{path}"), Node::File(fs::read(node.join(&path))?));
+        }
+        Ok(tree)
+    }
+}
+
+/// The name of a module's file, without its ending.
+fn stem(path: &str) -> &str {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    file.split_once(".ko").map_or(file, |(name, _)| name)
+}
+
+/// The paths of the chosen modules and of what they need, as `modules.dep` has them.
+fn chosen(modules_dep: &str) -> BTreeSet<String> {
+    let lines = modules_dep.lines().filter_map(|line| line.split_once(':'));
+    lines
+        .filter(|(path, _)| IN_TREE.contains(&stem(path)))
+        .flat_map(|(path, needs)| std::iter::once(path).chain(needs.split_whitespace()))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A key that exists only in the cache, with a certificate.
+fn make_key(folder: &Path, name: &str) -> anyhow::Result<()> {
+    let key = folder.join(name);
+    if key.with_extension("crt").exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    let mut openssl = Command::new("openssl");
+    openssl
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-utf8", "-sha256", "-days", "36500", "-batch",
+        ])
+        .args(["-subj", &format!("/CN=kmm-preflight truth {name}"), "-keyout"])
+        .arg(key.with_extension("pem"))
+        .arg("-out")
+        .arg(key.with_extension("crt"));
+    crate::process::run(&mut openssl).map(drop)
+}

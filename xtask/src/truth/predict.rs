@@ -1,0 +1,199 @@
+//! What `kmm-preflight check` says of the same cases.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::case::{Boot, Case};
+use super::kernel::Kernel;
+
+/// The namespace of all cases' Modules.
+const NAMESPACE: &str = "truth";
+
+/// What was predicted of a case.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) loads: bool,
+    pub(crate) reason: String,
+    /// Whether it says of some rules that they were not checked.
+    pub(crate) unchecked: bool,
+}
+
+/// How a case's image is called.
+pub(crate) fn reference(group: &str, case: &Case) -> String {
+    format!(
+        "truth.example.com/{group}/{}:{}",
+        case.id,
+        case.kernel.replace('+', "_")
+    )
+}
+
+/// The toolkit's image.
+pub(crate) fn toolkit_reference(kernel: &Kernel) -> String {
+    format!("truth.example.com/toolkit:{}", kernel.release.replace('+', "_"))
+}
+
+/// Asks about all cases of one boot: at once about those whose nodes have the same modules loaded before.
+pub(crate) fn verdicts(
+    kernel: &Kernel,
+    boot: Boot,
+    cases: &[(&str, &Case)],
+    layout: &Path,
+    with_toolkit: bool,
+) -> anyhow::Result<Vec<Verdict>> {
+    let mut by_loaded: BTreeMap<&[String], Vec<usize>> = BTreeMap::new();
+    for (at, (_, case)) in cases.iter().enumerate() {
+        by_loaded.entry(&case.loaded_before).or_default().push(at);
+    }
+    let mut verdicts = BTreeMap::new();
+    for places in by_loaded.values() {
+        let asked: Vec<_> = places.iter().map(|at| cases[*at]).collect();
+        let told = verdicts_at_once(kernel, boot, &asked, layout, with_toolkit)?;
+        verdicts.extend(places.iter().zip(told));
+    }
+    Ok(verdicts.into_values().collect())
+}
+
+fn verdicts_at_once(
+    kernel: &Kernel,
+    boot: Boot,
+    cases: &[(&str, &Case)],
+    layout: &Path,
+    with_toolkit: bool,
+) -> anyhow::Result<Vec<Verdict>> {
+    let questions = tempfile::tempdir()?;
+    let modules: Vec<Value> = cases.iter().map(|(group, case)| module(group, case)).collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": modules});
+    let questions_folder = questions.path().join("questions");
+    fs::create_dir(&questions_folder)?;
+    fs::write(questions_folder.join("modules.json"), list.to_string())?;
+    fs::write(
+        questions_folder.join("preflight.json"),
+        preflight(kernel, with_toolkit).to_string(),
+    )?;
+    let mut check = Command::new(program()?);
+    check
+        .args(["check", "--quiet", "--no-cache", "-o", "json", "-f"])
+        .arg(&questions_folder)
+        .arg("--oci-layout")
+        .arg(layout);
+    if boot.enforces() {
+        check
+            .arg("--enforce-signatures")
+            .arg("--trusted-cert")
+            .arg(kernel.certificate());
+    }
+    if let Some((_, case)) = cases.first().filter(|(_, case)| !case.loaded_before.is_empty()) {
+        let loaded = questions.path().join("loaded.txt");
+        fs::write(&loaded, case.loaded_before.join("\n"))?;
+        check.arg("--loaded-modules").arg(loaded);
+    }
+    let output = check.output().context("kmm-preflight does not start")?;
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("check says: {}", String::from_utf8_lossy(&output.stderr)))?;
+    let rows = report["status"]["modules"].as_array().context("rows")?;
+    let rows: BTreeMap<&str, &Value> = rows
+        .iter()
+        .filter_map(|row| Some((row["name"].as_str()?, row)))
+        .collect();
+    let verdict = |(group, case): &(&str, &Case)| {
+        let row = rows
+            .get(name(group, case).as_str())
+            .with_context(|| format!("no row for {group}/{}", case.id))?;
+        Ok(read(row))
+    };
+    cases.iter().map(verdict).collect()
+}
+
+fn read(row: &Value) -> Verdict {
+    let rules: Vec<&str> = row["findings"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|finding| finding["rule"].as_str())
+        .collect();
+    Verdict {
+        loads: row["verificationStatus"] == "Success",
+        reason: row["statusReason"].as_str().unwrap_or_default().to_owned(),
+        unchecked: ["toolkit-missing", "not-checked", "file-not-read"]
+            .iter()
+            .any(|rule| rules.contains(rule)),
+    }
+}
+
+/// Compiles the program under test.
+pub(crate) fn compile() -> anyhow::Result<()> {
+    let mut cargo = Command::new("cargo");
+    let status = cargo
+        .args(["build", "--quiet", "--locked", "--bin", "kmm-preflight"])
+        .status();
+    anyhow::ensure!(
+        status.context("cargo does not start")?.success(),
+        "kmm-preflight does not compile"
+    );
+    Ok(())
+}
+
+/// The program under test: it stands beside this one.
+fn program() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name("kmm-preflight");
+    anyhow::ensure!(program.exists(), "no {}", program.display());
+    Ok(program)
+}
+
+fn name(group: &str, case: &Case) -> String {
+    format!("{group}.{}", case.id)
+}
+
+fn module(group: &str, case: &Case) -> Value {
+    let mut modprobe = json!({"dirName": case.dir_name()});
+    let mut set = |key: &str, value: Value| {
+        modprobe[key] = value;
+    };
+    match &case.raw_args {
+        Some(words) => set("rawArgs", json!({"load": words, "unload": ["-r", case.module]})),
+        None => set("moduleName", json!(case.module)),
+    }
+    if !case.args.is_empty() {
+        set("args", json!({"load": case.args}));
+    }
+    if !case.parameters.is_empty() {
+        set("parameters", json!(case.parameters));
+    }
+    if !case.loading_order.is_empty() {
+        set("modulesLoadingOrder", json!(case.loading_order));
+    }
+    if let Some(path) = &case.firmware {
+        set("firmwarePath", json!(path));
+    }
+    let mut container = json!({
+        "modprobe": modprobe,
+        "kernelMappings": [{"literal": case.kernel, "containerImage": reference(group, case)}],
+    });
+    if !case.to_remove.is_empty() {
+        container["inTreeModulesToRemove"] = json!(case.to_remove);
+    }
+    json!({
+        "apiVersion": "kmm.sigs.x-k8s.io/v1beta1", "kind": "Module",
+        "metadata": {"name": name(group, case), "namespace": NAMESPACE},
+        "spec": {
+            "moduleLoader": {"container": container},
+            "selector": {"node-role.kubernetes.io/worker": ""},
+        },
+    })
+}
+
+fn preflight(kernel: &Kernel, with_toolkit: bool) -> Value {
+    let mut spec = json!({"kernelVersion": kernel.release});
+    if with_toolkit {
+        spec["dtkImage"] = json!(toolkit_reference(kernel));
+    }
+    json!({
+        "apiVersion": "kmm.sigs.x-k8s.io/v1beta2", "kind": "PreflightValidationOCP",
+        "metadata": {"name": "truth"}, "spec": spec,
+    })
+}

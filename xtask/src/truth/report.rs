@@ -1,0 +1,183 @@
+//! Prediction against fact: the confusion table, and every disagreement with the kernel's own words.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::guest::{Fact, Outcome};
+use super::predict::Verdict;
+
+/// One case on one kernel, with all that was said of it.
+pub(crate) struct Row {
+    pub(crate) kernel: String,
+    pub(crate) boot: &'static str,
+    pub(crate) group: &'static str,
+    pub(crate) id: String,
+    pub(crate) fact: Fact,
+    pub(crate) with_toolkit: Verdict,
+    pub(crate) without_toolkit: Verdict,
+    pub(crate) out_of_reach: Option<&'static str>,
+}
+
+/// How a prediction stands to a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// It loads, and was said to.
+    Loads,
+    /// It does not, and was said not to.
+    Refused,
+    /// It does not load, and nobody can tell from the files that were given; the report says what was not checked.
+    NotChecked,
+    /// It loads, and was said not to.
+    FalseAlarm,
+    /// It does not load, and was said to.
+    FalseAllClear,
+}
+
+impl Standing {
+    pub(crate) const fn agrees(self) -> bool {
+        matches!(self, Self::Loads | Self::Refused | Self::NotChecked)
+    }
+}
+
+impl Row {
+    pub(crate) fn with_toolkit(&self) -> Standing {
+        self.standing(&self.with_toolkit, false)
+    }
+
+    pub(crate) fn without_toolkit(&self) -> Standing {
+        self.standing(&self.without_toolkit, self.without_toolkit.unchecked)
+    }
+
+    fn standing(&self, verdict: &Verdict, excused: bool) -> Standing {
+        let excused = excused || self.out_of_reach.is_some();
+        match (self.fact.outcome == Outcome::Loaded, verdict.loads) {
+            (true, true) => Standing::Loads,
+            (false, false) => Standing::Refused,
+            (true, false) => Standing::FalseAlarm,
+            (false, true) if excused => Standing::NotChecked,
+            (false, true) => Standing::FalseAllClear,
+        }
+    }
+
+    fn disagreements(&self) -> Vec<(&'static str, Standing, &Verdict)> {
+        let both = [
+            ("with the toolkit", self.with_toolkit(), &self.with_toolkit),
+            ("without a toolkit", self.without_toolkit(), &self.without_toolkit),
+        ];
+        both.into_iter().filter(|(_, standing, _)| !standing.agrees()).collect()
+    }
+}
+
+/// Whether every row agrees.
+pub(crate) fn agrees(rows: &[Row]) -> bool {
+    rows.iter().all(|row| row.disagreements().is_empty())
+}
+
+/// Every disagreement, with what the kernel and what the prediction said.
+pub(crate) fn disagreements(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        for (how, standing, verdict) in row.disagreements() {
+            let _ = writeln!(
+                text,
+                "{:?} {how}: {}/{} on {} ({})\n    fact: {:?}: {}\n    said: {}",
+                standing,
+                row.group,
+                row.id,
+                row.kernel,
+                row.boot,
+                row.fact.outcome,
+                row.fact.reason(),
+                verdict.reason,
+            );
+        }
+    }
+    text
+}
+
+/// The names of the cases that disagree, in Markdown.
+pub(crate) fn listed_disagreements(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        for (how, standing, _) in row.disagreements() {
+            let _ = writeln!(
+                text,
+                "- `{}/{}` on {}, {how}: {standing:?}",
+                row.group, row.id, row.kernel
+            );
+        }
+    }
+    if text.is_empty() { "Nowhere.\n".to_owned() } else { text }
+}
+
+/// Every case with its fact and what was said of it, one a line.
+pub(crate) fn everything(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let _ = writeln!(
+            text,
+            "{} {} {}/{}\t{:?}\t{:?}\t{:?}\t{}\t{}",
+            row.kernel,
+            row.boot,
+            row.group,
+            row.id,
+            row.fact.outcome,
+            row.with_toolkit(),
+            row.without_toolkit(),
+            row.fact.reason(),
+            row.with_toolkit.reason,
+        );
+    }
+    text
+}
+
+/// The confusion table, in Markdown.
+pub(crate) fn confusion(rows: &[Row]) -> String {
+    let mut table: BTreeMap<(&str, bool), BTreeMap<Standing, usize>> = BTreeMap::new();
+    for row in rows {
+        for (toolkit, standing) in [(true, row.with_toolkit()), (false, row.without_toolkit())] {
+            *table
+                .entry((&row.kernel, !toolkit))
+                .or_default()
+                .entry(standing)
+                .or_default() += 1;
+        }
+    }
+    let mut text = String::from(
+        "| kernel | driver toolkit | cases | loads, said so | refused, said so | refused, not checked | false alarm | \
+         false all-clear |\n|---|---|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for ((kernel, without), counts) in &table {
+        let count = |standing| counts.get(&standing).copied().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "| {kernel} | {} | {} | {} | {} | {} | {} | {} |",
+            if *without { "without" } else { "with" },
+            counts.values().sum::<usize>(),
+            count(Standing::Loads),
+            count(Standing::Refused),
+            count(Standing::NotChecked),
+            count(Standing::FalseAlarm),
+            count(Standing::FalseAllClear),
+        );
+    }
+    text
+}
+
+/// The cases by group, in Markdown.
+pub(crate) fn groups(rows: &[Row]) -> String {
+    let mut table: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for row in rows {
+        let (loads, refused) = table.entry(row.group).or_default();
+        if row.fact.outcome == Outcome::Loaded {
+            *loads += 1;
+        } else {
+            *refused += 1;
+        }
+    }
+    let mut text = String::from("| group | cases | load | are refused |\n|---|---:|---:|---:|\n");
+    for (group, (loads, refused)) in table {
+        let _ = writeln!(text, "| {group} | {} | {loads} | {refused} |", loads + refused);
+    }
+    text
+}
