@@ -40,7 +40,6 @@ impl<'a> Question<'a> {
             kernel,
             toolkit: Some(kernel.toolkit.clone()),
             signatures: SignaturePolicy::default(),
-            loaded: LoadedModules::default(),
         }
     }
 
@@ -77,6 +76,7 @@ impl<'a> Question<'a> {
             loading_order: Vec::new(),
             in_tree_to_remove: Vec::new(),
             signatures: self.signatures,
+            loaded: LoadedModules::default(),
         };
         let found = |toolkit| ToolkitEvidence::Found(Arc::new(toolkit));
         judge(&image, &load, &self.toolkit.map_or(ToolkitEvidence::NotGiven, found))

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use kmm_preflight::kmod::load::{Load, LoadCommand, SignaturePolicy};
+use kmm_preflight::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy};
 use kmm_preflight::plan::work::{Brief, Testimony};
 use tempfile::TempDir;
 
@@ -129,6 +129,7 @@ fn brief(image: &str, module: &str) -> String {
         loading_order: Vec::new(),
         in_tree_to_remove: Vec::new(),
         signatures: SignaturePolicy::default(),
+        loaded: LoadedModules::default(),
     };
     let brief = Brief {
         load,
