@@ -185,14 +185,12 @@ fn a_packed_module_is_signed_inside_unless_it_is_to_be_as_sign_file_does_it() {
         };
         let top = written.top();
         let mut tar = tar::Archive::new(&top[..]);
-        let mut file = Vec::new();
-        tar.entries()
-            .unwrap()
-            .last()
-            .unwrap()
-            .unwrap()
-            .read_to_end(&mut file)
+        let mut members = tar.entries().unwrap().map(Result::unwrap);
+        let mut member = members
+            .find(|member| member.path().unwrap().ends_with("a.ko.zst"))
             .unwrap();
+        let mut file = Vec::new();
+        member.read_to_end(&mut file).unwrap();
         file
     };
     let inside = zstd::decode_all(&signed(&[])[..]).unwrap();

@@ -87,7 +87,7 @@ fn another_lens_is_another_question() {
 #[test]
 fn in_memory_nothing_outlives_the_cache_and_layers_are_forgotten_beyond_the_bound() {
     let bounds = Bounds {
-        layer_memory: 3000,
+        layer_memory: 1500,
         ..Bounds::default()
     };
     let cache = Cache::new(None, bounds);
