@@ -46,5 +46,7 @@ fn a_toolkit_is_asked_for_in_plain_http_where_that_is_allowed() {
     assert!(elsewhere.iter().all(|first| *first == TLS_HANDSHAKE), "{elsewhere:?}");
     let allowed = heard("--plain-toolkit-registry REGISTRY");
     assert!(allowed.contains(&b'G'), "TLS first, then GET: {allowed:?}");
-    check("-f x --plain-toolkit-registry http://x").fails_with("error: --plain-toolkit-registry `http://x`");
+    check("-f examples/upgrade --plain-toolkit-registry http://x")
+        .in_repository()
+        .fails_with("error: --plain-toolkit-registry `http://x`");
 }

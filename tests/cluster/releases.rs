@@ -9,9 +9,7 @@ use crate::ground::{MODULES, OUR_PREFLIGHTS, SOON, apply, cluster, delete, until
 const IMAGE_STREAMS: &str = "
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata:
-  name: imagestreams.image.openshift.io
-  annotations: {api-approved.kubernetes.io: unapproved, stand-in for an aggregated API}
+metadata: {name: imagestreams.image.openshift.io}
 spec:
   group: image.openshift.io
   names: {kind: ImageStream, listKind: ImageStreamList, plural: imagestreams, singular: imagestream}
