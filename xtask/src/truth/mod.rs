@@ -102,7 +102,7 @@ fn document(rows: &[Row]) -> String {
     format!(
         "# Truth\n\n\
          What real kernels did with small modules, and what `kmm-preflight check` had said of them. Written by\n\
-         `cargo xtask truth --all --report docs/truth.md`.\n\n\
+         `cargo xtask truth --report docs/truth.md`, on the kernels of the table.\n\n\
          {}\n## By group\n\n{}\n## Where they disagree\n\n{}",
         report::confusion(rows),
         report::groups(rows),
