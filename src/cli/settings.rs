@@ -114,7 +114,8 @@ impl CheckSettings {
 pub(super) fn patterns(option: &str, texts: &[String], wrong: &mut Vec<String>) -> Vec<RegistryPattern> {
     let mut patterns = Vec::new();
     for text in texts {
-        match RegistryPattern::parse(text) {
+        // Docker's own files name registries by URLs; here that is more likely a mistake.
+        match RegistryPattern::parse(text).filter(|_| !text.contains("://")) {
             Some(pattern) => patterns.push(pattern),
             None => wrong.push(format!("{option} `{text}`: write it as host[:port][/path]")),
         }
