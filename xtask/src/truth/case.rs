@@ -20,31 +20,52 @@ pub(crate) enum Boot {
     Enforcing,
     /// With `lockdown=integrity`.
     LockedDown,
+    /// By firmware that has our certificates in its `db`, which the kernel takes over.
+    Trusting,
+    /// The same, with `module.sig_enforce=1`.
+    TrustingEnforcing,
+    /// The same, with `lockdown=integrity`, which Secure Boot comes to.
+    TrustingLockedDown,
 }
 
 impl Boot {
-    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Enforcing, Self::LockedDown];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Plain,
+        Self::Enforcing,
+        Self::LockedDown,
+        Self::Trusting,
+        Self::TrustingEnforcing,
+        Self::TrustingLockedDown,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Enforcing => "sig_enforce",
             Self::LockedDown => "lockdown",
+            Self::Trusting => "db",
+            Self::TrustingEnforcing => "db-sig_enforce",
+            Self::TrustingLockedDown => "db-lockdown",
         }
     }
 
     /// What the kernel is told.
     pub(crate) const fn command_line(self) -> &'static str {
         match self {
-            Self::Plain => "",
-            Self::Enforcing => "module.sig_enforce=1",
-            Self::LockedDown => "lockdown=integrity",
+            Self::Plain | Self::Trusting => "",
+            Self::Enforcing | Self::TrustingEnforcing => "module.sig_enforce=1",
+            Self::LockedDown | Self::TrustingLockedDown => "lockdown=integrity",
         }
     }
 
     /// Whether the kernel takes signed modules only.
     pub(crate) const fn enforces(self) -> bool {
-        !matches!(self, Self::Plain)
+        !matches!(self, Self::Plain | Self::Trusting)
+    }
+
+    /// Whether the kernel trusts our certificates.
+    pub(crate) const fn trusts_us(self) -> bool {
+        matches!(self, Self::Trusting | Self::TrustingEnforcing | Self::TrustingLockedDown)
     }
 }
 

@@ -8,8 +8,10 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::case::{Case, depmod, index_files};
+use super::keys;
 use super::ko::{Ko, Packing};
 use super::layer::{Node, Tree};
+use crate::firmware::Firmware;
 
 /// The in-tree modules that nodes and toolkits have, with all that they need; those that a kernel lacks are left out.
 /// A real node has a thousand more; the rules look at names alone.
@@ -66,7 +68,7 @@ pub(crate) struct Kernel {
     pub(crate) others: Vec<String>,
     /// What `kernel.sh` has left.
     folder: PathBuf,
-    keys: PathBuf,
+    cache: PathBuf,
 }
 
 impl Kernel {
@@ -85,11 +87,10 @@ impl Kernel {
             architecture,
             others: Vec::new(),
             folder: cache.join("truth").join(release),
-            keys: cache.join("truth/keys"),
+            cache: cache.to_owned(),
         };
         kernel.make_node_tree()?;
-        make_key(&kernel.keys, "trusted")?;
-        make_key(&kernel.keys, "other")?;
+        keys::make(&kernel.keys())?;
         Ok(kernel)
     }
 
@@ -139,13 +140,39 @@ impl Kernel {
         self.folder.join("sign-file")
     }
 
-    pub(crate) fn key(&self, name: &str) -> PathBuf {
-        self.keys.join(name)
+    fn keys(&self) -> PathBuf {
+        self.cache.join("truth/keys")
     }
 
-    /// The certificate that cases call trusted.
-    pub(crate) fn certificate(&self) -> PathBuf {
-        self.keys.join("trusted.crt")
+    pub(crate) fn key(&self, name: &str) -> PathBuf {
+        self.keys().join(name)
+    }
+
+    /// Where signed modules are kept.
+    pub(crate) fn signed_files(&self) -> PathBuf {
+        self.cache.join("truth/signed")
+    }
+
+    /// The certificates that cases call trusted.
+    pub(crate) fn certificates(&self) -> Vec<PathBuf> {
+        let certificate = |name: &&str| self.key(name).with_extension("crt");
+        keys::TRUSTED.iter().map(certificate).collect()
+    }
+
+    /// Firmware from which the kernel learns of these certificates, and trusts them. It is there for one architecture.
+    pub(crate) fn firmware(&self, work: &Path) -> anyhow::Result<Firmware> {
+        Firmware::trusting(&self.certificates(), &self.cache.join("kernels"), work)
+    }
+
+    /// Whether an option of its configuration is `y`; `name` without `CONFIG_`.
+    pub(crate) fn has(&self, name: &str) -> anyhow::Result<bool> {
+        let wanted = format!("CONFIG_{name}=y");
+        Ok(self.configuration()?.lines().any(|line| line == wanted))
+    }
+
+    /// `auto.conf`.
+    pub(crate) fn configuration(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(self.folder.join("headers/include/config/auto.conf"))?)
     }
 
     /// `/lib/modules/<kernel>` of nodes.
@@ -214,23 +241,4 @@ fn chosen(modules_dep: &str) -> BTreeSet<String> {
         .flat_map(|(path, needs)| std::iter::once(path).chain(needs.split_whitespace()))
         .map(str::to_owned)
         .collect()
-}
-
-/// A key that exists only in the cache, with a certificate.
-fn make_key(folder: &Path, name: &str) -> anyhow::Result<()> {
-    let key = folder.join(name);
-    if key.with_extension("crt").exists() {
-        return Ok(());
-    }
-    fs::create_dir_all(folder)?;
-    let mut openssl = Command::new("openssl");
-    openssl
-        .args([
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-utf8", "-sha256", "-days", "36500", "-batch",
-        ])
-        .args(["-subj", &format!("/CN=kmm-preflight truth {name}"), "-keyout"])
-        .arg(key.with_extension("pem"))
-        .arg("-out")
-        .arg(key.with_extension("crt"));
-    crate::process::run(&mut openssl).map(drop)
 }

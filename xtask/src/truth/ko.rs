@@ -1,7 +1,6 @@
 //! Module files, and how they are damaged: every change makes a new one.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
@@ -172,22 +171,6 @@ impl Ko {
     pub(crate) fn with_suffix(mut self, suffix: &'static str) -> Self {
         self.suffix = suffix;
         self
-    }
-
-    /// Signed by the kernel's own `sign-file`.
-    pub(crate) fn signed(mut self, sign_file: &Path, key: &Path, digest: &str) -> anyhow::Result<Self> {
-        let work = tempfile::NamedTempFile::new()?;
-        std::fs::write(work.path(), &self.bytes)?;
-        let status = Command::new(sign_file)
-            .arg(digest)
-            .arg(key.with_extension("pem"))
-            .arg(key.with_extension("crt"))
-            .arg(work.path())
-            .status()
-            .context("sign-file does not start")?;
-        anyhow::ensure!(status.success(), "sign-file fails");
-        self.bytes = std::fs::read(work.path())?;
-        Ok(self)
     }
 }
 

@@ -8,11 +8,13 @@ mod cases;
 mod elf;
 mod guest;
 mod kernel;
+mod keys;
 mod ko;
 mod layer;
 mod layout;
 mod predict;
 mod report;
+mod signing;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -167,6 +169,7 @@ impl<'a> Round<'a> {
             let batch = Batch {
                 kernel: self.kernel,
                 boot,
+                firmware: boot.trusts_us().then(|| self.kernel.firmware(self.work)).transpose()?,
                 cases: of_boot.iter().map(|(_, case, files)| (case, files.clone())).collect(),
                 store: self.store.clone(),
             };

@@ -82,10 +82,12 @@ fn verdicts_at_once(
         .arg("--oci-layout")
         .arg(layout);
     if boot.enforces() {
-        check
-            .arg("--enforce-signatures")
-            .arg("--trusted-cert")
-            .arg(kernel.certificate());
+        check.arg("--enforce-signatures");
+    }
+    if boot.enforces() || boot.trusts_us() {
+        for certificate in kernel.certificates() {
+            check.arg("--trusted-cert").arg(certificate);
+        }
     }
     if let Some((_, case)) = cases.first().filter(|(_, case)| !case.loaded_before.is_empty()) {
         let loaded = questions.path().join("loaded.txt");

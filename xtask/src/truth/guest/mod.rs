@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::case::{Boot, Case};
 use super::kernel::Kernel;
 use super::layout::hex;
+use crate::firmware::Firmware;
 use crate::process::run;
 use cpio::Cpio;
 
@@ -79,6 +80,8 @@ pub(crate) struct LayerFile {
 pub(crate) struct Batch<'a> {
     pub(crate) kernel: &'a Kernel,
     pub(crate) boot: Boot,
+    /// What starts the kernel, where QEMU does not do it alone.
+    pub(crate) firmware: Option<Firmware>,
     /// The cases with their images' layers.
     pub(crate) cases: Vec<(&'a Case, Vec<LayerFile>)>,
     /// Where facts are kept: a kernel says the same of the same image every time.
@@ -157,11 +160,10 @@ impl Batch<'_> {
         keys: &[String],
         told: &mut BTreeMap<usize, Telling>,
     ) -> anyhow::Result<String> {
-        let mut guest = Guest::start(
-            self.kernel,
-            initrd,
-            &format!("{} truth.from={from}", self.boot.command_line()),
-        )?;
+        let mut command = self.kernel.architecture.qemu();
+        command.args(self.firmware.iter().flat_map(Firmware::arguments));
+        let append = format!("{} truth.from={from}", self.boot.command_line());
+        let mut guest = Guest::start(command, self.kernel, initrd, &append)?;
         let (mut current, mut last) = (None::<(usize, Telling)>, String::new());
         while let Ok(line) = guest.lines.recv_timeout(SILENCE) {
             let Some((word, rest)) = answer(&line) else {
@@ -201,9 +203,15 @@ impl Batch<'_> {
         let node = fs::read(self.kernel.node_tree().join("modules.dep"))?;
         let kernel = fs::read(self.kernel.vmlinuz())?;
         let common = [hex(&kmod), hex(&node), hex(&kernel), hex(INIT.as_bytes())].concat();
+        let mut boot = self.boot.command_line().to_owned();
+        if self.firmware.is_some() {
+            for certificate in self.kernel.certificates() {
+                boot += &hex(&fs::read(certificate)?);
+            }
+        }
         let key = |(case, layers): &(&Case, Vec<LayerFile>)| {
             let told: Vec<String> = instructions(case, layers).into_iter().map(|(_, text)| text).collect();
-            hex(format!("{common} {} {}", self.boot.command_line(), told.join("\0")).as_bytes())
+            hex(format!("{common} {boot} {}", told.join("\0")).as_bytes())
         };
         Ok(self.cases.iter().map(key).collect())
     }
@@ -385,8 +393,7 @@ struct Guest {
 }
 
 impl Guest {
-    fn start(kernel: &Kernel, initrd: &Path, append: &str) -> anyhow::Result<Self> {
-        let mut command = kernel.architecture.qemu();
+    fn start(mut command: Command, kernel: &Kernel, initrd: &Path, append: &str) -> anyhow::Result<Self> {
         command
             .args(["-m", "1024", "-nographic", "-no-reboot", "-nic", "none", "-kernel"])
             .arg(fs::canonicalize(kernel.vmlinuz())?)
