@@ -26,6 +26,11 @@ const IN_TREE: [&str; 8] = [
     "crc7",
 ];
 
+/// The kernel's configuration, in its headers.
+pub(crate) const CONFIGURATION: &str = "include/config/auto.conf";
+/// What the kernel exports, in its headers.
+pub(crate) const SYMVERS: &str = "Module.symvers";
+
 /// What processor a kernel is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Architecture {
@@ -172,7 +177,7 @@ impl Kernel {
 
     /// `auto.conf`.
     pub(crate) fn configuration(&self) -> anyhow::Result<String> {
-        Ok(fs::read_to_string(self.folder.join("headers/include/config/auto.conf"))?)
+        Ok(fs::read_to_string(self.folder.join("headers").join(CONFIGURATION))?)
     }
 
     /// `/lib/modules/<kernel>` of nodes.
@@ -205,25 +210,36 @@ impl Kernel {
 
     /// The driver toolkit's image: headers' facts, and the node's in-tree modules.
     pub(crate) fn toolkit(&self) -> anyhow::Result<Tree> {
-        let mut tree = Tree::default();
-        for name in [
-            "Module.symvers",
-            "include/config/auto.conf",
-            "include/generated/utsrelease.h",
-        ] {
-            let bytes = fs::read(self.folder.join("headers").join(name)).with_context(|| format!("no {name}"))?;
-            let path = format!("usr/src/linux-headers-{}/{name}", self.release);
-            tree.put(&path, Node::File(bytes));
-        }
-        let folder = format!("lib/modules/{}", self.release);
+        let mut tree = self.headers()?;
         let node = self.node_tree();
-        for (name, bytes) in index_files(&node)? {
-            tree.put(&format!("{folder}/{name}"), Node::File(bytes));
-        }
         for path in chosen(&fs::read_to_string(node.join("modules.dep"))?) {
-            tree.put(&format!("{folder}/{path}"), Node::File(fs::read(node.join(&path))?));
+            let place = format!("lib/modules/{}/{path}", self.release);
+            tree.put(&place, Node::File(fs::read(node.join(&path))?));
         }
         Ok(tree)
+    }
+
+    /// The toolkit without the in-tree modules themselves: what it says of the kernel stands in texts alone.
+    pub(crate) fn headers(&self) -> anyhow::Result<Tree> {
+        let mut tree = Tree::default();
+        for name in [SYMVERS, CONFIGURATION, "include/generated/utsrelease.h"] {
+            let bytes = fs::read(self.folder.join("headers").join(name)).with_context(|| format!("no {name}"))?;
+            tree.put(&self.header(name), Node::File(bytes));
+        }
+        for (name, bytes) in index_files(&self.node_tree())? {
+            tree.put(&format!("lib/modules/{}/{name}", self.release), Node::File(bytes));
+        }
+        Ok(tree)
+    }
+
+    /// Where a file of the headers stands in the toolkit.
+    pub(crate) fn header(&self, name: &str) -> String {
+        format!("usr/src/linux-headers-{}/{name}", self.release)
+    }
+
+    /// `Module.symvers`.
+    pub(crate) fn symvers(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(self.folder.join("headers").join(SYMVERS))?)
     }
 }
 

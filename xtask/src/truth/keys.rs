@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use rcgen::{
-    CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd,
+    CertificateParams, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd,
 };
 
 /// What a key is made for.
@@ -45,6 +45,8 @@ fn make_one(folder: &Path, name: &str, kind: Kind) -> anyhow::Result<()> {
     params
         .distinguished_name
         .push(DnType::CommonName, format!("kmm-preflight truth {name}"));
+    // A certificate that says so has a key identifier, by which some signatures name it.
+    params.is_ca = IsCa::ExplicitNoCa;
     if kind == Kind::Expired {
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2021, 1, 1);

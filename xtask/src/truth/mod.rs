@@ -5,6 +5,7 @@
 
 mod case;
 mod cases;
+mod configured;
 mod elf;
 mod guest;
 mod kernel;
@@ -24,10 +25,12 @@ use anyhow::Context;
 
 use crate::environment;
 use case::{Base, Boot, Case};
+use configured::Compared;
 use guest::{Batch, LayerFile};
 use kernel::Kernel;
 use layer::{Node, Tree};
 use layout::Layout;
+use predict::Question;
 use report::Row;
 
 /// The kernels of the core, of two series.
@@ -61,18 +64,33 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
     let work = Path::new("target/truth");
     fs::create_dir_all(work)?;
     predict::compile()?;
+    let kernels = kernels(options, &cache, &mut print)?;
     let mut rows = Vec::new();
-    for kernel in kernels(options, &cache, &mut print)? {
-        rows.extend(Round::new(&kernel, options, work, &cache.join("truth/facts"))?.rows(&mut print)?);
+    for kernel in &kernels {
+        rows.extend(Round::new(kernel, options, work, &cache.join("truth/facts"))?.rows(&mut print)?);
     }
+    let configured = configured_rows(&kernels, options, work)?;
     fs::write(work.join("everything.tsv"), report::everything(&rows))?;
     print(&report::disagreements(&rows));
     print(&report::groups(&rows));
     print(&report::confusion(&rows));
+    print(&report::configured_disagreements(&configured));
+    print(&report::configurations(&configured));
     if let Some(path) = &options.report {
-        fs::write(path, document(&rows))?;
+        fs::write(path, document(&rows, &configured))?;
     }
-    Ok(report::agrees(&rows))
+    Ok(report::agrees(&rows) && configured.iter().all(Compared::agrees))
+}
+
+/// The rows of kernels that cannot be booted, made from the first one that they can be made from.
+fn configured_rows(kernels: &[Kernel], options: &Options, work: &Path) -> anyhow::Result<Vec<Compared>> {
+    for kernel in kernels {
+        if configured::can_be_made_from(kernel)? {
+            let is_wanted = |group: &str, case: &Case| wanted(options, group, case);
+            return configured::compare(kernel, is_wanted, &bases()?, work);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// The kernels, each of which knows of the others.
@@ -100,15 +118,20 @@ fn releases(options: &Options) -> Vec<String> {
 }
 
 /// `docs/truth.md`.
-fn document(rows: &[Row]) -> String {
+fn document(rows: &[Row], configured: &[Compared]) -> String {
     format!(
         "# Truth\n\n\
          What real kernels did with small modules, and what `kmm-preflight check` had said of them. Written by\n\
          `cargo xtask truth --report docs/truth.md`, on the kernels of the table.\n\n\
-         {}\n## By group\n\n{}\n## Where they disagree\n\n{}",
+         {}\n## By group\n\n{}\n## Where they disagree\n\n{}\n\
+         ## Configurations that no kernel here has\n\n\
+         Not seen but derived: these rows are not counted above. Each is a real kernel's driver toolkit with another\n\
+         configuration, and what a kernel of that configuration does stands in the source that the row names.\n\n{}\n{}",
         report::confusion(rows),
         report::groups(rows),
-        report::listed_disagreements(rows)
+        report::listed_disagreements(rows),
+        report::configurations(configured),
+        report::configured_rows(configured),
     )
 }
 
@@ -134,15 +157,14 @@ impl<'a> Round<'a> {
             }
             let layers = case.layers(&bases, &kernel.node_tree());
             let layers = layers.with_context(|| format!("the image of {group}/{}", case.id))?;
-            let tars: Vec<Vec<u8>> = layers.iter().map(Tree::tar).collect::<anyhow::Result<_>>()?;
-            let names = layout.add(&predict::reference(group, &case), &tars)?;
+            let names = layout.add(&predict::reference(group, &case), &layers)?;
             let files = names.iter().zip(&layers).map(|(name, tree)| LayerFile {
                 path: layout.layer(name),
                 hides: tree.hides(),
             });
             made.push((group, case, files.collect()));
         }
-        layout.add(&predict::toolkit_reference(kernel), &[kernel.toolkit()?.tar()?])?;
+        layout.add(&predict::toolkit_reference(kernel), &[kernel.toolkit()?])?;
         layout.finish()?;
         Ok(Self {
             kernel,
@@ -175,8 +197,15 @@ impl<'a> Round<'a> {
             };
             let facts = batch.facts(self.work, print)?;
             let asked: Vec<_> = of_boot.iter().map(|(group, case, _)| (*group, case)).collect();
-            let with = predict::verdicts(self.kernel, boot, &asked, &self.layout, true)?;
-            let without = predict::verdicts(self.kernel, boot, &asked, &self.layout, false)?;
+            let toolkit = predict::toolkit_reference(self.kernel);
+            let question = |toolkit| Question {
+                kernel: self.kernel,
+                boot,
+                layout: &self.layout,
+                toolkit,
+            };
+            let with = predict::verdicts(&question(Some(&toolkit)), &asked)?;
+            let without = predict::verdicts(&question(None), &asked)?;
             for (((group, case), fact), (with_toolkit, without_toolkit)) in
                 asked.into_iter().zip(facts).zip(with.into_iter().zip(without))
             {
