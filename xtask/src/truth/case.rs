@@ -119,6 +119,8 @@ pub(crate) struct Case {
     kos: Vec<Ko>,
     /// Whether KMM's link to the in-tree modules stands in the folder while depmod runs.
     host_link: Option<String>,
+    /// Modules that the image's maker had in the kernel's own folder while depmod ran, and that nodes lack.
+    host_had: Vec<Ko>,
     edits: Vec<Edit>,
 }
 
@@ -143,6 +145,7 @@ impl Case {
             out_of_reach: None,
             kos: Vec::new(),
             host_link: None,
+            host_had: Vec::new(),
             edits: Vec::new(),
         }
     }
@@ -243,6 +246,12 @@ impl Case {
         self
     }
 
+    /// The link leads, while depmod runs, to one module more than nodes have.
+    pub(crate) fn host_had(mut self, ko: Ko) -> Self {
+        self.host_had.push(ko);
+        self.host_link()
+    }
+
     pub(crate) fn file(self, path: &str, bytes: impl Into<Vec<u8>>) -> Self {
         self.edit(Edit::Put(path.to_owned(), Node::File(bytes.into())))
     }
@@ -319,6 +328,15 @@ impl Case {
         Ok(layers)
     }
 
+    /// An index as depmod writes it for this case.
+    pub(crate) fn index(&self, name: &str, in_tree: &Path) -> anyhow::Result<Vec<u8>> {
+        let place = self.place(name);
+        match self.modules(in_tree)?.get(&place) {
+            Some(Node::File(bytes)) => Ok(bytes.clone()),
+            _ => anyhow::bail!("depmod writes no {name}"),
+        }
+    }
+
     /// The kernel's folder as depmod leaves it.
     fn modules(&self, in_tree: &Path) -> anyhow::Result<Tree> {
         let mut tree = Tree::default();
@@ -337,7 +355,13 @@ impl Case {
             tree.put(&below(path), Node::File(ko.bytes.clone()));
         }
         if let Some(name) = &self.host_link {
-            std::os::unix::fs::symlink(in_tree, folder.join(name))?;
+            let host = work.path().join("host");
+            fs::create_dir(&host)?;
+            std::os::unix::fs::symlink(in_tree.join("kernel"), host.join("kernel"))?;
+            for ko in &self.host_had {
+                fs::write(host.join(ko.file_name()), &ko.indexed)?;
+            }
+            std::os::unix::fs::symlink(&host, folder.join(name))?;
             tree.put(&below(name), Node::Link(format!("/lib/modules/{}", self.kernel)));
         }
         depmod(work.path(), &self.kernel)?;

@@ -137,6 +137,22 @@ impl Kernel {
         Ok(Some(ko))
     }
 
+    /// A built-in module with parameters, or without, whose name is no longer than that.
+    pub(crate) fn builtin(&self, with_parameters: bool, longest: usize) -> anyhow::Result<Option<String>> {
+        let told = fs::read_to_string(self.node_tree().join("modules.builtin.modinfo"))?;
+        let parameters: BTreeSet<&str> = told
+            .split('\0')
+            .filter_map(|entry| entry.split_once(".parmtype="))
+            .map(|(name, _)| name)
+            .collect();
+        let names = fs::read_to_string(self.node_tree().join("modules.builtin"))?;
+        let names = names.lines().map(|path| stem(path).replace('-', "_"));
+        let mut suited = names
+            .filter(|name| parameters.contains(name.as_str()) == with_parameters)
+            .filter(|name| name.len() <= longest);
+        Ok(suited.next())
+    }
+
     pub(crate) fn vmlinuz(&self) -> PathBuf {
         self.folder.join("vmlinuz")
     }

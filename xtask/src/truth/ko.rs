@@ -44,6 +44,15 @@ impl Ko {
         self
     }
 
+    /// The module `params_none` under another name, in its file as well, which must not be longer.
+    pub(crate) fn calling_itself(self, name: &str) -> Self {
+        let was = "params_none";
+        let rest = was.get(name.len() + 1..).unwrap_or_default();
+        let becomes = format!("{name}\0{rest}\0");
+        self.named(name)
+            .with_elf(|elf| elf.replace_everywhere(format!("{was}\0").as_bytes(), becomes.as_bytes()))
+    }
+
     /// In another folder below the kernel's.
     pub(crate) fn in_folder(mut self, folder: &str) -> Self {
         folder.clone_into(&mut self.folder);
