@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
@@ -98,6 +98,8 @@ pub(crate) struct Case {
     pub(crate) id: String,
     pub(crate) kernel: String,
     pub(crate) boot: Boot,
+    /// The folder of the modprobe and depmod that worker and image's maker have, where they are not Debian's.
+    pub(crate) kmod: Option<PathBuf>,
     pub(crate) base: Base,
     /// Where the modules are put; `dirName`, unless that is another.
     dir: String,
@@ -130,6 +132,7 @@ impl Case {
             id: id.into(),
             kernel: kernel.to_owned(),
             boot: Boot::Plain,
+            kmod: None,
             base: Base::Busybox,
             dir: "/opt".to_owned(),
             named_dir: None,
@@ -223,6 +226,11 @@ impl Case {
 
     pub(crate) fn boot(mut self, boot: Boot) -> Self {
         self.boot = boot;
+        self
+    }
+
+    pub(crate) fn kmod(mut self, folder: &Path) -> Self {
+        self.kmod = Some(folder.to_owned());
         self
     }
 
@@ -364,7 +372,8 @@ impl Case {
             std::os::unix::fs::symlink(&host, folder.join(name))?;
             tree.put(&below(name), Node::Link(format!("/lib/modules/{}", self.kernel)));
         }
-        depmod(work.path(), &self.kernel)?;
+        let sbin = self.kmod.as_deref().unwrap_or(Path::new("/usr/sbin"));
+        depmod(&sbin.join("depmod"), work.path(), &self.kernel)?;
         for (name, bytes) in index_files(&folder)? {
             tree.put(&below(&name), Node::File(bytes));
         }
@@ -373,8 +382,8 @@ impl Case {
 }
 
 /// Makes the indexes of `<base>/lib/modules/<kernel>`.
-pub(crate) fn depmod(base: &Path, kernel: &str) -> anyhow::Result<()> {
-    let output = Command::new("/usr/sbin/depmod")
+pub(crate) fn depmod(program: &Path, base: &Path, kernel: &str) -> anyhow::Result<()> {
+    let output = Command::new(program)
         .arg("-b")
         .arg(base)
         .arg(kernel)

@@ -185,6 +185,14 @@ impl Kernel {
         Firmware::trusting(&self.certificates(), &self.cache.join("kernels"), work)
     }
 
+    /// The folder of a modprobe and a depmod that read gzip; they are compiled where they are missing.
+    pub(crate) fn gzip_kmod(&self) -> anyhow::Result<PathBuf> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/kmod.sh");
+        let status = Command::new("bash").arg(script).arg(&self.cache).status()?;
+        anyhow::ensure!(status.success(), "there is no kmod that reads gzip: `apt-get install zlib1g-dev`");
+        Ok(self.cache.join("truth/kmod-gzip"))
+    }
+
     /// Whether an option of its configuration is `y`; `name` without `CONFIG_`.
     pub(crate) fn has(&self, name: &str) -> anyhow::Result<bool> {
         let wanted = format!("CONFIG_{name}=y");
@@ -219,7 +227,7 @@ impl Kernel {
             fs::create_dir_all(place.parent().context("a folder")?)?;
             fs::copy(from.join(&path), place)?;
         }
-        depmod(&made, &self.release)?;
+        depmod(Path::new("/usr/sbin/depmod"), &made, &self.release)?;
         let _ = fs::remove_dir_all(self.folder.join("node"));
         Ok(fs::rename(made, self.folder.join("node"))?)
     }

@@ -177,11 +177,11 @@ impl<'a> Round<'a> {
 
     fn rows(self, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Row>> {
         let mut rows = Vec::new();
-        for boot in Boot::ALL {
-            let of_boot: Vec<_> = self.cases.iter().filter(|(_, case, _)| case.boot == boot).collect();
-            if of_boot.is_empty() {
-                continue;
-            }
+        let mut nodes: BTreeMap<(Boot, &Option<PathBuf>), Vec<_>> = BTreeMap::new();
+        for made in &self.cases {
+            nodes.entry((made.1.boot, &made.1.kmod)).or_default().push(made);
+        }
+        for ((boot, kmod), of_boot) in nodes {
             print(&format!(
                 "{}: {} cases, booted {}",
                 self.kernel.release,
@@ -191,6 +191,7 @@ impl<'a> Round<'a> {
             let batch = Batch {
                 kernel: self.kernel,
                 boot,
+                kmod: kmod.clone(),
                 firmware: boot.trusts_us().then(|| self.kernel.firmware(self.work)).transpose()?,
                 cases: of_boot.iter().map(|(_, case, files)| (case, files.clone())).collect(),
                 store: self.store.clone(),

@@ -360,11 +360,12 @@ impl<'a> Shelf<'a> {
 
     fn packed(&self) -> anyhow::Result<Vec<Row>> {
         let packed = |how| -> anyhow::Result<Case> { Ok(self.of(self.plain.clone().packed(how)?)) };
+        let gzip = packed(Packing::Gzip)?.kmod(&self.kernel.gzip_kmod()?);
         let damaged = self.plain.clone().packed(Packing::Xz)?;
         let half = damaged.bytes.len() / 2;
         Ok(vec![
             ("not-packed", self.plain(), true, UNPACK, None),
-            ("gzip", packed(Packing::Gzip)?, true, UNPACK, None),
+            ("gzip", gzip, true, UNPACK, None),
             ("xz", packed(Packing::Xz)?, true, UNPACK, None),
             ("zstd", packed(Packing::Zstd)?, true, UNPACK, None),
             ("xz-cut", self.of(damaged.cut(half)), false, UNPACK, None),

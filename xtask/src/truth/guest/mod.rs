@@ -25,7 +25,7 @@ use cpio::Cpio;
 /// How long a guest may say nothing: to boot, or about one case. Under TCG either takes seconds, and many of them on a busy machine.
 const SILENCE: Duration = Duration::from_mins(5);
 /// How many guests run at once: one for each processor of a small machine.
-const GUESTS: usize = 2;
+const GUESTS: usize = 1;
 /// How many guests in a row may end without having said anything of a case.
 const MAX_SILENT_GUESTS: usize = 2;
 const INIT: &str = include_str!("init.sh");
@@ -80,6 +80,8 @@ pub(crate) struct LayerFile {
 pub(crate) struct Batch<'a> {
     pub(crate) kernel: &'a Kernel,
     pub(crate) boot: Boot,
+    /// The folder of the worker's modprobe, where it is not Debian's.
+    pub(crate) kmod: Option<PathBuf>,
     /// What starts the kernel, where QEMU does not do it alone.
     pub(crate) firmware: Option<Firmware>,
     /// The cases with their images' layers.
@@ -199,7 +201,7 @@ impl Batch<'_> {
 
     /// What all that decides about a case comes to.
     fn keys(&self) -> anyhow::Result<Vec<String>> {
-        let kmod = fs::read("/usr/sbin/modprobe")?;
+        let kmod = fs::read(self.modprobe())?;
         let node = fs::read(self.kernel.node_tree().join("modules.dep"))?;
         let kernel = fs::read(self.kernel.vmlinuz())?;
         let common = [hex(&kmod), hex(&node), hex(&kernel), hex(INIT.as_bytes())].concat();
@@ -214,6 +216,10 @@ impl Batch<'_> {
             hex(format!("{common} {boot} {}", told.join("\0")).as_bytes())
         };
         Ok(self.cases.iter().map(key).collect())
+    }
+
+    fn modprobe(&self) -> PathBuf {
+        self.kmod.as_deref().unwrap_or(Path::new("/usr/sbin")).join("modprobe")
     }
 
     fn recall(&self, key: &str) -> Option<Telling> {
@@ -233,7 +239,7 @@ impl Batch<'_> {
             "bin/busybox",
             &fs::read("/bin/busybox").context("`apt-get install busybox-static`")?,
         );
-        worker(&mut cpio)?;
+        worker(&mut cpio, &self.modprobe())?;
         let node = self.kernel.node_tree();
         add_tree(&mut cpio, &node, &format!("lib/modules/{}", self.kernel.release))?;
         let mut layers = BTreeMap::new();
@@ -264,8 +270,8 @@ fn name_of(path: &Path) -> String {
 }
 
 /// modprobe and what it is linked to.
-fn worker(cpio: &mut Cpio) -> anyhow::Result<()> {
-    let program = fs::canonicalize("/usr/sbin/modprobe").context("`apt-get install kmod`")?;
+fn worker(cpio: &mut Cpio, modprobe: &Path) -> anyhow::Result<()> {
+    let program = fs::canonicalize(modprobe).context("`apt-get install kmod`")?;
     cpio.file("bin/kmod", &fs::read(&program)?);
     for name in ["modprobe", "insmod", "rmmod"] {
         cpio.link(&format!("sbin/{name}"), "/bin/kmod");
