@@ -25,7 +25,7 @@ use cpio::Cpio;
 /// How long a guest may say nothing: to boot, or about one case. Under TCG either takes seconds, and many of them on a busy machine.
 const SILENCE: Duration = Duration::from_mins(5);
 /// How many guests run at once: one for each processor of a small machine.
-const GUESTS: usize = 1;
+const GUESTS: usize = 2;
 /// How many guests in a row may end without having said anything of a case.
 const MAX_SILENT_GUESTS: usize = 2;
 const INIT: &str = include_str!("init.sh");
