@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
 use super::case::{Case, depmod, index_files};
-use super::keys;
 use super::ko::{Ko, Packing};
 use super::layer::{Node, Tree};
-use crate::firmware::Firmware;
+use super::programs::Programs;
 
 /// The in-tree modules that nodes and toolkits have, with all that they need; those that a kernel lacks are left out.
 /// A real node has a thousand more; the rules look at names alone.
@@ -71,31 +70,40 @@ pub(crate) struct Kernel {
     pub(crate) architecture: Architecture,
     /// The other kernels that modules were compiled for.
     pub(crate) others: Vec<String>,
+    /// Whether cases are asked of it; else it only has modules compiled for it.
+    pub(crate) asked: bool,
+    /// What images and nodes have.
+    pub(crate) programs: Programs,
     /// What `kernel.sh` has left.
     folder: PathBuf,
-    cache: PathBuf,
+    /// The folder of our compiled modules, in that of every kernel.
+    modules: String,
+    /// All that is kept.
+    pub(crate) cache: PathBuf,
 }
 
 impl Kernel {
-    /// Fetches and compiles what is missing.
+    /// Fetches and compiles what is missing. Where Debian's archive has dropped that kernel, it is another one.
     pub(crate) fn prepare(release: &str, cache: &Path) -> anyhow::Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/kernel.sh");
-        let status = Command::new("bash").arg(script).arg(cache).arg(release).status()?;
-        anyhow::ensure!(status.success(), "{release} cannot be prepared");
+        let (release, modules) = fetch(release, cache)?;
         let architecture = if release.ends_with("arm64") {
             Architecture::Arm64
         } else {
             Architecture::Amd64
         };
+        let folder = cache.join("truth").join(&release);
         let kernel = Self {
-            release: release.to_owned(),
             architecture,
             others: Vec::new(),
-            folder: cache.join("truth").join(release),
+            asked: true,
+            programs: Programs::new(folder.join("programs"), architecture),
+            folder,
+            modules,
             cache: cache.to_owned(),
+            release,
         };
         kernel.make_node_tree()?;
-        keys::make(&kernel.keys())?;
+        kernel.make_keys()?;
         Ok(kernel)
     }
 
@@ -110,14 +118,15 @@ impl Kernel {
 
     /// A module of ours, as it was compiled for another kernel.
     pub(crate) fn ko_of(&self, release: &str, name: &str) -> anyhow::Result<Ko> {
-        let path = self.folder.with_file_name(release).join(format!("modules/{name}.ko"));
+        let folder = self.folder.with_file_name(release).join(&self.modules);
+        let path = folder.join(format!("{name}.ko"));
         let bytes = fs::read(&path).with_context(|| format!("no {}", path.display()))?;
         Ok(Ko::new(name, bytes))
     }
 
     /// An object that was not linked into a module.
     pub(crate) fn object(&self, name: &str) -> anyhow::Result<Vec<u8>> {
-        Ok(fs::read(self.folder.join(format!("modules/{name}.o")))?)
+        Ok(fs::read(self.folder.join(&self.modules).join(format!("{name}.o")))?)
     }
 
     /// An in-tree module, signed by its maker, in the packing that it comes in.
@@ -159,30 +168,6 @@ impl Kernel {
 
     pub(crate) fn sign_file(&self) -> PathBuf {
         self.folder.join("sign-file")
-    }
-
-    fn keys(&self) -> PathBuf {
-        self.cache.join("truth/keys")
-    }
-
-    pub(crate) fn key(&self, name: &str) -> PathBuf {
-        self.keys().join(name)
-    }
-
-    /// Where signed modules are kept.
-    pub(crate) fn signed_files(&self) -> PathBuf {
-        self.cache.join("truth/signed")
-    }
-
-    /// The certificates that cases call trusted.
-    pub(crate) fn certificates(&self) -> Vec<PathBuf> {
-        let certificate = |name: &&str| self.key(name).with_extension("crt");
-        keys::TRUSTED.iter().map(certificate).collect()
-    }
-
-    /// Firmware from which the kernel learns of these certificates, and trusts them. It is there for one architecture.
-    pub(crate) fn firmware(&self, work: &Path) -> anyhow::Result<Firmware> {
-        Firmware::trusting(&self.certificates(), &self.cache.join("kernels"), work)
     }
 
     /// The folder of a modprobe and a depmod that read gzip; they are compiled where they are missing.
@@ -265,6 +250,17 @@ impl Kernel {
     pub(crate) fn symvers(&self) -> anyhow::Result<String> {
         Ok(fs::read_to_string(self.folder.join("headers").join(SYMVERS))?)
     }
+}
+
+/// Lets `kernel.sh` fetch and compile; says the kernel's name, and that of the modules' folder.
+fn fetch(release: &str, cache: &Path) -> anyhow::Result<(String, String)> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/kernel.sh");
+    let mut command = Command::new("bash");
+    command.arg(script).arg(cache).arg(release).stderr(Stdio::inherit());
+    let told = crate::process::run(&mut command)
+        .with_context(|| format!("{release} cannot be had: what failed stands above; apt's lists may be old"))?;
+    let (release, modules) = told.trim().split_once(' ').context("two words of kernel.sh")?;
+    Ok((release.to_owned(), modules.to_owned()))
 }
 
 /// The name of a module's file, without its ending.

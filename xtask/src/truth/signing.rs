@@ -3,18 +3,44 @@
 //! Some signatures are made with a random number or the time. They are kept, so that a case stays the same case.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::kernel::Kernel;
+use super::keys;
 use super::ko::{Ko, SIGNATURE_MARK};
 use super::layout::hex;
+use crate::firmware::Firmware;
 use crate::process::run;
 
 /// `PKEY_ID_PKCS7` (`include/linux/module_signature.h`).
 const PKCS7: u8 = 2;
 
 impl Kernel {
+    /// Makes the keys that are missing.
+    pub(crate) fn make_keys(&self) -> anyhow::Result<()> {
+        keys::make(&self.keys())
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.cache.join("truth/keys")
+    }
+
+    fn key(&self, name: &str) -> PathBuf {
+        self.keys().join(name)
+    }
+
+    /// The certificates that cases call trusted.
+    pub(crate) fn certificates(&self) -> Vec<PathBuf> {
+        let certificate = |name: &&str| self.key(name).with_extension("crt");
+        keys::TRUSTED.iter().map(certificate).collect()
+    }
+
+    /// Firmware from which the kernel learns of these certificates, and trusts them. It is there for one architecture.
+    pub(crate) fn firmware(&self, work: &Path) -> anyhow::Result<Firmware> {
+        Firmware::trusting(&self.certificates(), &self.cache.join("kernels"), work)
+    }
+
     /// Signed by the kernel's own `sign-file`.
     pub(crate) fn signed(&self, ko: Ko, key: &str, digest: &str) -> anyhow::Result<Ko> {
         self.kept(ko, key, &["sign-file", digest], |file, _| {
@@ -57,7 +83,7 @@ impl Kernel {
     ) -> anyhow::Result<Ko> {
         let certificate = fs::read(self.key(key).with_extension("crt"))?;
         let decided_by = [ko.bytes.as_slice(), &certificate, how.join(" ").as_bytes()].concat();
-        let shelf = self.signed_files();
+        let shelf = self.cache.join("truth/signed");
         let place = shelf.join(hex(&decided_by));
         if !place.exists() {
             fs::create_dir_all(&shelf)?;

@@ -26,19 +26,19 @@ fn programs(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("no-cp", Base::Shell)?.without("/bin/cp"),
         one("programs-in-usr-local-bin", Base::Shell)?
             .without("/bin/cp")
-            .file("/usr/local/bin/cp", std::fs::read("/bin/busybox")?),
+            .file("/usr/local/bin/cp", kernel.programs.busybox()?),
         one("shell-is-a-dangling-link", Base::Shell)?.link("/bin/sh", "/nowhere"),
         one("shell-is-text", Base::Shell)?.file("/bin/sh", "no program"),
         one("shell-is-empty", Base::Shell)?.file("/bin/sh", ""),
         one("shell-is-a-folder", Base::Shell)?.without("/bin/sh").folder("/bin/sh"),
         one("shell-elsewhere", Base::Shell)?
             .without("/bin/sh")
-            .file("/usr/bin/sh", std::fs::read("/bin/busybox")?),
+            .file("/usr/bin/sh", kernel.programs.busybox()?),
         one("shell-hidden-by-a-layer", Base::Busybox)?.next_layer().whiteout("/bin/sh"),
         one("shell-of-a-later-layer", Base::Shell)?
             .without("/bin/sh")
             .next_layer()
-            .file("/bin/sh", std::fs::read("/bin/busybox")?),
+            .file("/bin/sh", kernel.programs.busybox()?),
         one("usr-merged-no-shell", Base::UsrMerged)?.without("/usr/bin/sh"),
         one("usr-merged-no-link", Base::UsrMerged)?.without("/bin"),
         one("usr-merged-lib-in-a-later-layer", Base::UsrMerged)?

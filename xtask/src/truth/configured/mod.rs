@@ -7,7 +7,8 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::case::{Base, Boot, Case};
+use super::bases::bases;
+use super::case::{Boot, Case};
 use super::kernel::{Architecture, CONFIGURATION, Kernel, SYMVERS};
 use super::layer::{Node, Tree};
 use super::layout::Layout;
@@ -63,21 +64,20 @@ pub(crate) fn can_be_made_from(kernel: &Kernel) -> anyhow::Result<bool> {
     Ok(kernel.architecture == Architecture::Amd64 && kernel.has("MODVERSIONS")?)
 }
 
-/// Asks check about every row that is wanted, by its group and case.
-pub(crate) fn compare(
-    kernel: &Kernel,
-    wanted: impl Fn(&str, &Case) -> bool,
-    bases: &BTreeMap<Base, Tree>,
-    work: &Path,
-) -> anyhow::Result<Vec<Compared>> {
+/// Asks check about every row; or, where there are any, about those whose group and name contain one of the texts.
+pub(crate) fn compare(kernel: &Kernel, only: &[String], work: &Path) -> anyhow::Result<Vec<Compared>> {
+    let bases = bases(&kernel.programs)?;
     let mut rows = rows::rows(kernel)?;
-    rows.retain(|row| wanted(GROUP, &row.case));
+    rows.retain(|row| {
+        let name = format!("{GROUP}/{}", row.case.id);
+        only.is_empty() || only.iter().any(|text| name.contains(text.as_str()))
+    });
     let folder = work.join(GROUP);
     let mut layout = Layout::create(&folder, kernel.architecture.go_name())?;
     let mut groups: BTreeMap<(&str, Boot), Vec<Expected>> = BTreeMap::new();
     let mut toolkits = BTreeSet::new();
     for row in rows {
-        let layers = row.case.layers(bases, &kernel.node_tree())?;
+        let layers = row.case.layers(&bases, &kernel.node_tree())?;
         layout.add(&predict::reference(GROUP, &row.case), &layers)?;
         let group = groups.entry((row.configuration.name, row.case.boot)).or_default();
         if toolkits.insert(row.configuration.name) {
