@@ -7,17 +7,21 @@ mod bases;
 mod case;
 mod cases;
 mod choice;
+mod configured;
 mod document;
 mod elf;
 mod guest;
 mod kernel;
+mod keys;
 mod ko;
 mod layer;
 mod layout;
 mod predict;
 mod programs;
 mod report;
+mod signing;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,10 +30,11 @@ use anyhow::Context;
 use crate::environment;
 use case::{Boot, Case};
 use choice::Choice;
+use configured::Compared;
 use guest::{Batch, LayerFile};
 use kernel::Kernel;
-use layer::Tree;
 use layout::Layout;
+use predict::Question;
 use report::Row;
 
 /// The kernels of the core, of two series.
@@ -84,22 +89,35 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
     let work = Path::new("target/truth");
     fs::create_dir_all(work)?;
     predict::compile()?;
-    let mut rows = Vec::new();
     let kernels = kernels(options, &cache, &mut print)?;
+    let mut rows = Vec::new();
     for (number, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| kernel.asked) {
         print(&format!("{}: making images", kernel.release));
         let round = Round::new(kernel, &options.choice(number), work, &cache.join("truth/facts"))?;
         rows.extend(round.rows(options.guests, &mut print)?);
     }
+    let configured = configured_rows(&kernels, options, work)?;
     fs::write(work.join("everything.tsv"), report::everything(&rows))?;
     print(&report::disagreements(&rows));
     print(&report::groups(&rows));
     print(&report::confusion(&rows));
+    print(&report::configured_disagreements(&configured));
+    print(&report::configurations(&configured));
     if let Some(path) = &options.report {
-        fs::write(path, document::document(&kernels, &rows)?)?;
+        fs::write(path, document::document(&kernels, &rows, &configured)?)?;
         choice::remember(&rows)?;
     }
-    Ok(report::agrees(&rows))
+    Ok(report::agrees(&rows) && configured.iter().all(Compared::agrees))
+}
+
+/// The rows of kernels that cannot be booted, made from the first one that they can be made from.
+fn configured_rows(kernels: &[Kernel], options: &Options, work: &Path) -> anyhow::Result<Vec<Compared>> {
+    for kernel in kernels.iter().filter(|kernel| kernel.asked) {
+        if configured::can_be_made_from(kernel)? {
+            return configured::compare(kernel, &options.only, work);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// The kernels, each of which knows of the others.
@@ -161,15 +179,14 @@ impl<'a> Round<'a> {
             }
             let layers = case.layers(&bases, &kernel.node_tree());
             let layers = layers.with_context(|| format!("the image of {group}/{}", case.id))?;
-            let tars: Vec<Vec<u8>> = layers.iter().map(Tree::tar).collect::<anyhow::Result<_>>()?;
-            let names = layout.add(&predict::reference(group, &case), &tars)?;
+            let names = layout.add(&predict::reference(group, &case), &layers)?;
             let files = names.iter().zip(&layers).map(|(name, tree)| LayerFile {
                 path: layout.layer(name),
                 hides: tree.hides(),
             });
             made.push((group, case, files.collect()));
         }
-        layout.add(&predict::toolkit_reference(kernel), &[kernel.toolkit()?.tar()?])?;
+        layout.add(&predict::toolkit_reference(kernel), &[kernel.toolkit()?])?;
         layout.finish()?;
         Ok(Self {
             kernel,
@@ -182,11 +199,11 @@ impl<'a> Round<'a> {
 
     fn rows(&self, guests: usize, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Row>> {
         let mut rows = Vec::new();
-        for boot in Boot::ALL {
-            let of_boot: Vec<_> = self.cases.iter().filter(|(_, case, _)| case.boot == boot).collect();
-            if of_boot.is_empty() {
-                continue;
-            }
+        let mut nodes: BTreeMap<(Boot, &Option<PathBuf>), Vec<_>> = BTreeMap::new();
+        for made in &self.cases {
+            nodes.entry((made.1.boot, &made.1.kmod)).or_default().push(made);
+        }
+        for ((boot, kmod), of_boot) in nodes {
             print(&format!(
                 "{}: {} cases, booted {}",
                 self.kernel.release,
@@ -196,14 +213,23 @@ impl<'a> Round<'a> {
             let batch = Batch {
                 kernel: self.kernel,
                 boot,
+                kmod: kmod.clone(),
+                firmware: boot.trusts_us().then(|| self.kernel.firmware(self.work)).transpose()?,
                 cases: of_boot.iter().map(|(_, case, files)| (case, files.clone())).collect(),
                 store: self.store.clone(),
                 guests,
             };
             let facts = batch.facts(self.work, print)?;
             let asked: Vec<_> = of_boot.iter().map(|(group, case, _)| (*group, case)).collect();
-            let with = predict::verdicts(self.kernel, boot, &asked, &self.layout, true)?;
-            let without = predict::verdicts(self.kernel, boot, &asked, &self.layout, false)?;
+            let toolkit = predict::toolkit_reference(self.kernel);
+            let question = |toolkit| Question {
+                kernel: self.kernel,
+                boot,
+                layout: &self.layout,
+                toolkit,
+            };
+            let with = predict::verdicts(&question(Some(&toolkit)), &asked)?;
+            let without = predict::verdicts(&question(None), &asked)?;
             for (((group, case), fact), (with_toolkit, without_toolkit)) in
                 asked.into_iter().zip(facts).zip(with.into_iter().zip(without))
             {

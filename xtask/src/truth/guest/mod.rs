@@ -21,6 +21,7 @@ use super::case::{Boot, Case};
 use super::kernel::Kernel;
 use super::layout::hex;
 use super::programs::Programs;
+use crate::firmware::Firmware;
 use cpio::Cpio;
 use fact::Telling;
 pub(crate) use fact::{Fact, Outcome};
@@ -34,7 +35,7 @@ const PROGRESS: usize = 50;
 /// How many guests in a row may end without having said anything of a case.
 const MAX_SILENT_GUESTS: usize = 2;
 const INIT: &str = include_str!("init.sh");
-/// What modprobe, insmod and rmmod are.
+/// Debian's own kmod.
 const KMOD: &str = "bin/kmod";
 
 /// A layer of an image, as a tar.
@@ -49,6 +50,10 @@ pub(crate) struct LayerFile {
 pub(crate) struct Batch<'a> {
     pub(crate) kernel: &'a Kernel,
     pub(crate) boot: Boot,
+    /// The folder of the worker's modprobe, where it is not Debian's.
+    pub(crate) kmod: Option<PathBuf>,
+    /// What starts the kernel, where QEMU does not do it alone.
+    pub(crate) firmware: Option<Firmware>,
     /// The cases with their images' layers.
     pub(crate) cases: Vec<(&'a Case, Vec<LayerFile>)>,
     /// Where facts are kept: a folder.
@@ -197,6 +202,7 @@ impl Batch<'_> {
         let console = architecture.console();
         let mut command = architecture.qemu();
         command
+            .args(self.firmware.iter().flat_map(Firmware::arguments))
             .args(["-m", "1024", "-nographic", "-no-reboot", "-nic", "none", "-kernel"])
             .arg(fs::canonicalize(self.kernel.vmlinuz())?)
             .arg("-initrd")
@@ -215,15 +221,27 @@ impl Batch<'_> {
 
     /// What all that decides about a case comes to.
     fn keys(&self) -> anyhow::Result<Vec<String>> {
-        let kmod = self.kernel.programs.read(KMOD)?;
+        let kmod = self.kernel.programs.read(&self.kmod())?;
         let node = fs::read(self.kernel.node_tree().join("modules.dep"))?;
         let kernel = fs::read(self.kernel.vmlinuz())?;
         let common = [hex(&kmod), hex(&node), hex(&kernel), hex(INIT.as_bytes())].concat();
+        let mut boot = self.boot.command_line().to_owned();
+        if self.firmware.is_some() {
+            for certificate in self.kernel.certificates() {
+                boot += &hex(&fs::read(certificate)?);
+            }
+        }
         let key = |(case, layers): &(&Case, Vec<LayerFile>)| {
             let told: Vec<String> = instructions(case, layers).into_iter().map(|(_, text)| text).collect();
-            hex(format!("{common} {} {}", self.boot.command_line(), told.join("\0")).as_bytes())
+            hex(format!("{common} {boot} {}", told.join("\0")).as_bytes())
         };
         Ok(self.cases.iter().map(key).collect())
+    }
+
+    /// What the worker's modprobe, insmod and rmmod are.
+    fn kmod(&self) -> String {
+        let own = |folder: &PathBuf| folder.join("kmod").to_string_lossy().into_owned();
+        self.kmod.as_ref().map_or_else(|| KMOD.to_owned(), own)
     }
 
     /// The worker's file system, and the cases.
@@ -231,7 +249,7 @@ impl Batch<'_> {
         let mut cpio = Cpio::default();
         cpio.file("init", INIT.as_bytes());
         cpio.file("bin/busybox", &self.kernel.programs.busybox()?);
-        worker(&mut cpio, &self.kernel.programs)?;
+        worker(&mut cpio, &self.kernel.programs, &self.kmod())?;
         let node = self.kernel.node_tree();
         add_tree(&mut cpio, &node, &format!("lib/modules/{}", self.kernel.release))?;
         let mut layers = BTreeMap::new();
@@ -262,12 +280,12 @@ fn name_of(path: &Path) -> String {
 }
 
 /// modprobe and what it is linked to.
-fn worker(cpio: &mut Cpio, programs: &Programs) -> anyhow::Result<()> {
-    cpio.file(KMOD, &programs.read(KMOD)?);
+fn worker(cpio: &mut Cpio, programs: &Programs, kmod: &str) -> anyhow::Result<()> {
+    cpio.file("bin/kmod", &programs.read(kmod)?);
     for name in ["modprobe", "insmod", "rmmod"] {
         cpio.link(&format!("sbin/{name}"), "/bin/kmod");
     }
-    for (path, bytes) in programs.linked(KMOD)? {
+    for (path, bytes) in programs.linked(kmod)? {
         cpio.file(&path, &bytes);
     }
     Ok(())
