@@ -116,7 +116,7 @@ pub(crate) fn everything(rows: &[Row]) -> String {
     for row in rows {
         let _ = writeln!(
             text,
-            "{} {} {}/{}\t{:?}\t{:?}\t{:?}\t{}\t{}",
+            "{} {} {}/{}\t{:?}\t{:?}\t{:?}\t{}\t{}\t{}",
             row.kernel,
             row.boot,
             row.group,
@@ -126,6 +126,7 @@ pub(crate) fn everything(rows: &[Row]) -> String {
             row.without_toolkit(),
             row.fact.reason(),
             row.with_toolkit.reason,
+            row.with_toolkit.rules.join(" "),
         );
     }
     text
