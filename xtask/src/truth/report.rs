@@ -40,6 +40,20 @@ impl Standing {
 }
 
 impl Row {
+    /// The case's group and name.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.group, self.id)
+    }
+
+    pub(crate) fn loads(&self) -> bool {
+        self.fact.outcome == Outcome::Loaded
+    }
+
+    /// Whether the kernel and `check` say the same.
+    pub(crate) fn agrees(&self) -> bool {
+        self.disagreements().is_empty()
+    }
+
     pub(crate) fn with_toolkit(&self) -> Standing {
         self.standing(&self.with_toolkit, false)
     }
@@ -50,7 +64,7 @@ impl Row {
 
     fn standing(&self, verdict: &Verdict, excused: bool) -> Standing {
         let excused = excused || self.out_of_reach.is_some();
-        match (self.fact.outcome == Outcome::Loaded, verdict.loads) {
+        match (self.loads(), verdict.loads) {
             (true, true) => Standing::Loads,
             (false, false) => Standing::Refused,
             (true, false) => Standing::FalseAlarm,
@@ -70,7 +84,7 @@ impl Row {
 
 /// Whether every row agrees.
 pub(crate) fn agrees(rows: &[Row]) -> bool {
-    rows.iter().all(|row| row.disagreements().is_empty())
+    rows.iter().all(Row::agrees)
 }
 
 /// Every disagreement, with what the kernel and what the prediction said.
@@ -170,7 +184,7 @@ pub(crate) fn groups(rows: &[Row]) -> String {
     let mut table: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for row in rows {
         let (loads, refused) = table.entry(row.group).or_default();
-        if row.fact.outcome == Outcome::Loaded {
+        if row.loads() {
             *loads += 1;
         } else {
             *refused += 1;
