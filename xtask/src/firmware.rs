@@ -48,7 +48,10 @@ impl Firmware {
     pub fn arguments(&self) -> Vec<String> {
         let drive = |unit: u8, how: &str, file: &Path| {
             let file = file.display();
-            ["-drive".to_owned(), format!("if=pflash,format=raw,unit={unit},{how}=on,file={file}")]
+            [
+                "-drive".to_owned(),
+                format!("if=pflash,format=raw,unit={unit},{how}=on,file={file}"),
+            ]
         };
         let machine = ["-machine".to_owned(), "q35".to_owned()];
         let code = drive(0, "readonly", &self.code);

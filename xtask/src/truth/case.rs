@@ -65,7 +65,10 @@ impl Boot {
 
     /// Whether the kernel trusts our certificates.
     pub(crate) const fn trusts_us(self) -> bool {
-        matches!(self, Self::Trusting | Self::TrustingEnforcing | Self::TrustingLockedDown)
+        matches!(
+            self,
+            Self::Trusting | Self::TrustingEnforcing | Self::TrustingLockedDown
+        )
     }
 }
 

@@ -174,7 +174,10 @@ impl Kernel {
     pub(crate) fn gzip_kmod(&self) -> anyhow::Result<PathBuf> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/kmod.sh");
         let status = Command::new("bash").arg(script).arg(&self.cache).status()?;
-        anyhow::ensure!(status.success(), "there is no kmod that reads gzip: `apt-get install zlib1g-dev`");
+        anyhow::ensure!(
+            status.success(),
+            "there is no kmod that reads gzip: `apt-get install zlib1g-dev`"
+        );
         Ok(self.cache.join("truth/kmod-gzip"))
     }
 

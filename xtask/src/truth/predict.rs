@@ -21,6 +21,8 @@ pub(crate) struct Verdict {
     pub(crate) reason: String,
     /// Whether it says of some rules that they were not checked.
     pub(crate) unchecked: bool,
+    /// The rules that it speaks of.
+    pub(crate) rules: Vec<String>,
     /// All that was found, in words.
     pub(crate) findings: String,
 }
@@ -71,10 +73,7 @@ fn verdicts_at_once(question: &Question<'_>, cases: &[(&str, &Case)]) -> anyhow:
     let questions_folder = questions.path().join("questions");
     fs::create_dir(&questions_folder)?;
     fs::write(questions_folder.join("modules.json"), list.to_string())?;
-    fs::write(
-        questions_folder.join("preflight.json"),
-        preflight(question).to_string(),
-    )?;
+    fs::write(questions_folder.join("preflight.json"), preflight(question).to_string())?;
     let mut check = Command::new(program()?);
     check
         .args(["check", "--quiet", "--no-cache", "-o", "json", "-f"])
@@ -113,15 +112,19 @@ fn verdicts_at_once(question: &Question<'_>, cases: &[(&str, &Case)]) -> anyhow:
 
 fn read(row: &Value) -> Verdict {
     let findings = || row["findings"].as_array().into_iter().flatten();
-    let rules: Vec<&str> = findings().filter_map(|finding| finding["rule"].as_str()).collect();
-    let messages: Vec<&str> = findings().filter_map(|finding| finding["message"].as_str()).collect();
+    let told = |key: &str| -> Vec<String> {
+        let texts = findings().filter_map(|finding| finding[key].as_str());
+        texts.map(str::to_owned).collect()
+    };
+    let rules = told("rule");
     Verdict {
         loads: row["verificationStatus"] == "Success",
         reason: row["statusReason"].as_str().unwrap_or_default().to_owned(),
         unchecked: ["toolkit-missing", "not-checked", "file-not-read"]
             .iter()
-            .any(|rule| rules.contains(rule)),
-        findings: messages.join("\n"),
+            .any(|rule| rules.iter().any(|spoken| spoken == rule)),
+        rules,
+        findings: told("message").join("\n"),
     }
 }
 

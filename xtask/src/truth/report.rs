@@ -131,7 +131,7 @@ pub(crate) fn everything(rows: &[Row]) -> String {
     for row in rows {
         let _ = writeln!(
             text,
-            "{} {} {}/{}\t{:?}\t{:?}\t{:?}\t{}\t{}",
+            "{} {} {}/{}\t{:?}\t{:?}\t{:?}\t{}\t{}\t{}",
             row.kernel,
             row.boot,
             row.group,
@@ -141,6 +141,7 @@ pub(crate) fn everything(rows: &[Row]) -> String {
             row.without_toolkit(),
             row.fact.reason(),
             row.with_toolkit.reason,
+            row.with_toolkit.rules.join(" "),
         );
     }
     text
@@ -202,7 +203,9 @@ pub(crate) fn configurations(rows: &[Compared]) -> String {
     let mut table: BTreeMap<&str, (&str, usize, usize, usize)> = BTreeMap::new();
     for row in rows {
         let configuration = row.expected.configuration;
-        let (_, loads, refused, agree) = table.entry(configuration.name).or_insert((configuration.meaning, 0, 0, 0));
+        let (_, loads, refused, agree) = table
+            .entry(configuration.name)
+            .or_insert((configuration.meaning, 0, 0, 0));
         *if row.expected.loads { loads } else { refused } += 1;
         *agree += usize::from(row.agrees());
     }
@@ -247,7 +250,10 @@ pub(crate) fn configured_disagreements(rows: &[Compared]) -> String {
             expected.case.id,
             if expected.loads { "loads" } else { "is refused" },
             expected.source,
-            expected.words.map(|words| format!(", and check should say `{words}`")).unwrap_or_default(),
+            expected
+                .words
+                .map(|words| format!(", and check should say `{words}`"))
+                .unwrap_or_default(),
             verdict.reason,
             verdict.findings,
         );

@@ -59,16 +59,25 @@ impl Kernel {
     pub(crate) fn signed_by_openssl(&self, ko: Ko, key: &str, options: &[&str]) -> anyhow::Result<Ko> {
         self.kept(ko, key, options, |file, message| {
             let mut cms = Command::new("openssl");
-            cms.args(["cms", "-sign", "-binary", "-nosmimecap", "-outform", "DER", "-md", "sha256"])
-                .args(options)
-                .arg("-inkey")
-                .arg(self.key(key).with_extension("pem"))
-                .arg("-signer")
-                .arg(self.key(key).with_extension("crt"))
-                .arg("-in")
-                .arg(file)
-                .arg("-out")
-                .arg(message);
+            cms.args([
+                "cms",
+                "-sign",
+                "-binary",
+                "-nosmimecap",
+                "-outform",
+                "DER",
+                "-md",
+                "sha256",
+            ])
+            .args(options)
+            .arg("-inkey")
+            .arg(self.key(key).with_extension("pem"))
+            .arg("-signer")
+            .arg(self.key(key).with_extension("crt"))
+            .arg("-in")
+            .arg(file)
+            .arg("-out")
+            .arg(message);
             run(&mut cms)?;
             Ok([fs::read(file)?, trailer(&fs::read(message)?)].concat())
         })

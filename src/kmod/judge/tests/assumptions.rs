@@ -19,12 +19,15 @@ fn what_a_toolkit_without_configuration_leaves_to_assume_is_said() {
     let spaced = || with(a_module().needs("spaced", 0x44));
     for (scene, words) in [
         (a_scene(), "CONFIG_MODULE_SIG without CONFIG_MODULE_SIG_FORCE"),
-        (with(a_module().without("vermagic")), "assumed: no CONFIG_MODULE_FORCE_LOAD"),
-        (with(a_module().without_versions()), "assumed: no CONFIG_MODULE_FORCE_LOAD"),
         (
-            spaced(),
-            "assumed: no CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS",
+            with(a_module().without("vermagic")),
+            "assumed: no CONFIG_MODULE_FORCE_LOAD",
         ),
+        (
+            with(a_module().without_versions()),
+            "assumed: no CONFIG_MODULE_FORCE_LOAD",
+        ),
+        (spaced(), "assumed: no CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS"),
         (malformed(), "assumed: CONFIG_MODULE_SIG"),
         (
             with(a_module().needs_unversioned("gpl_thing")),
@@ -33,8 +36,14 @@ fn what_a_toolkit_without_configuration_leaves_to_assume_is_said() {
     ] {
         assert!(says(unknown(scene), words), "{words}");
     }
-    assert!(!says(malformed(), "assumed"), "a known configuration leaves nothing to assume");
-    assert!(!says(spaced(), "assumed"), "a known configuration leaves nothing to assume");
+    assert!(
+        !says(malformed(), "assumed"),
+        "a known configuration leaves nothing to assume"
+    );
+    assert!(
+        !says(spaced(), "assumed"),
+        "a known configuration leaves nothing to assume"
+    );
 }
 
 #[test]

@@ -93,8 +93,12 @@ fn hosts(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("host-link-through-usr")?
             .host_link()
             .link("host", &format!("/usr/lib/modules/{}", kernel.release)),
-        one("host-link-with-a-slash")?.host_link().link("host", &format!("{node}/")),
-        one("host-link-to-all-kernels")?.host_link().link("host", "/lib/modules"),
+        one("host-link-with-a-slash")?
+            .host_link()
+            .link("host", &format!("{node}/")),
+        one("host-link-to-all-kernels")?
+            .host_link()
+            .link("host", "/lib/modules"),
         one("host-link-to-itself")?.host_link().link("host", "host"),
         one("host-link-by-another-link")?
             .host_link()
@@ -269,11 +273,15 @@ fn soft(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .ko(ko("plain")?.with_modinfo("softdep", "pre: plain").seen_by_depmod()),
         kernel
             .case("soft-that-is-needed-as-well")
-            .ko(ko("importer")?.with_modinfo("softdep", "pre: exporter").seen_by_depmod())
+            .ko(ko("importer")?
+                .with_modinfo("softdep", "pre: exporter")
+                .seen_by_depmod())
             .ko(ko("exporter")?),
         kernel
             .case("soft-after-what-is-needed")
-            .ko(ko("importer")?.with_modinfo("softdep", "post: exporter").seen_by_depmod())
+            .ko(ko("importer")?
+                .with_modinfo("softdep", "post: exporter")
+                .seen_by_depmod())
             .ko(ko("exporter")?),
         ordered("order-and-raw", &["plain", "aliases"])?.raw(&["-vd", "/tmp/opt", "plain"]),
     ])

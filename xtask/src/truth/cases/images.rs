@@ -30,11 +30,15 @@ fn programs(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("shell-is-a-dangling-link", Base::Shell)?.link("/bin/sh", "/nowhere"),
         one("shell-is-text", Base::Shell)?.file("/bin/sh", "no program"),
         one("shell-is-empty", Base::Shell)?.file("/bin/sh", ""),
-        one("shell-is-a-folder", Base::Shell)?.without("/bin/sh").folder("/bin/sh"),
+        one("shell-is-a-folder", Base::Shell)?
+            .without("/bin/sh")
+            .folder("/bin/sh"),
         one("shell-elsewhere", Base::Shell)?
             .without("/bin/sh")
             .file("/usr/bin/sh", kernel.programs.busybox()?),
-        one("shell-hidden-by-a-layer", Base::Busybox)?.next_layer().whiteout("/bin/sh"),
+        one("shell-hidden-by-a-layer", Base::Busybox)?
+            .next_layer()
+            .whiteout("/bin/sh"),
         one("shell-of-a-later-layer", Base::Shell)?
             .without("/bin/sh")
             .next_layer()

@@ -78,9 +78,10 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .ko(kernel.ko("importer")?)
             .ko(exporter()?.in_folder("updates"))
             .file("modules.dep.bin", dep_of_two),
-        one("stale-file-compressed-since")?
-            .without("extra/plain.ko")
-            .file("extra/plain.ko.xz", plain()?.packed(crate::truth::ko::Packing::Xz)?.bytes),
+        one("stale-file-compressed-since")?.without("extra/plain.ko").file(
+            "extra/plain.ko.xz",
+            plain()?.packed(crate::truth::ko::Packing::Xz)?.bytes,
+        ),
         one("stale-file-replaced-by-a-sound-one")?.file("extra/plain.ko", kernel.ko("params_none")?.bytes),
         one("stale-file-moved")?
             .without("extra/plain.ko")

@@ -26,7 +26,9 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
 
 /// A case on a kernel that is booted so, which its name says.
 pub(super) fn case(kernel: &Kernel, boot: Boot, name: &str) -> Case {
-    kernel.case(format!("{}-{name}", boot.name().replace('_', "-"))).boot(boot)
+    kernel
+        .case(format!("{}-{name}", boot.name().replace('_', "-")))
+        .boot(boot)
 }
 
 /// A module, signed in every way by a key that the kernel does not trust.

@@ -13,22 +13,18 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         kernel
             .case("weak-exported-by-the-kernel")
             .ko(ko("weak")?.with_elf(|elf| elf.rename_symbol("nobody_exports_this", "jiffies_to_msecs"))),
-        kernel
-            .case("weak-exported-by-the-kernel-no-versions")
-            .ko(ko("weak")?
-                .without_section("__versions")
-                .with_elf(|elf| elf.rename_symbol("nobody_exports_this", "jiffies_to_msecs"))),
+        kernel.case("weak-exported-by-the-kernel-no-versions").ko(ko("weak")?
+            .without_section("__versions")
+            .with_elf(|elf| elf.rename_symbol("nobody_exports_this", "jiffies_to_msecs"))),
         kernel
             .case("weak-exported-by-an-unlinked-in-tree-module")
             .ko(ko("weak")?
                 .without_section("__versions")
                 .with_elf(|elf| elf.rename_symbol("nobody_exports_this", "lc_create"))),
-        kernel
-            .case("weak-gpl-only-and-proprietary")
-            .ko(ko("weak")?
-                .with_modinfo("license", "Proprietary")
-                .without_section("__versions")
-                .with_elf(|elf| elf.rename_symbol("nobody_exports_this", "crypto_alloc_shash"))),
+        kernel.case("weak-gpl-only-and-proprietary").ko(ko("weak")?
+            .with_modinfo("license", "Proprietary")
+            .without_section("__versions")
+            .with_elf(|elf| elf.rename_symbol("nobody_exports_this", "crypto_alloc_shash"))),
         kernel
             .case("weak-of-a-namespace-not-imported")
             .ko(ko("weak")?

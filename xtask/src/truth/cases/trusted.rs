@@ -49,9 +49,18 @@ fn signed(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Ko)>> {
         ("by-a-foreign-key-altered-after", altered(&foreign)),
         ("by-us-and-a-byte-more", ours.clone().with_bytes(|bytes| bytes.push(0))),
         ("by-us-of-another-file", of_another_file(kernel, &plain)?),
-        ("by-us-wrong-crc", by("trusted", &plain.clone().with_crc("module_layout", |crc| crc ^ 1))?),
-        ("by-us-no-vermagic", by("trusted", &plain.clone().without_modinfo("vermagic"))?),
-        ("by-us-damaged-before", by("trusted", &plain.clone().cut(plain.bytes.len() / 2))?),
+        (
+            "by-us-wrong-crc",
+            by("trusted", &plain.clone().with_crc("module_layout", |crc| crc ^ 1))?,
+        ),
+        (
+            "by-us-no-vermagic",
+            by("trusted", &plain.clone().without_modinfo("vermagic"))?,
+        ),
+        (
+            "by-us-damaged-before",
+            by("trusted", &plain.clone().cut(plain.bytes.len() / 2))?,
+        ),
     ];
     for (hash, option) in HASHES {
         if kernel.has(option)? {
@@ -93,7 +102,9 @@ fn together(kernel: &Kernel, boot: Boot) -> anyhow::Result<Vec<Case>> {
     let foreign = |name: &str| kernel.signed(kernel.ko(name)?, "other", "sha256");
     Ok(vec![
         one("pair-by-us").ko(ours("importer")?).ko(ours("exporter")?),
-        one("dependency-unsigned").ko(ours("importer")?).ko(kernel.ko("exporter")?),
+        one("dependency-unsigned")
+            .ko(ours("importer")?)
+            .ko(kernel.ko("exporter")?),
         one("dependency-by-a-foreign-key")
             .ko(ours("importer")?)
             .ko(foreign("exporter")?),

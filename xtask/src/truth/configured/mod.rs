@@ -111,7 +111,10 @@ fn judged(kernel: &Kernel, boot: Boot, layout: &Path, rows: Vec<Expected>) -> an
 impl Compared {
     /// Whether check says what the source says, in the words that were asked for.
     pub(crate) fn agrees(&self) -> bool {
-        let said = self.expected.words.is_none_or(|words| self.verdict.findings.contains(words));
+        let said = self
+            .expected
+            .words
+            .is_none_or(|words| self.verdict.findings.contains(words));
         said && self.verdict.loads == self.expected.loads
     }
 }
@@ -185,7 +188,10 @@ mod tests {
     fn symbols_lose_their_versions_or_are_gone() {
         let real = "0x12\tone\tvmlinux\tEXPORT_SYMBOL\t\n0x34\tone_more\tvmlinux\tEXPORT_SYMBOL\t\n";
         assert_eq!(Symvers::AsItWas.of(real), real);
-        assert_eq!(Symvers::Without("one").of(real), "0x34\tone_more\tvmlinux\tEXPORT_SYMBOL\t\n");
+        assert_eq!(
+            Symvers::Without("one").of(real),
+            "0x34\tone_more\tvmlinux\tEXPORT_SYMBOL\t\n"
+        );
         let bare = Symvers::WithoutVersions.of(real);
         assert!(bare.starts_with("0x00000000\tone\t") && bare.contains("\n0x00000000\tone_more\t"));
     }

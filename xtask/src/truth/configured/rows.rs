@@ -34,7 +34,12 @@ const NO_VERSIONS: Configuration = Configuration {
 const SIG_FORCE: Configuration = Configuration {
     name: "sig-force",
     meaning: "with CONFIG_MODULE_SIG_FORCE, and told of our certificates",
-    set: &[RED_HAT, ("MODULE_SIG_FORCE", YES), ("CRYPTO_ECDSA", YES), ("CRYPTO_SHA512", "m")],
+    set: &[
+        RED_HAT,
+        ("MODULE_SIG_FORCE", YES),
+        ("CRYPTO_ECDSA", YES),
+        ("CRYPTO_SHA512", "m"),
+    ],
     ..RHEL
 };
 const FEW_ALGORITHMS: Configuration = Configuration {
@@ -78,13 +83,23 @@ const TRIMMED: Configuration = Configuration {
 const UNPACKING: Configuration = Configuration {
     name: "unpacking",
     meaning: "with CONFIG_MODULE_DECOMPRESS and CONFIG_MODULE_COMPRESS_XZ",
-    set: &[RED_HAT, ("MODULE_COMPRESS", YES), ("MODULE_COMPRESS_XZ", YES), ("MODULE_DECOMPRESS", YES)],
+    set: &[
+        RED_HAT,
+        ("MODULE_COMPRESS", YES),
+        ("MODULE_COMPRESS_XZ", YES),
+        ("MODULE_DECOMPRESS", YES),
+    ],
     ..RHEL
 };
 const NOT_UNPACKING: Configuration = Configuration {
     name: "not-unpacking",
     meaning: "without CONFIG_MODULE_COMPRESS and CONFIG_MODULE_DECOMPRESS",
-    unset: &["MODULE_FORCE_LOAD", "MODULE_COMPRESS", "MODULE_COMPRESS_XZ", "MODULE_DECOMPRESS"],
+    unset: &[
+        "MODULE_FORCE_LOAD",
+        "MODULE_COMPRESS",
+        "MODULE_COMPRESS_XZ",
+        "MODULE_DECOMPRESS",
+    ],
     ..RHEL
 };
 const NOT_PREEMPTIBLE: Configuration = Configuration {
@@ -121,14 +136,16 @@ const UNTOLD: Configuration = Configuration {
 };
 
 const FORCE: &str = "kernel/module/main.c: try_to_force_load";
-const MAGIC: &str = "kernel/module/main.c: check_modinfo; kernel/module/version.c: same_magic; include/linux/vermagic.h";
+const MAGIC: &str =
+    "kernel/module/main.c: check_modinfo; kernel/module/version.c: same_magic; include/linux/vermagic.h";
 const VERSION: &str = "kernel/module/version.c: check_version";
 const LAYOUT: &str = "kernel/module/version.c: check_modstruct_version, check_version";
 const EXPORTS: &str = "kernel/module/main.c: check_export_symbol_versions, try_to_force_load";
 const SIGNATURE: &str = "kernel/module/signing.c: is_module_sig_enforced, module_sig_check";
 const LOCKDOWN: &str = "kernel/module/signing.c: module_sig_check; security/lockdown/lockdown.c: lockdown_lsm_init";
 const NO_CHECK: &str = "kernel/module/internal.h: module_sig_check without CONFIG_MODULE_SIG";
-const ALGORITHM: &str = "crypto/asymmetric_keys/pkcs7_verify.c: pkcs7_verify; public_key.c: public_key_verify_signature";
+const ALGORITHM: &str =
+    "crypto/asymmetric_keys/pkcs7_verify.c: pkcs7_verify; public_key.c: public_key_verify_signature";
 const NAMESPACE: &str = "kernel/module/main.c: verify_namespace_is_imported";
 const SYMBOL: &str = "scripts/mod/modpost.c: write_dump; kernel/module/main.c: simplify_symbols";
 const LIVEPATCH: &str = "kernel/module/main.c: check_modinfo_livepatch";
@@ -228,12 +245,36 @@ impl<'a> Shelf<'a> {
         let none = Ko::without_section;
         vec![
             ("vermagic-absent", self.of(absent()), loads, FORCE, words),
-            ("vermagic-and-versions-absent", self.of(none(absent(), "__versions")), loads, FORCE, words),
+            (
+                "vermagic-and-versions-absent",
+                self.of(none(absent(), "__versions")),
+                loads,
+                FORCE,
+                words,
+            ),
             ("versions-absent", self.of(self.bare()), loads, LAYOUT, words),
-            ("exports-without-versions", self.of(self.bare_exporter()), loads, EXPORTS, words),
+            (
+                "exports-without-versions",
+                self.of(self.bare_exporter()),
+                loads,
+                EXPORTS,
+                words,
+            ),
             ("forced", self.plain().args(&["-f"]), loads, FORCE, words),
-            ("force-vermagic", self.plain().args(&["--force-vermagic"]), loads, FORCE, words),
-            ("force-modversion", self.plain().args(&["--force-modversion"]), loads, LAYOUT, words),
+            (
+                "force-vermagic",
+                self.plain().args(&["--force-vermagic"]),
+                loads,
+                FORCE,
+                words,
+            ),
+            (
+                "force-modversion",
+                self.plain().args(&["--force-modversion"]),
+                loads,
+                LAYOUT,
+                words,
+            ),
         ]
     }
 
@@ -245,12 +286,42 @@ impl<'a> Shelf<'a> {
         let flip = |crc: u64| crc ^ 1;
         rows.extend([
             ("as-built", self.plain(), true, WHOLE, None),
-            ("wrong-version", self.of(self.plain.clone().with_crc("_printk", flip)), false, VERSION, None),
-            ("wrong-layout", self.of(self.plain.clone().with_crc("module_layout", flip)), false, LAYOUT, None),
-            ("one-version-absent", self.of(self.plain.clone().without_crc("_printk")), true, VERSION, None),
-            ("layout-version-absent", self.of(self.plain.clone().without_crc("module_layout")), true, LAYOUT, None),
+            (
+                "wrong-version",
+                self.of(self.plain.clone().with_crc("_printk", flip)),
+                false,
+                VERSION,
+                None,
+            ),
+            (
+                "wrong-layout",
+                self.of(self.plain.clone().with_crc("module_layout", flip)),
+                false,
+                LAYOUT,
+                None,
+            ),
+            (
+                "one-version-absent",
+                self.of(self.plain.clone().without_crc("_printk")),
+                true,
+                VERSION,
+                None,
+            ),
+            (
+                "layout-version-absent",
+                self.of(self.plain.clone().without_crc("module_layout")),
+                true,
+                LAYOUT,
+                None,
+            ),
             ("other-release", self.of(self.with_magic(&other)), true, MAGIC, None),
-            ("other-release-no-versions", self.of(self.bare().with_modinfo("vermagic", &other)), false, MAGIC, None),
+            (
+                "other-release-no-versions",
+                self.of(self.bare().with_modinfo("vermagic", &other)),
+                false,
+                MAGIC,
+                None,
+            ),
             ("namespace-not-imported", self.namespace()?, false, NAMESPACE, None),
             ("unsigned", self.plain(), true, SIGNATURE, None),
             ("by-a-foreign-key", self.of(foreign), true, SIGNATURE, None),
@@ -275,12 +346,36 @@ impl<'a> Shelf<'a> {
         Ok(vec![
             ("built-with-versions", self.plain(), false, MAGIC, None),
             ("own-vermagic", self.of(self.with_magic(&own)), true, MAGIC, None),
-            ("own-vermagic-no-versions", self.of(self.bare().with_modinfo("vermagic", &own)), true, MAGIC, None),
+            (
+                "own-vermagic-no-versions",
+                self.of(self.bare().with_modinfo("vermagic", &own)),
+                true,
+                MAGIC,
+                None,
+            ),
             ("own-vermagic-wrong-version", self.of(wrong), true, VERSION, None),
             ("other-release", self.of(self.with_magic(&other)), false, MAGIC, None),
-            ("vermagic-absent", self.of(self.plain.clone().without_modinfo("vermagic")), false, FORCE, None),
-            ("exports-without-versions", self.of(exporter.clone()), true, EXPORTS, None),
-            ("pair-without-versions", self.of(importer).ko(exporter), true, VERSION, None),
+            (
+                "vermagic-absent",
+                self.of(self.plain.clone().without_modinfo("vermagic")),
+                false,
+                FORCE,
+                None,
+            ),
+            (
+                "exports-without-versions",
+                self.of(exporter.clone()),
+                true,
+                EXPORTS,
+                None,
+            ),
+            (
+                "pair-without-versions",
+                self.of(importer).ko(exporter),
+                true,
+                VERSION,
+                None,
+            ),
         ])
     }
 
@@ -296,12 +391,30 @@ impl<'a> Shelf<'a> {
         let unsigned_dependency = self.of(signed("importer")?).ko(self.exporter.clone());
         Ok(vec![
             ("unsigned", told(self.plain()), false, source, Some("has CONFIG_")),
-            ("unsigned-and-no-certificate-told", self.plain(), false, source, Some("has CONFIG_")),
+            (
+                "unsigned-and-no-certificate-told",
+                self.plain(),
+                false,
+                source,
+                Some("has CONFIG_"),
+            ),
             ("by-us", told(self.of(ours.clone())), true, source, None),
-            ("by-us-sha512", told(self.of(by("trusted", "sha512")?)), true, source, None),
+            (
+                "by-us-sha512",
+                told(self.of(by("trusted", "sha512")?)),
+                true,
+                source,
+                None,
+            ),
             ("by-us-altered", told(self.of(altered)), false, source, None),
             ("by-us-forced", told(self.of(ours).args(&["-f"])), false, source, None),
-            ("by-a-foreign-key", told(self.of(by("other", "sha256")?)), false, source, Some("has CONFIG_")),
+            (
+                "by-a-foreign-key",
+                told(self.of(by("other", "sha256")?)),
+                false,
+                source,
+                Some("has CONFIG_"),
+            ),
             ("dependency-unsigned", told(unsigned_dependency), false, source, None),
         ])
     }
@@ -313,9 +426,27 @@ impl<'a> Shelf<'a> {
         };
         Ok(vec![
             ("by-us", by("trusted", "sha256")?, true, ALGORITHM, None),
-            ("sha512", by("trusted", "sha512")?, false, ALGORITHM, Some("CONFIG_CRYPTO_SHA512")),
-            ("sha384", by("trusted", "sha384")?, false, ALGORITHM, Some("CONFIG_CRYPTO_SHA512")),
-            ("elliptic", by("elliptic", "sha256")?, false, ALGORITHM, Some("CONFIG_CRYPTO_ECDSA")),
+            (
+                "sha512",
+                by("trusted", "sha512")?,
+                false,
+                ALGORITHM,
+                Some("CONFIG_CRYPTO_SHA512"),
+            ),
+            (
+                "sha384",
+                by("trusted", "sha384")?,
+                false,
+                ALGORITHM,
+                Some("CONFIG_CRYPTO_SHA512"),
+            ),
+            (
+                "elliptic",
+                by("elliptic", "sha256")?,
+                false,
+                ALGORITHM,
+                Some("CONFIG_CRYPTO_ECDSA"),
+            ),
         ])
     }
 
@@ -352,7 +483,13 @@ impl<'a> Shelf<'a> {
         let words = Some("CONFIG_TRIM_UNUSED_KSYMS");
         let weak = self.of(self.kernel.ko("weak")?);
         Ok(vec![
-            ("uses-what-was-trimmed", self.of(self.kernel.ko("gpl_user")?), false, SYMBOL, words),
+            (
+                "uses-what-was-trimmed",
+                self.of(self.kernel.ko("gpl_user")?),
+                false,
+                SYMBOL,
+                words,
+            ),
             ("uses-what-is-left", self.plain(), true, SYMBOL, None),
             ("weakly-uses-what-nobody-exports", weak, true, SYMBOL, None),
         ])
@@ -396,11 +533,29 @@ impl<'a> Shelf<'a> {
         let marked = self.of(self.plain.clone().with_message(b"no message"));
         rows.extend([
             ("unsigned", self.plain(), true, SIGNATURE, unsigned),
-            ("signature-malformed", marked, false, SIGNATURE, Some("assumed: CONFIG_MODULE_SIG")),
+            (
+                "signature-malformed",
+                marked,
+                false,
+                SIGNATURE,
+                Some("assumed: CONFIG_MODULE_SIG"),
+            ),
             ("namespace-not-imported", self.namespace()?, false, NAMESPACE, namespace),
             ("other-release", self.of(self.with_magic(&other)), true, MAGIC, None),
-            ("one-version-absent", absent, true, VERSION, Some("assumed: not built by Debian")),
-            ("missing-symbol", self.of(self.kernel.ko("missing_symbol")?), false, SYMBOL, None),
+            (
+                "one-version-absent",
+                absent,
+                true,
+                VERSION,
+                Some("assumed: not built by Debian"),
+            ),
+            (
+                "missing-symbol",
+                self.of(self.kernel.ko("missing_symbol")?),
+                false,
+                SYMBOL,
+                None,
+            ),
         ]);
         Ok(rows)
     }

@@ -4,18 +4,18 @@
 //! a guest ended is asked again in the next one, first thing: what came before may have been to blame.
 
 mod cpio;
+mod fact;
 mod machine;
+mod store;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
 
 use super::case::{Boot, Case};
 use super::kernel::Kernel;
@@ -23,7 +23,10 @@ use super::layout::hex;
 use super::programs::Programs;
 use crate::firmware::Firmware;
 use cpio::Cpio;
+use fact::Telling;
+pub(crate) use fact::{Fact, Outcome};
 use machine::{Heard, Machine};
+use store::Store;
 
 /// How long a guest may take to boot, or for one case. Under TCG either takes seconds, and many of them on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -34,44 +37,6 @@ const MAX_SILENT_GUESTS: usize = 2;
 const INIT: &str = include_str!("init.sh");
 /// Debian's own kmod.
 const KMOD: &str = "bin/kmod";
-
-/// What a kernel did with a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// modprobe answers success, and the module is there.
-    Loaded,
-    /// modprobe answers success, and the module is not there.
-    NothingLoaded,
-    /// The copy step fails, or modprobe does.
-    Refused,
-    /// The kernel died of it, or never came back.
-    Crashed,
-}
-
-/// What became of a case, with the words of all who had a say.
-#[derive(Clone, Debug)]
-pub(crate) struct Fact {
-    pub(crate) outcome: Outcome,
-    /// What modprobe or the copy step said.
-    pub(crate) said: Vec<String>,
-    /// What the kernel said.
-    pub(crate) kernel: Vec<String>,
-}
-
-impl Fact {
-    /// The most telling line.
-    pub(crate) fn reason(&self) -> String {
-        let telling = |line: &&String| !line.contains("insmod ") && !line.contains("tainting kernel");
-        let kernel = self.kernel.iter().filter(telling).map(|line| without_time(line));
-        let said = self.said.iter().filter(telling).map(String::as_str);
-        said.chain(kernel).collect::<Vec<_>>().join(" | ")
-    }
-}
-
-/// A line of the kernel's log without the time before it.
-fn without_time(line: &str) -> &str {
-    line.split_once("] ").map_or(line, |(_, rest)| rest)
-}
 
 /// A layer of an image, as a tar.
 #[derive(Clone)]
@@ -91,7 +56,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) firmware: Option<Firmware>,
     /// The cases with their images' layers.
     pub(crate) cases: Vec<(&'a Case, Vec<LayerFile>)>,
-    /// Where facts are kept: a kernel says the same of the same image every time.
+    /// Where facts are kept: a folder.
     pub(crate) store: PathBuf,
     /// How many guests run at once.
     pub(crate) guests: usize,
@@ -100,10 +65,10 @@ pub(crate) struct Batch<'a> {
 impl Batch<'_> {
     /// A fact for every case, in their order: boots as often as it takes to learn those that are not known yet.
     pub(crate) fn facts(&self, work: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Fact>> {
-        let keys = self.keys()?;
+        let (keys, store) = (self.keys()?, self.store());
         let mut told: BTreeMap<usize, Telling> = BTreeMap::new();
         for (number, key) in keys.iter().enumerate() {
-            if let Some(telling) = self.recall(key) {
+            if let Some(telling) = store.recall(key) {
                 told.insert(number, telling);
             }
         }
@@ -161,12 +126,13 @@ impl Batch<'_> {
         progress: &Sender<()>,
     ) -> anyhow::Result<BTreeMap<usize, Telling>> {
         fs::write(initrd, self.initrd(asked)?)?;
+        let store = self.store();
         let mut told = BTreeMap::new();
         let (mut rest, mut silent) = (asked, 0);
         while let Some(from) = rest.first() {
             let before = told.len();
             let last = self.boot_once(initrd, *from, |number, telling| {
-                self.remember(&keys[number], &telling)?;
+                store.remember(&keys[number], &telling)?;
                 told.insert(number, telling);
                 // Nobody need listen.
                 let _ = progress.send(());
@@ -249,6 +215,10 @@ impl Batch<'_> {
         Ok(command)
     }
 
+    fn store(&self) -> Store {
+        Store::new(self.store.clone())
+    }
+
     /// What all that decides about a case comes to.
     fn keys(&self) -> anyhow::Result<Vec<String>> {
         let kmod = self.kernel.programs.read(&self.kmod())?;
@@ -272,19 +242,6 @@ impl Batch<'_> {
     fn kmod(&self) -> String {
         let own = |folder: &PathBuf| folder.join("kmod").to_string_lossy().into_owned();
         self.kmod.as_ref().map_or_else(|| KMOD.to_owned(), own)
-    }
-
-    fn recall(&self, key: &str) -> Option<Telling> {
-        serde_json::from_slice(&fs::read(self.store.join(key)).ok()?).ok()
-    }
-
-    /// Others may read the same store: a fact is there as a whole, or not at all.
-    fn remember(&self, key: &str, telling: &Telling) -> anyhow::Result<()> {
-        fs::create_dir_all(&self.store)?;
-        let mut fact = tempfile::NamedTempFile::new_in(&self.store)?;
-        fact.write_all(&serde_json::to_vec(telling)?)?;
-        fact.persist(self.store.join(key))?;
-        Ok(())
     }
 
     /// The worker's file system, and the cases.
@@ -398,47 +355,4 @@ fn copy_command(from: &str, to: &str) -> String {
 
 fn lines(words: &[String]) -> String {
     words.iter().flat_map(|word| [word.as_str(), "\n"]).collect()
-}
-
-/// What a guest says of one case.
-#[derive(Default, Serialize, Deserialize)]
-struct Telling {
-    copied: Option<bool>,
-    loaded: Option<bool>,
-    modules: Vec<String>,
-    said: Vec<String>,
-    kernel: Vec<String>,
-    noise: Vec<String>,
-    ended: bool,
-}
-
-impl Telling {
-    fn add(&mut self, word: &str, rest: &str) {
-        match word {
-            "copied" => self.copied = Some(rest == "0"),
-            "loaded" => self.loaded = Some(rest == "0"),
-            "module" => self.modules.push(rest.to_owned()),
-            "kernel" => self.kernel.push(rest.to_owned()),
-            "end" => self.ended = true,
-            _ => self.said.push(rest.to_owned()),
-        }
-    }
-
-    fn fact(mut self, case: &Case) -> Fact {
-        let expected = case.expected.clone().unwrap_or_else(|| case.module.replace('-', "_"));
-        let outcome = match (self.ended, self.copied, self.loaded) {
-            (false, ..) => Outcome::Crashed,
-            (true, Some(true), Some(true)) if self.modules.contains(&expected) => Outcome::Loaded,
-            (true, Some(true), Some(true)) => Outcome::NothingLoaded,
-            (true, ..) => Outcome::Refused,
-        };
-        if outcome == Outcome::Crashed {
-            self.kernel.append(&mut self.noise);
-        }
-        Fact {
-            outcome,
-            said: self.said,
-            kernel: self.kernel,
-        }
-    }
 }
