@@ -12,6 +12,7 @@ mod ko;
 mod layer;
 mod layout;
 mod predict;
+mod proofs;
 mod report;
 
 use std::collections::BTreeMap;
@@ -70,7 +71,15 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
     if let Some(path) = &options.report {
         fs::write(path, document(&rows))?;
     }
-    Ok(report::agrees(&rows))
+    let unfounded = proofs::unfounded(&findings()?, &rows, options.only.is_empty());
+    unfounded.iter().for_each(|sentence| print(sentence));
+    Ok(report::agrees(&rows) && unfounded.is_empty())
+}
+
+/// `docs/findings.md`, which says what shows each rule.
+fn findings() -> anyhow::Result<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/findings.md");
+    fs::read_to_string(page).context("no docs/findings.md")
 }
 
 /// The kernels, each of which knows of the others.

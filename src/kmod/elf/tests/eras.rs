@@ -76,7 +76,13 @@ fn each_era_checks_what_its_kernels_check() {
             &[0],
             by_all(NotAModule),
         ),
-        ("a second symbol table", ".modinfo", TYPE, &[2], [Some(Malformed), Some(Malformed), Some(NoSymbols)]),
+        (
+            "a second symbol table",
+            ".modinfo",
+            TYPE,
+            &[2],
+            [Some(Malformed), Some(Malformed), Some(NoSymbols)],
+        ),
         // truth: headers/modinfo-flags-all-ones, headers/symtab-flags-all-ones
         (
             "code that may be written to",

@@ -38,6 +38,11 @@ const GROUPS: [(&str, Table); 14] = [
     ("parameters", parameters::cases),
 ];
 
+/// Whether there is a group of that name.
+pub(super) fn has_group(name: &str) -> bool {
+    GROUPS.iter().any(|(group, _)| *group == name)
+}
+
 /// Every case, with its group.
 pub(super) fn all(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Case)>> {
     let mut all = Vec::new();
