@@ -47,11 +47,7 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
     ),
     (
         Rule::KernelFolderMissing,
-        Proof::Cases(&[
-            "images/other-kernel-only",
-            "images/kernel-is-a-file",
-            "images/whiteout-of-the-folder",
-        ]),
+        Proof::Cases(&["images/other-kernel-only", "images/kernel-is-a-file"]),
     ),
     (
         Rule::KernelFolderLink,
