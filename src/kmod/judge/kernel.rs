@@ -3,6 +3,7 @@
 use crate::api::{Finding, Rule};
 use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
+use crate::kmod::facts::Era;
 use crate::kmod::load::Load;
 use crate::kmod::symvers::Symvers;
 use crate::kmod::toolkit::{InTree, Toolkit, ToolkitEvidence};
@@ -71,10 +72,11 @@ impl<'a> Kernel<'a> {
             })
     }
 
-    /// Whether Debian built it, with its own patches, told by the compiler that it names.
-    pub(super) fn is_debians(&self) -> bool {
-        let compiler = self.config().and_then(|config| config.value("CC_VERSION_TEXT"));
-        compiler.is_some_and(|compiler| compiler.contains("Debian"))
+    /// Whether Debian built it, with its own patches, told by the compiler that it names; `None` where the
+    /// configuration is not known.
+    pub(super) fn is_debians(&self) -> Option<bool> {
+        let compiler = self.config()?.value("CC_VERSION_TEXT");
+        Some(compiler.is_some_and(|compiler| compiler.contains("Debian")))
     }
 
     /// Whether the kernel is at least of that version; a release that cannot be read is taken as newest.
@@ -83,6 +85,18 @@ impl<'a> Kernel<'a> {
         match (numbers.next(), numbers.next()) {
             (Some(Ok(has_major)), Some(Ok(has_minor))) => (has_major, has_minor) >= (major, minor),
             _ => true,
+        }
+    }
+
+    /// How it reads a module's ELF image. Told by its release alone: what a distribution has taken over from later kernels is
+    /// not known.
+    pub(super) fn era(&self) -> Era {
+        if self.at_least(6, 13) {
+            Era::Since6_13
+        } else if self.at_least(6, 4) {
+            Era::Before6_13
+        } else {
+            Era::Before6_4
         }
     }
 
@@ -156,6 +170,11 @@ pub(super) fn unchecked(kernel: &Kernel<'_>, load: &Load, evidence: &ToolkitEvid
     }
 }
 
+/// What is taken for granted of a kernel whose configuration is not known: what RHEL's kernels have.
+const ASSUMED: &str = "what it decides; assumed as on RHEL: CONFIG_MODULE_SIG without CONFIG_MODULE_SIG_FORCE, symbol \
+                       versions as its vermagic says, CONFIG_LIVEPATCH, no CONFIG_MODULE_FORCE_LOAD, no \
+                       CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS";
+
 fn lacking(kernel: &Kernel<'_>, toolkit: &Toolkit) -> Vec<Finding> {
     let parts = [
         (
@@ -163,11 +182,7 @@ fn lacking(kernel: &Kernel<'_>, toolkit: &Toolkit) -> Vec<Finding> {
             "Module.symvers",
             "exported symbols, their CRCs, GPL-only symbols and namespaces",
         ),
-        (
-            toolkit.config.is_none(),
-            "kernel configuration",
-            "what it decides; assumed as on RHEL where a finding says so",
-        ),
+        (toolkit.config.is_none(), "kernel configuration", ASSUMED),
         (
             toolkit.in_tree.is_none(),
             "list of in-tree modules",

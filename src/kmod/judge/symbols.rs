@@ -30,7 +30,7 @@ pub(super) struct Resolution<'a, 'r> {
 /// The symbols resolved so far, and what they make of the module's own standing (`struct module`).
 struct Standing<'a> {
     /// The versions by name; of several records the first counts, as in `check_version`.
-    crcs: HashMap<&'a str, u32>,
+    crcs: HashMap<&'a str, u64>,
     /// The namespaces that it imports.
     imported: HashSet<&'a str>,
     /// Its licence in words.
@@ -111,13 +111,13 @@ impl<'a> Resolution<'a, '_> {
     }
 
     /// `check_version`.
-    fn same_version(&self, name: &str, exporter: &Exporter<'_>, crcs: &HashMap<&str, u32>) -> Option<Finding> {
+    fn same_version(&self, name: &str, exporter: &Exporter<'_>, crcs: &HashMap<&str, u64>) -> Option<Finding> {
         if self.kernel.checks_versions() == Some(false) || self.versions.is_none() {
             return None;
         }
         let exported = exporter.crc?;
         match crcs.get(name) {
-            Some(built_for) if *built_for == exported => None,
+            Some(built_for) if *built_for == u64::from(exported) => None,
             Some(built_for) => Some(crc_mismatch(name, *built_for, exported, self.kernel)),
             None => Some(without_version(name, self.kernel)),
         }
@@ -160,12 +160,17 @@ impl<'a> Resolution<'a, '_> {
 
     fn missing(&self, name: &str) -> Finding {
         let kernel = self.release();
+        let trimmed = if self.kernel.option("TRIM_UNUSED_KSYMS") == Some(true) {
+            " (it was built with CONFIG_TRIM_UNUSED_KSYMS, and exports only what its own modules use)"
+        } else {
+            ""
+        };
         Finding::decides(
             Rule::SymbolMissing,
             format!(
                 "needs the symbol `{name}`, which {kernel} does not export (no such line in the driver toolkit's \
-                 Module.symvers), nor any module loaded before it; build the module, or a newer version of its source, \
-                 against this kernel's headers"
+                 Module.symvers){trimmed}, nor any module loaded before it; build the module, or a newer version of its \
+                 source, against this kernel's headers"
             ),
         )
         .of_symbol(name)

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
 use super::case::{Case, depmod, index_files};
 use super::ko::{Ko, Packing};
 use super::layer::{Node, Tree};
+use super::programs::Programs;
 
 /// The in-tree modules that nodes and toolkits have, with all that they need; those that a kernel lacks are left out.
 /// A real node has a thousand more; the rules look at names alone.
@@ -23,6 +24,11 @@ const IN_TREE: [&str; 8] = [
     "ts_kmp",
     "crc7",
 ];
+
+/// The kernel's configuration, in its headers.
+pub(crate) const CONFIGURATION: &str = "include/config/auto.conf";
+/// What the kernel exports, in its headers.
+pub(crate) const SYMVERS: &str = "Module.symvers";
 
 /// What processor a kernel is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,32 +70,40 @@ pub(crate) struct Kernel {
     pub(crate) architecture: Architecture,
     /// The other kernels that modules were compiled for.
     pub(crate) others: Vec<String>,
+    /// Whether cases are asked of it; else it only has modules compiled for it.
+    pub(crate) asked: bool,
+    /// What images and nodes have.
+    pub(crate) programs: Programs,
     /// What `kernel.sh` has left.
     folder: PathBuf,
-    keys: PathBuf,
+    /// The folder of our compiled modules, in that of every kernel.
+    modules: String,
+    /// All that is kept.
+    pub(crate) cache: PathBuf,
 }
 
 impl Kernel {
-    /// Fetches and compiles what is missing.
+    /// Fetches and compiles what is missing. Where Debian's archive has dropped that kernel, it is another one.
     pub(crate) fn prepare(release: &str, cache: &Path) -> anyhow::Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/kernel.sh");
-        let status = Command::new("bash").arg(script).arg(cache).arg(release).status()?;
-        anyhow::ensure!(status.success(), "{release} cannot be prepared");
+        let (release, modules) = fetch(release, cache)?;
         let architecture = if release.ends_with("arm64") {
             Architecture::Arm64
         } else {
             Architecture::Amd64
         };
+        let folder = cache.join("truth").join(&release);
         let kernel = Self {
-            release: release.to_owned(),
             architecture,
             others: Vec::new(),
-            folder: cache.join("truth").join(release),
-            keys: cache.join("truth/keys"),
+            asked: true,
+            programs: Programs::new(folder.join("programs"), architecture),
+            folder,
+            modules,
+            cache: cache.to_owned(),
+            release,
         };
         kernel.make_node_tree()?;
-        make_key(&kernel.keys, "trusted")?;
-        make_key(&kernel.keys, "other")?;
+        kernel.make_keys()?;
         Ok(kernel)
     }
 
@@ -104,14 +118,15 @@ impl Kernel {
 
     /// A module of ours, as it was compiled for another kernel.
     pub(crate) fn ko_of(&self, release: &str, name: &str) -> anyhow::Result<Ko> {
-        let path = self.folder.with_file_name(release).join(format!("modules/{name}.ko"));
+        let folder = self.folder.with_file_name(release).join(&self.modules);
+        let path = folder.join(format!("{name}.ko"));
         let bytes = fs::read(&path).with_context(|| format!("no {}", path.display()))?;
         Ok(Ko::new(name, bytes))
     }
 
     /// An object that was not linked into a module.
     pub(crate) fn object(&self, name: &str) -> anyhow::Result<Vec<u8>> {
-        Ok(fs::read(self.folder.join(format!("modules/{name}.o")))?)
+        Ok(fs::read(self.folder.join(&self.modules).join(format!("{name}.o")))?)
     }
 
     /// An in-tree module, signed by its maker, in the packing that it comes in.
@@ -131,6 +146,22 @@ impl Kernel {
         Ok(Some(ko))
     }
 
+    /// A built-in module with parameters, or without, whose name is no longer than that.
+    pub(crate) fn builtin(&self, with_parameters: bool, longest: usize) -> anyhow::Result<Option<String>> {
+        let told = fs::read_to_string(self.node_tree().join("modules.builtin.modinfo"))?;
+        let parameters: BTreeSet<&str> = told
+            .split('\0')
+            .filter_map(|entry| entry.split_once(".parmtype="))
+            .map(|(name, _)| name)
+            .collect();
+        let names = fs::read_to_string(self.node_tree().join("modules.builtin"))?;
+        let names = names.lines().map(|path| stem(path).replace('-', "_"));
+        let mut suited = names
+            .filter(|name| parameters.contains(name.as_str()) == with_parameters)
+            .filter(|name| name.len() <= longest);
+        Ok(suited.next())
+    }
+
     pub(crate) fn vmlinuz(&self) -> PathBuf {
         self.folder.join("vmlinuz")
     }
@@ -139,13 +170,26 @@ impl Kernel {
         self.folder.join("sign-file")
     }
 
-    pub(crate) fn key(&self, name: &str) -> PathBuf {
-        self.keys.join(name)
+    /// The folder of a modprobe and a depmod that read gzip; they are compiled where they are missing.
+    pub(crate) fn gzip_kmod(&self) -> anyhow::Result<PathBuf> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/kmod.sh");
+        let status = Command::new("bash").arg(script).arg(&self.cache).status()?;
+        anyhow::ensure!(
+            status.success(),
+            "there is no kmod that reads gzip: `apt-get install zlib1g-dev`"
+        );
+        Ok(self.cache.join("truth/kmod-gzip"))
     }
 
-    /// The certificate that cases call trusted.
-    pub(crate) fn certificate(&self) -> PathBuf {
-        self.keys.join("trusted.crt")
+    /// Whether an option of its configuration is `y`; `name` without `CONFIG_`.
+    pub(crate) fn has(&self, name: &str) -> anyhow::Result<bool> {
+        let wanted = format!("CONFIG_{name}=y");
+        Ok(self.configuration()?.lines().any(|line| line == wanted))
+    }
+
+    /// `auto.conf`.
+    pub(crate) fn configuration(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(self.folder.join("headers").join(CONFIGURATION))?)
     }
 
     /// `/lib/modules/<kernel>` of nodes.
@@ -171,33 +215,55 @@ impl Kernel {
             fs::create_dir_all(place.parent().context("a folder")?)?;
             fs::copy(from.join(&path), place)?;
         }
-        depmod(&made, &self.release)?;
+        depmod(Path::new("/usr/sbin/depmod"), &made, &self.release)?;
         let _ = fs::remove_dir_all(self.folder.join("node"));
         Ok(fs::rename(made, self.folder.join("node"))?)
     }
 
     /// The driver toolkit's image: headers' facts, and the node's in-tree modules.
     pub(crate) fn toolkit(&self) -> anyhow::Result<Tree> {
-        let mut tree = Tree::default();
-        for name in [
-            "Module.symvers",
-            "include/config/auto.conf",
-            "include/generated/utsrelease.h",
-        ] {
-            let bytes = fs::read(self.folder.join("headers").join(name)).with_context(|| format!("no {name}"))?;
-            let path = format!("usr/src/linux-headers-{}/{name}", self.release);
-            tree.put(&path, Node::File(bytes));
-        }
-        let folder = format!("lib/modules/{}", self.release);
+        let mut tree = self.headers()?;
         let node = self.node_tree();
-        for (name, bytes) in index_files(&node)? {
-            tree.put(&format!("{folder}/{name}"), Node::File(bytes));
-        }
         for path in chosen(&fs::read_to_string(node.join("modules.dep"))?) {
-            tree.put(&format!("{folder}/{path}"), Node::File(fs::read(node.join(&path))?));
+            let place = format!("lib/modules/{}/{path}", self.release);
+            tree.put(&place, Node::File(fs::read(node.join(&path))?));
         }
         Ok(tree)
     }
+
+    /// The toolkit without the in-tree modules themselves: what it says of the kernel stands in texts alone.
+    pub(crate) fn headers(&self) -> anyhow::Result<Tree> {
+        let mut tree = Tree::default();
+        for name in [SYMVERS, CONFIGURATION, "include/generated/utsrelease.h"] {
+            let bytes = fs::read(self.folder.join("headers").join(name)).with_context(|| format!("no {name}"))?;
+            tree.put(&self.header(name), Node::File(bytes));
+        }
+        for (name, bytes) in index_files(&self.node_tree())? {
+            tree.put(&format!("lib/modules/{}/{name}", self.release), Node::File(bytes));
+        }
+        Ok(tree)
+    }
+
+    /// Where a file of the headers stands in the toolkit.
+    pub(crate) fn header(&self, name: &str) -> String {
+        format!("usr/src/linux-headers-{}/{name}", self.release)
+    }
+
+    /// `Module.symvers`.
+    pub(crate) fn symvers(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(self.folder.join("headers").join(SYMVERS))?)
+    }
+}
+
+/// Lets `kernel.sh` fetch and compile; says the kernel's name, and that of the modules' folder.
+fn fetch(release: &str, cache: &Path) -> anyhow::Result<(String, String)> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/kernel.sh");
+    let mut command = Command::new("bash");
+    command.arg(script).arg(cache).arg(release).stderr(Stdio::inherit());
+    let told = crate::process::run(&mut command)
+        .with_context(|| format!("{release} cannot be had: what failed stands above; apt's lists may be old"))?;
+    let (release, modules) = told.trim().split_once(' ').context("two words of kernel.sh")?;
+    Ok((release.to_owned(), modules.to_owned()))
 }
 
 /// The name of a module's file, without its ending.
@@ -214,23 +280,4 @@ fn chosen(modules_dep: &str) -> BTreeSet<String> {
         .flat_map(|(path, needs)| std::iter::once(path).chain(needs.split_whitespace()))
         .map(str::to_owned)
         .collect()
-}
-
-/// A key that exists only in the cache, with a certificate.
-fn make_key(folder: &Path, name: &str) -> anyhow::Result<()> {
-    let key = folder.join(name);
-    if key.with_extension("crt").exists() {
-        return Ok(());
-    }
-    fs::create_dir_all(folder)?;
-    let mut openssl = Command::new("openssl");
-    openssl
-        .args([
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-utf8", "-sha256", "-days", "36500", "-batch",
-        ])
-        .args(["-subj", &format!("/CN=kmm-preflight truth {name}"), "-keyout"])
-        .arg(key.with_extension("pem"))
-        .arg("-out")
-        .arg(key.with_extension("crt"));
-    crate::process::run(&mut openssl).map(drop)
 }

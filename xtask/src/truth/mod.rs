@@ -3,16 +3,23 @@
 //! Cases are tables in [`cases`]. For each kernel their images are written as an OCI layout; the kernel boots under
 //! QEMU and does with each what KMM does; `check` judges the same images with and without a driver toolkit.
 
+mod bases;
 mod case;
 mod cases;
+mod choice;
+mod configured;
+mod document;
 mod elf;
 mod guest;
 mod kernel;
+mod keys;
 mod ko;
 mod layer;
 mod layout;
 mod predict;
+mod programs;
 mod report;
+mod signing;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,16 +28,19 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::environment;
-use case::{Base, Boot, Case};
+use case::{Boot, Case};
+use choice::Choice;
+use configured::Compared;
 use guest::{Batch, LayerFile};
 use kernel::Kernel;
-use layer::{Node, Tree};
 use layout::Layout;
+use predict::Question;
 use report::Row;
 
 /// The kernels of the core, of two series.
 const CORE: [&str; 2] = ["6.1.0-50-cloud-amd64", "6.12.107+deb12-cloud-amd64"];
-/// All kernels: of the first three, which are of one series, the last two have one ABI.
+/// All kernels: three of one series, of which two have one ABI; a real-time one; one of another architecture; two of
+/// newer series, the last of which knows Rust and has no symbol versions.
 const ALL: [&str; 7] = [
     "6.1.0-47-cloud-amd64",
     "6.1.0-50-cloud-amd64",
@@ -45,12 +55,32 @@ const ALL: [&str; 7] = [
 pub struct Options {
     /// Every kernel, not only the core's.
     pub all: bool,
-    /// These kernels instead.
+    /// These kernels instead; with `all`, the others only give the modules that were compiled for them.
     pub kernels: Vec<String>,
     /// Only cases whose group and name contain one of these.
     pub only: Vec<String>,
     /// Where the report goes.
     pub report: Option<PathBuf>,
+    /// How many guests run at once.
+    pub guests: usize,
+}
+
+impl Options {
+    /// Whether a kernel is asked itself.
+    fn asks(&self, release: &String) -> bool {
+        self.kernels.is_empty() || self.kernels.contains(release)
+    }
+
+    /// What is asked of the kernel of this number.
+    fn choice(&self, kernel: usize) -> Choice<'_> {
+        if !self.only.is_empty() {
+            Choice::Named(&self.only)
+        } else if self.all || !self.kernels.is_empty() {
+            Choice::All
+        } else {
+            Choice::Core(kernel)
+        }
+    }
 }
 
 /// Asks kernels and `check`, prints what came of it, and returns whether they agree.
@@ -59,26 +89,52 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
     let work = Path::new("target/truth");
     fs::create_dir_all(work)?;
     predict::compile()?;
+    let kernels = kernels(options, &cache, &mut print)?;
     let mut rows = Vec::new();
-    for kernel in kernels(options, &cache, &mut print)? {
-        rows.extend(Round::new(&kernel, options, work, &cache.join("truth/facts"))?.rows(&mut print)?);
+    for (number, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| kernel.asked) {
+        print(&format!("{}: making images", kernel.release));
+        let round = Round::new(kernel, &options.choice(number), work, &cache.join("truth/facts"))?;
+        rows.extend(round.rows(options.guests, &mut print)?);
     }
+    let configured = configured_rows(&kernels, options, work)?;
     fs::write(work.join("everything.tsv"), report::everything(&rows))?;
     print(&report::disagreements(&rows));
     print(&report::groups(&rows));
     print(&report::confusion(&rows));
+    print(&report::configured_disagreements(&configured));
+    print(&report::configurations(&configured));
     if let Some(path) = &options.report {
-        fs::write(path, document(&rows))?;
+        fs::write(path, document::document(&kernels, &rows, &configured)?)?;
+        choice::remember(&rows)?;
     }
-    Ok(report::agrees(&rows))
+    Ok(report::agrees(&rows) && configured.iter().all(Compared::agrees))
+}
+
+/// The rows of kernels that cannot be booted, made from the first one that they can be made from.
+fn configured_rows(kernels: &[Kernel], options: &Options, work: &Path) -> anyhow::Result<Vec<Compared>> {
+    for kernel in kernels.iter().filter(|kernel| kernel.asked) {
+        if configured::can_be_made_from(kernel)? {
+            return configured::compare(kernel, &options.only, work);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// The kernels, each of which knows of the others.
 fn kernels(options: &Options, cache: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Kernel>> {
-    let mut kernels = Vec::new();
+    let mut kernels: Vec<Kernel> = Vec::new();
     for release in releases(options) {
         print(&format!("{release}: fetching and compiling what is missing"));
-        kernels.push(Kernel::prepare(&release, cache)?);
+        let mut kernel = Kernel::prepare(&release, cache)?;
+        kernel.asked = options.asks(&release);
+        if kernels.iter().any(|other| other.release == kernel.release) {
+            print(&format!(
+                "{}, which is in {release}'s place, is asked already",
+                kernel.release
+            ));
+        } else {
+            kernels.push(kernel);
+        }
     }
     let releases: Vec<String> = kernels.iter().map(|kernel| kernel.release.clone()).collect();
     for kernel in &mut kernels {
@@ -89,25 +145,16 @@ fn kernels(options: &Options, cache: &Path, print: &mut impl FnMut(&str)) -> any
 }
 
 fn releases(options: &Options) -> Vec<String> {
-    let named: &[&str] = if options.all { &ALL } else { &CORE };
-    if options.kernels.is_empty() {
-        named.iter().map(|release| (*release).to_owned()).collect()
-    } else {
-        options.kernels.clone()
+    let known: &[&str] = if options.all { &ALL } else { &CORE };
+    let known = || known.iter().map(|release| (*release).to_owned());
+    match (options.kernels.as_slice(), options.all) {
+        ([], _) => known().collect(),
+        (named, false) => named.to_vec(),
+        (named, true) => {
+            let more = named.iter().filter(|release| !ALL.contains(&release.as_str()));
+            known().chain(more.cloned()).collect()
+        }
     }
-}
-
-/// `docs/truth.md`.
-fn document(rows: &[Row]) -> String {
-    format!(
-        "# Truth\n\n\
-         What real kernels did with small modules, and what `kmm-preflight check` had said of them. Written by\n\
-         `cargo xtask truth --report docs/truth.md`, on the kernels of the table.\n\n\
-         {}\n## By group\n\n{}\n## Where they disagree\n\n{}",
-        report::confusion(rows),
-        report::groups(rows),
-        report::listed_disagreements(rows)
-    )
 }
 
 /// All cases on one kernel.
@@ -121,26 +168,25 @@ struct Round<'a> {
 
 impl<'a> Round<'a> {
     /// Makes the images.
-    fn new(kernel: &'a Kernel, options: &Options, work: &'a Path, store: &Path) -> anyhow::Result<Self> {
+    fn new(kernel: &'a Kernel, choice: &Choice<'_>, work: &'a Path, store: &Path) -> anyhow::Result<Self> {
         let folder = work.join(&kernel.release);
         let mut layout = Layout::create(&folder, kernel.architecture.go_name())?;
-        let bases = bases()?;
+        let bases = bases::bases(&kernel.programs)?;
         let mut made = Vec::new();
-        for (group, case) in cases::all(kernel)? {
-            if !wanted(options, group, &case) {
+        for (group, at, case) in cases::all(kernel)? {
+            if !choice.takes(group, at, &case) {
                 continue;
             }
             let layers = case.layers(&bases, &kernel.node_tree());
             let layers = layers.with_context(|| format!("the image of {group}/{}", case.id))?;
-            let tars: Vec<Vec<u8>> = layers.iter().map(Tree::tar).collect::<anyhow::Result<_>>()?;
-            let names = layout.add(&predict::reference(group, &case), &tars)?;
+            let names = layout.add(&predict::reference(group, &case), &layers)?;
             let files = names.iter().zip(&layers).map(|(name, tree)| LayerFile {
                 path: layout.layer(name),
                 hides: tree.hides(),
             });
             made.push((group, case, files.collect()));
         }
-        layout.add(&predict::toolkit_reference(kernel), &[kernel.toolkit()?.tar()?])?;
+        layout.add(&predict::toolkit_reference(kernel), &[kernel.toolkit()?])?;
         layout.finish()?;
         Ok(Self {
             kernel,
@@ -151,13 +197,13 @@ impl<'a> Round<'a> {
         })
     }
 
-    fn rows(self, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Row>> {
+    fn rows(&self, guests: usize, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Row>> {
         let mut rows = Vec::new();
-        for boot in Boot::ALL {
-            let of_boot: Vec<_> = self.cases.iter().filter(|(_, case, _)| case.boot == boot).collect();
-            if of_boot.is_empty() {
-                continue;
-            }
+        let mut nodes: BTreeMap<(Boot, &Option<PathBuf>), Vec<_>> = BTreeMap::new();
+        for made in &self.cases {
+            nodes.entry((made.1.boot, &made.1.kmod)).or_default().push(made);
+        }
+        for ((boot, kmod), of_boot) in nodes {
             print(&format!(
                 "{}: {} cases, booted {}",
                 self.kernel.release,
@@ -167,13 +213,23 @@ impl<'a> Round<'a> {
             let batch = Batch {
                 kernel: self.kernel,
                 boot,
+                kmod: kmod.clone(),
+                firmware: boot.trusts_us().then(|| self.kernel.firmware(self.work)).transpose()?,
                 cases: of_boot.iter().map(|(_, case, files)| (case, files.clone())).collect(),
                 store: self.store.clone(),
+                guests,
             };
             let facts = batch.facts(self.work, print)?;
             let asked: Vec<_> = of_boot.iter().map(|(group, case, _)| (*group, case)).collect();
-            let with = predict::verdicts(self.kernel, boot, &asked, &self.layout, true)?;
-            let without = predict::verdicts(self.kernel, boot, &asked, &self.layout, false)?;
+            let toolkit = predict::toolkit_reference(self.kernel);
+            let question = |toolkit| Question {
+                kernel: self.kernel,
+                boot,
+                layout: &self.layout,
+                toolkit,
+            };
+            let with = predict::verdicts(&question(Some(&toolkit)), &asked)?;
+            let without = predict::verdicts(&question(None), &asked)?;
             for (((group, case), fact), (with_toolkit, without_toolkit)) in
                 asked.into_iter().zip(facts).zip(with.into_iter().zip(without))
             {
@@ -191,44 +247,4 @@ impl<'a> Round<'a> {
         }
         Ok(rows)
     }
-}
-
-fn wanted(options: &Options, group: &str, case: &Case) -> bool {
-    let name = format!("{group}/{}", case.id);
-    options.only.is_empty() || options.only.iter().any(|part| name.contains(part.as_str()))
-}
-
-/// What images begin with.
-fn bases() -> anyhow::Result<BTreeMap<Base, Tree>> {
-    let busybox = fs::read("/bin/busybox").context("no /bin/busybox: `apt-get install busybox-static`")?;
-    let applets = |folder: &str| {
-        let mut tree = Tree::default().with(&format!("{folder}/busybox"), Node::File(busybox.clone()));
-        for name in ["sh", "mkdir", "cp"] {
-            tree.put(&format!("{folder}/{name}"), Node::Link("busybox".to_owned()));
-        }
-        tree
-    };
-    let merged = applets("usr/bin")
-        .with("bin", Node::Link("usr/bin".to_owned()))
-        .with("lib", Node::Link("usr/lib".to_owned()))
-        .with("usr/lib", Node::Folder);
-    let shell = Tree::default()
-        .with("bin/mkdir", Node::File(busybox.clone()))
-        .with("bin/cp", Node::File(busybox.clone()));
-    Ok(BTreeMap::from([
-        (Base::Busybox, applets("bin")),
-        (Base::UsrMerged, merged),
-        (Base::Shell, shell_alone(shell)?),
-        (Base::Scratch, Tree::default()),
-    ]))
-}
-
-/// dash, which has no programs in it, with what it is linked to.
-fn shell_alone(mut tree: Tree) -> anyhow::Result<Tree> {
-    tree.put("bin/sh", Node::File(fs::read("/bin/dash").context("no /bin/dash")?));
-    let libraries = crate::process::run(std::process::Command::new("ldd").arg("/bin/dash"))?;
-    for word in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
-        tree.put(word.trim_start_matches('/'), Node::File(fs::read(word)?));
-    }
-    Ok(tree)
 }

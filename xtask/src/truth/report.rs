@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::configured::Compared;
 use super::guest::{Fact, Outcome};
 use super::predict::Verdict;
 
@@ -40,6 +41,20 @@ impl Standing {
 }
 
 impl Row {
+    /// The case's group and name.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.group, self.id)
+    }
+
+    pub(crate) fn loads(&self) -> bool {
+        self.fact.outcome == Outcome::Loaded
+    }
+
+    /// Whether the kernel and `check` say the same.
+    pub(crate) fn agrees(&self) -> bool {
+        self.disagreements().is_empty()
+    }
+
     pub(crate) fn with_toolkit(&self) -> Standing {
         self.standing(&self.with_toolkit, false)
     }
@@ -50,7 +65,7 @@ impl Row {
 
     fn standing(&self, verdict: &Verdict, excused: bool) -> Standing {
         let excused = excused || self.out_of_reach.is_some();
-        match (self.fact.outcome == Outcome::Loaded, verdict.loads) {
+        match (self.loads(), verdict.loads) {
             (true, true) => Standing::Loads,
             (false, false) => Standing::Refused,
             (true, false) => Standing::FalseAlarm,
@@ -70,7 +85,7 @@ impl Row {
 
 /// Whether every row agrees.
 pub(crate) fn agrees(rows: &[Row]) -> bool {
-    rows.iter().all(|row| row.disagreements().is_empty())
+    rows.iter().all(Row::agrees)
 }
 
 /// Every disagreement, with what the kernel and what the prediction said.
@@ -116,7 +131,7 @@ pub(crate) fn everything(rows: &[Row]) -> String {
     for row in rows {
         let _ = writeln!(
             text,
-            "{} {} {}/{}\t{:?}\t{:?}\t{:?}\t{}\t{}",
+            "{} {} {}/{}\t{:?}\t{:?}\t{:?}\t{}\t{}\t{}",
             row.kernel,
             row.boot,
             row.group,
@@ -126,6 +141,7 @@ pub(crate) fn everything(rows: &[Row]) -> String {
             row.without_toolkit(),
             row.fact.reason(),
             row.with_toolkit.reason,
+            row.with_toolkit.rules.join(" "),
         );
     }
     text
@@ -169,7 +185,7 @@ pub(crate) fn groups(rows: &[Row]) -> String {
     let mut table: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for row in rows {
         let (loads, refused) = table.entry(row.group).or_default();
-        if row.fact.outcome == Outcome::Loaded {
+        if row.loads() {
             *loads += 1;
         } else {
             *refused += 1;
@@ -178,6 +194,69 @@ pub(crate) fn groups(rows: &[Row]) -> String {
     let mut text = String::from("| group | cases | load | are refused |\n|---|---:|---:|---:|\n");
     for (group, (loads, refused)) in table {
         let _ = writeln!(text, "| {group} | {} | {loads} | {refused} |", loads + refused);
+    }
+    text
+}
+
+/// What check said of kernels that cannot be booted, by their configuration, in Markdown.
+pub(crate) fn configurations(rows: &[Compared]) -> String {
+    let mut table: BTreeMap<&str, (&str, usize, usize, usize)> = BTreeMap::new();
+    for row in rows {
+        let configuration = row.expected.configuration;
+        let (_, loads, refused, agree) = table
+            .entry(configuration.name)
+            .or_insert((configuration.meaning, 0, 0, 0));
+        *if row.expected.loads { loads } else { refused } += 1;
+        *agree += usize::from(row.agrees());
+    }
+    let mut text = String::from(
+        "| configuration | what it is | rows | load | are refused | check agrees |\n|---|---|---:|---:|---:|---:|\n",
+    );
+    for (name, (meaning, loads, refused, agree)) in table {
+        let _ = writeln!(
+            text,
+            "| {name} | {meaning} | {} | {loads} | {refused} | {agree} |",
+            loads + refused
+        );
+    }
+    text
+}
+
+/// Each of these rows with its source, in Markdown.
+pub(crate) fn configured_rows(rows: &[Compared]) -> String {
+    let mut text = String::from("| row | such a kernel | source | check says |\n|---|---|---|---|\n");
+    for row in rows {
+        let word = |loads| if loads { "loads it" } else { "refuses it" };
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} |",
+            row.expected.case.id,
+            word(row.expected.loads),
+            row.expected.source,
+            if row.agrees() { "the same" } else { "something else" },
+        );
+    }
+    text
+}
+
+/// Where check says something else than the source.
+pub(crate) fn configured_disagreements(rows: &[Compared]) -> String {
+    let mut text = String::new();
+    for row in rows.iter().filter(|row| !row.agrees()) {
+        let (expected, verdict) = (&row.expected, &row.verdict);
+        let _ = writeln!(
+            text,
+            "configured/{}: {} ({}){}\n    said: {}\n    found: {}",
+            expected.case.id,
+            if expected.loads { "loads" } else { "is refused" },
+            expected.source,
+            expected
+                .words
+                .map(|words| format!(", and check should say `{words}`"))
+                .unwrap_or_default(),
+            verdict.reason,
+            verdict.findings,
+        );
     }
     text
 }
