@@ -18,6 +18,7 @@ mod layer;
 mod layout;
 mod predict;
 mod programs;
+mod proofs;
 mod report;
 mod signing;
 
@@ -73,6 +74,11 @@ impl Options {
         self.kernels.is_empty() || self.kernels.contains(release)
     }
 
+    /// Whether every case is asked of every kernel.
+    const fn asks_everything(&self) -> bool {
+        self.all && self.kernels.is_empty() && self.only.is_empty()
+    }
+
     /// What is asked of the kernel of this number.
     fn choice(&self, kernel: usize) -> Choice<'_> {
         if !self.only.is_empty() {
@@ -109,7 +115,15 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
         fs::write(path, document::document(&kernels, &rows, &configured)?)?;
         choice::remember(&rows)?;
     }
-    Ok(report::agrees(&rows) && configured.iter().all(Compared::agrees))
+    let unfounded = proofs::unfounded(&findings()?, &rows, options.asks_everything());
+    unfounded.iter().for_each(|sentence| print(sentence));
+    Ok(report::agrees(&rows) && configured.iter().all(Compared::agrees) && unfounded.is_empty())
+}
+
+/// `docs/findings.md`, which says what shows each rule.
+fn findings() -> anyhow::Result<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/findings.md");
+    fs::read_to_string(page).context("no docs/findings.md")
 }
 
 /// The rows of kernels that cannot be booted, made from the first one that they can be made from.
