@@ -76,7 +76,7 @@ impl Options {
 
     /// Whether every case is asked of every kernel.
     const fn asks_everything(&self) -> bool {
-        self.all && self.kernels.is_empty() && self.only.is_empty()
+        self.all && !self.core && self.kernels.is_empty() && self.only.is_empty()
     }
 
     /// What is asked of the kernel of this number.
@@ -116,7 +116,9 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
         choice::remember(&rows)?;
     }
     let unfounded = proofs::unfounded(&findings()?, &rows, options.asks_everything());
-    unfounded.iter().for_each(|sentence| print(sentence));
+    for sentence in &unfounded {
+        print(sentence);
+    }
     Ok(report::agrees(&rows) && configured.iter().all(Compared::agrees) && unfounded.is_empty())
 }
 
