@@ -56,6 +56,8 @@ const ALL: [&str; 7] = [
 pub struct Options {
     /// Every kernel, not only the core's.
     pub all: bool,
+    /// Only the core's cases, also of other kernels than the core's.
+    pub core: bool,
     /// These kernels instead; with `all`, the others only give the modules that were compiled for them.
     pub kernels: Vec<String>,
     /// Only cases whose group and name contain one of these.
@@ -81,10 +83,10 @@ impl Options {
     fn choice(&self, kernel: usize) -> Choice<'_> {
         if !self.only.is_empty() {
             Choice::Named(&self.only)
-        } else if self.all || !self.kernels.is_empty() {
-            Choice::All
-        } else {
+        } else if self.core || (!self.all && self.kernels.is_empty()) {
             Choice::Core(kernel)
+        } else {
+            Choice::All
         }
     }
 }
