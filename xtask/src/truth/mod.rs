@@ -5,6 +5,8 @@
 
 mod case;
 mod cases;
+mod damage;
+mod document;
 mod elf;
 mod guest;
 mod kernel;
@@ -13,6 +15,7 @@ mod layer;
 mod layout;
 mod predict;
 mod report;
+mod shipped;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,6 +25,8 @@ use anyhow::Context;
 
 use crate::environment;
 use case::{Base, Boot, Case};
+pub use damage::Damages;
+use document::{Document, Subject};
 use guest::{Batch, LayerFile};
 use kernel::Kernel;
 use layer::{Node, Tree};
@@ -49,8 +54,18 @@ pub struct Options {
     pub kernels: Vec<String>,
     /// Only cases whose group and name contain one of these.
     pub only: Vec<String>,
+    /// What people ship, rather than our own cases; with `all` besides.
+    pub shipped: bool,
+    /// Random damages of one module, rather than our own cases.
+    pub damages: Option<Damages>,
     /// Where the report goes.
     pub report: Option<PathBuf>,
+}
+
+impl Options {
+    fn own_cases(&self) -> bool {
+        self.all || !(self.shipped || self.damages.is_some())
+    }
 }
 
 /// Asks kernels and `check`, prints what came of it, and returns whether they agree.
@@ -59,26 +74,45 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
     let work = Path::new("target/truth");
     fs::create_dir_all(work)?;
     predict::compile()?;
-    let mut rows = Vec::new();
-    for kernel in kernels(options, &cache, &mut print)? {
-        rows.extend(Round::new(&kernel, options, work, &cache.join("truth/facts"))?.rows(&mut print)?);
+    let (mut rows, mut document) = (Vec::new(), Document::default());
+    if options.own_cases() {
+        for kernel in prepared(&releases(options), &cache, &mut print)? {
+            let round = Round::new(&kernel, cases::all(&kernel)?, options, work, &facts(&cache))?;
+            rows.extend(round.rows(&mut print)?);
+        }
+        document.tell(Subject::OwnCases, report::own_cases(&rows));
+        print(&report::groups(&rows));
+    }
+    if options.all || options.shipped {
+        let (more, text) = shipped::ask(options, &cache, work, &mut print)?;
+        rows.extend(more);
+        document.tell(Subject::Shipped, text);
+    }
+    if let Some(damages) = &options.damages {
+        let (more, text) = damage::ask(damages, options, &cache, work, &mut print)?;
+        rows.extend(more);
+        document.tell(Subject::Damages, text);
     }
     fs::write(work.join("everything.tsv"), report::everything(&rows))?;
     print(&report::disagreements(&rows));
-    print(&report::groups(&rows));
     print(&report::confusion(&rows));
     if let Some(path) = &options.report {
-        fs::write(path, document(&rows))?;
+        document.write(path)?;
     }
     Ok(report::agrees(&rows))
 }
 
+/// Where facts are kept.
+fn facts(cache: &Path) -> PathBuf {
+    cache.join("truth/facts")
+}
+
 /// The kernels, each of which knows of the others.
-fn kernels(options: &Options, cache: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Kernel>> {
+fn prepared(releases: &[String], cache: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Kernel>> {
     let mut kernels = Vec::new();
-    for release in releases(options) {
+    for release in releases {
         print(&format!("{release}: fetching and compiling what is missing"));
-        kernels.push(Kernel::prepare(&release, cache)?);
+        kernels.push(Kernel::prepare(release, cache)?);
     }
     let releases: Vec<String> = kernels.iter().map(|kernel| kernel.release.clone()).collect();
     for kernel in &mut kernels {
@@ -97,19 +131,6 @@ fn releases(options: &Options) -> Vec<String> {
     }
 }
 
-/// `docs/truth.md`.
-fn document(rows: &[Row]) -> String {
-    format!(
-        "# Truth\n\n\
-         What real kernels did with small modules, and what `kmm-preflight check` had said of them. Written by\n\
-         `cargo xtask truth --report docs/truth.md`, on the kernels of the table.\n\n\
-         {}\n## By group\n\n{}\n## Where they disagree\n\n{}",
-        report::confusion(rows),
-        report::groups(rows),
-        report::listed_disagreements(rows)
-    )
-}
-
 /// All cases on one kernel.
 struct Round<'a> {
     kernel: &'a Kernel,
@@ -121,12 +142,18 @@ struct Round<'a> {
 
 impl<'a> Round<'a> {
     /// Makes the images.
-    fn new(kernel: &'a Kernel, options: &Options, work: &'a Path, store: &Path) -> anyhow::Result<Self> {
+    fn new(
+        kernel: &'a Kernel,
+        cases: Vec<(&'static str, Case)>,
+        options: &Options,
+        work: &'a Path,
+        store: &Path,
+    ) -> anyhow::Result<Self> {
         let folder = work.join(&kernel.release);
         let mut layout = Layout::create(&folder, kernel.architecture.go_name())?;
         let bases = bases()?;
         let mut made = Vec::new();
-        for (group, case) in cases::all(kernel)? {
+        for (group, case) in cases {
             if !wanted(options, group, &case) {
                 continue;
             }

@@ -68,6 +68,18 @@ impl Row {
     }
 }
 
+/// What came of our own cases, in Markdown.
+pub(crate) fn own_cases(rows: &[Row]) -> String {
+    format!(
+        "What real kernels did with small modules, and what `kmm-preflight check` had said of them. Written by\n\
+         `cargo xtask truth --report docs/truth.md`, on the kernels of the table.\n\n\
+         {}\n## By group\n\n{}\n## Where they disagree\n\n{}",
+        confusion(rows),
+        groups(rows),
+        listed_disagreements(rows)
+    )
+}
+
 /// Whether every row agrees.
 pub(crate) fn agrees(rows: &[Row]) -> bool {
     rows.iter().all(|row| row.disagreements().is_empty())
@@ -96,7 +108,7 @@ pub(crate) fn disagreements(rows: &[Row]) -> String {
 }
 
 /// The names of the cases that disagree, in Markdown.
-pub(crate) fn listed_disagreements(rows: &[Row]) -> String {
+fn listed_disagreements(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {
         for (how, standing, _) in row.disagreements() {

@@ -1,0 +1,178 @@
+//! What people ship: modules of Debian's packages for DKMS, compiled for each of a few kernels and tried on each, alone
+//! in their image and with KMM's link to the node's modules.
+
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context;
+
+use super::case::Case;
+use super::kernel::Kernel;
+use super::ko::Ko;
+use super::report::Row;
+use super::{Options, Round, facts, prepared};
+use table::Table;
+
+/// The packages: file systems, network, block devices, packet filters, tracing, drivers from user space.
+const PACKAGES: [&str; 10] = [
+    "apfs-dkms",
+    "dm-writeboost-dkms",
+    "dpdk-kmods-dkms",
+    "falcosecurity-scap-dkms",
+    "jool-dkms",
+    "openafs-modules-dkms",
+    "openvpn-dco-dkms",
+    "rapiddisk-dkms",
+    "rtpengine-kernel-dkms",
+    "xtables-addons-dkms",
+];
+/// The kernels, unless others are named: two of one series that differ in their ABI.
+const KERNELS: [&str; 2] = ["6.1.0-47-cloud-amd64", "6.1.0-50-cloud-amd64"];
+
+/// A package's modules, compiled for one kernel.
+struct Shipment {
+    package: &'static str,
+    version: String,
+    compiled_for: String,
+    /// None, where they do not compile.
+    kos: Vec<Ko>,
+}
+
+/// How modules are put into an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Packaging {
+    Plain,
+    HostLink,
+}
+
+impl Packaging {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::HostLink => "host",
+        }
+    }
+}
+
+/// A module of a package, as a case tries it.
+struct Trial<'a> {
+    shipment: &'a Shipment,
+    module: &'a str,
+    packaging: Packaging,
+}
+
+/// Asks about all of them. Returns the rows, and the chapter about them.
+pub(super) fn ask(
+    options: &Options,
+    cache: &Path,
+    work: &Path,
+    print: &mut impl FnMut(&str),
+) -> anyhow::Result<(Vec<Row>, String)> {
+    let releases = match options.kernels.as_slice() {
+        [] => KERNELS.map(str::to_owned).to_vec(),
+        named => named.to_vec(),
+    };
+    let kernels = prepared(&releases, cache, print)?;
+    let mut shipments = Vec::new();
+    for (kernel, package) in kernels
+        .iter()
+        .flat_map(|kernel| PACKAGES.map(|package| (kernel, package)))
+    {
+        print(&format!("{}: compiling {package} if it is missing", kernel.release));
+        shipments.push(Shipment::compiled(cache, kernel, package)?);
+    }
+    let (mut rows, mut table) = (Vec::new(), Table::default());
+    for kernel in &kernels {
+        let kernel = kernel.with_in_tree(needed(&shipments))?;
+        let trials: BTreeMap<String, Trial<'_>> = shipments.iter().flat_map(Shipment::trials).collect();
+        let cases = trials.iter().map(|(id, trial)| ("shipped", trial.case(id, &kernel)));
+        let round = Round::new(&kernel, cases.collect(), options, work, &facts(cache))?;
+        for row in round.rows(print)? {
+            let trial = trials.get(&row.id).context("a trial of that name")?;
+            table.add(trial, &row);
+            rows.push(row);
+        }
+    }
+    let text = table.text(&shipments);
+    Ok((rows, text))
+}
+
+/// The modules that any of them names as needed; those that no kernel has in its tree do no harm.
+fn needed(shipments: &[Shipment]) -> BTreeSet<String> {
+    let kos = shipments.iter().flat_map(|shipment| &shipment.kos);
+    let named: Vec<String> = kos.filter_map(|ko| ko.info("depends")).collect();
+    named
+        .iter()
+        .flat_map(|names| names.split(','))
+        .map(str::to_owned)
+        .collect()
+}
+
+impl Shipment {
+    /// Compiles what is missing.
+    fn compiled(cache: &Path, kernel: &Kernel, package: &'static str) -> anyhow::Result<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/shipped.sh");
+        let mut bash = Command::new("bash");
+        let status = bash.arg(script).arg(cache).args([&kernel.release, package]).status()?;
+        anyhow::ensure!(status.success(), "{package} cannot be had");
+        let folder = kernel.place_of(&kernel.release, &format!("shipped/{package}"));
+        let version = fs::read_to_string(folder.join("version"))?;
+        Ok(Self {
+            package,
+            version: version.trim().to_owned(),
+            compiled_for: kernel.release.clone(),
+            kos: kos_in(&folder)?,
+        })
+    }
+
+    /// Every module, packaged in either way, by the name of its case.
+    fn trials(&self) -> impl Iterator<Item = (String, Trial<'_>)> {
+        let ways = [Packaging::Plain, Packaging::HostLink];
+        self.kos.iter().flat_map(move |ko| {
+            ways.map(|packaging| {
+                let trial = Trial {
+                    shipment: self,
+                    module: &ko.name,
+                    packaging,
+                };
+                (trial.id(), trial)
+            })
+        })
+    }
+}
+
+impl Trial<'_> {
+    /// A name that is also one of an image and of a Module.
+    fn id(&self) -> String {
+        let (module, release) = (self.module, &self.shipment.compiled_for);
+        let id = format!("{module}-of-{release}-{}", self.packaging.name());
+        id.replace(['.', '+', '_'], "-").to_lowercase()
+    }
+
+    /// All of the package's modules in one image, and one of them loaded.
+    fn case(&self, id: &str, kernel: &Kernel) -> Case {
+        let case = kernel.case(id).loads(self.module);
+        let case = self.shipment.kos.iter().fold(case, |case, ko| case.ko(ko.clone()));
+        match self.packaging {
+            Packaging::Plain => case,
+            Packaging::HostLink => case.host_link(),
+        }
+    }
+}
+
+/// The modules in a folder, by name.
+fn kos_in(folder: &Path) -> anyhow::Result<Vec<Ko>> {
+    let mut kos = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".ko")) {
+            kos.push(Ko::new(name, fs::read(&path)?));
+        }
+    }
+    kos.sort_by(|left, right| left.name.cmp(&right.name));
+    Ok(kos)
+}
