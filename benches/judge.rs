@@ -75,7 +75,10 @@ fn image() -> StagedImage {
 
 fn module() -> ModuleFile {
     let needed = (0..NEEDED).map(|n| n * (EXPORTED / NEEDED));
-    let mut crcs: Vec<(String, u32)> = needed.clone().map(|number| (symbol(number), number)).collect();
+    let mut crcs: Vec<(String, u64)> = needed
+        .clone()
+        .map(|number| (symbol(number), u64::from(number)))
+        .collect();
     crcs.push(("module_layout".to_owned(), 1));
     let info = [
         ("license", "GPL"),
@@ -94,10 +97,12 @@ fn module() -> ModuleFile {
             })
             .collect(),
         exports: Vec::new(),
+        flaws: Vec::new(),
     };
     let content = ModuleContent {
         signature: Signature::Absent,
         elf: Ok(elf),
+        earlier: Vec::new(),
     };
     ModuleFile {
         packing: Packing::Plain,

@@ -96,6 +96,10 @@ rules! {
     NotAModule = "not-a-module",
     /// `struct module` has another size on this kernel.
     ModuleStructSize = "module-struct-size",
+    /// The kernel cannot link the file.
+    ElfRelocation = "elf-relocation",
+    /// The kernel takes the file, and crashes.
+    KernelCrash = "kernel-crash",
     // 4. The kernel compares versions.
     /// A symbol had another CRC in the kernel that the module was built for.
     CrcMismatch = "crc-mismatch",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The options that some rule asks for, without `CONFIG_`. All others are dropped: there are ten thousand.
-const ASKED_FOR: [&str; 41] = [
+const ASKED_FOR: [&str; 42] = [
     "ARM64",
     "BASIC_MODVERSIONS",
     "CC_VERSION_TEXT",
@@ -45,6 +45,7 @@ const ASKED_FOR: [&str; 41] = [
     "S390",
     "SECURITY_LOCKDOWN_LSM",
     "SMP",
+    "STRICT_MODULE_RWX",
     "TRIM_UNUSED_KSYMS",
     "X86_64",
 ];

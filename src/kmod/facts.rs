@@ -21,9 +21,44 @@ pub struct ModuleFile {
 pub struct ModuleContent {
     /// The signature at its end (`kernel/module/signing.c: module_sig_check`).
     pub signature: Signature,
-    /// The ELF image, or the first thing in it that the kernel refuses
-    /// (`kernel/module/main.c: elf_validity_check`).
+    /// The ELF image as the newest kernels read it, or the first thing in it that they refuse
+    /// (`kernel/module/main.c: elf_validity_cache_copy`).
     pub elf: Result<ElfModule, ElfDefect>,
+    /// What earlier kernels make of the same image, where that is something else: hardly ever.
+    pub earlier: Vec<(Era, Result<ElfModule, ElfDefect>)>,
+}
+
+impl ModuleContent {
+    /// The ELF image as kernels of an era read it.
+    pub fn seen_by(&self, era: Era) -> Result<&ElfModule, &ElfDefect> {
+        let earlier = self.earlier.iter().find(|(of, _)| *of == era);
+        earlier.map_or(&self.elf, |(_, elf)| elf).as_ref()
+    }
+}
+
+/// Kernels that read a module's ELF image alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Era {
+    /// Before Linux 6.4 (`elf_validity_check`, `setup_load_info`): they look for `.modinfo` and `struct module` among the
+    /// loaded sections only, take the first of several, and compare no sizes.
+    Before6_4,
+    /// Linux 6.4 to 6.12 (`elf_validity_cache_copy`, one function): they count `.modinfo`, `struct module` and symbol tables
+    /// among the sections that have content.
+    Before6_13,
+    /// Since Linux 6.13 (`elf_validity_cache_copy`, in parts): sections are counted whatever their type, and names must
+    /// lie in their tables.
+    Since6_13,
+}
+
+impl Era {
+    /// All of them, the newest last.
+    pub const ALL: [Self; 3] = [Self::Before6_4, Self::Before6_13, Self::Since6_13];
+
+    /// Whether the kernel puts code, data and what is needed at the start only into memory of their own each, as it does
+    /// since Linux 6.4 (`struct module_memory`).
+    pub const fn has_memory_types(self) -> bool {
+        !matches!(self, Self::Before6_4)
+    }
 }
 
 /// How a module file is compressed.
@@ -72,6 +107,12 @@ pub enum ElfDefectKind {
     CommonSymbol,
     /// Anything else that `elf_validity_check` refuses.
     Malformed,
+    /// Code that may be written to, which kernels with `CONFIG_STRICT_MODULE_RWX` refuse.
+    WritableCode,
+    /// A relocation that the kernel cannot apply.
+    Relocation,
+    /// Nothing that the kernel checks, but what it works with until it dies of it.
+    Deadly,
     /// Nothing that the kernel minds: more than this program reads.
     BeyondLimits,
 }
@@ -93,6 +134,8 @@ pub struct ElfModule {
     pub undefined: Vec<Undefined>,
     /// The symbols that it exports.
     pub exports: Vec<Export>,
+    /// What the kernel stumbles over when it loads the sections and links them, though its first checks let it pass.
+    pub flaws: Vec<ElfDefect>,
 }
 
 impl ElfModule {
@@ -116,13 +159,14 @@ impl ElfModule {
 pub struct Versions {
     /// Whether they come from the extended form.
     pub extended: bool,
-    /// Symbol and CRC, in the file's order.
-    pub crcs: Vec<(String, u32)>,
+    /// Symbol and CRC, in the file's order. A CRC has 32 bits, but its record in `__versions` has 64, and the kernel
+    /// compares them all.
+    pub crcs: Vec<(String, u64)>,
 }
 
 impl Versions {
     /// The CRC that the module expects of a symbol: the first record of that name.
-    pub fn crc(&self, symbol: &str) -> Option<u32> {
+    pub fn crc(&self, symbol: &str) -> Option<u64> {
         self.crcs.iter().find(|(name, _)| name == symbol).map(|(_, crc)| *crc)
     }
 }

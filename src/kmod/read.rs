@@ -26,9 +26,11 @@ impl ModuleFile {
 impl ModuleContent {
     fn read(file: &[u8]) -> Self {
         let (image, signature) = signature::split(file);
+        let (elf, earlier) = elf::read(image);
         Self {
             signature,
-            elf: elf::read(image),
+            elf,
+            earlier,
         }
     }
 }
@@ -68,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_damaged_file_has_no_content_and_an_empty_one_is_no_module() {
-        let damaged = ModuleFile::read(b"\x28\xb5\x2f\xfdjunk");
+        let damaged = ModuleFile::read(b"\xfd7zXZ\0junk");
         assert!(matches!(damaged.content, Err(Unpackable::Damaged(_))));
         let empty = ModuleFile::read(b"").content.unwrap();
         assert_eq!(empty.elf.unwrap_err().kind, ElfDefectKind::Header);

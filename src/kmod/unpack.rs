@@ -3,8 +3,9 @@
 //! What kmod takes differs by format (kmod `libkmod/libkmod-file*.c`), and is followed here:
 //! gzip goes through `gzread`, which joins members, ignores what follows them, and answers a stream that ends early
 //! with what it has; xz joins streams, allows padding by fours, and refuses anything else; zstd refuses anything
-//! after its frames. kmod 31 and later refuse a zstd file of several frames or one that does not tell its size,
-//! earlier ones (RHEL 9, whose kmod KMM's worker has) take both; the earlier ones are followed.
+//! after its frames. kmod 31 and later refuse a zstd file of several frames, one that does not tell its size, and one
+//! that ends early; earlier ones (RHEL 9, whose kmod KMM's worker has) take the first two, and of the last what it has
+//! (`libkmod/libkmod-file.c: load_zstd`); the earlier ones are followed.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -53,18 +54,20 @@ pub(super) fn unpack(packing: Packing, bytes: &[u8]) -> Result<Cow<'_, [u8]>, Un
         Packing::Plain => Ok(Cow::Borrowed(bytes)),
         Packing::Gzip => gunzip(bytes, limit).map(|unpacked| Cow::Owned(unpacked.bytes)),
         Packing::Xz => unxz(bytes, limit).map(Cow::Owned),
-        Packing::Zstd => unzstd(bytes, limit).map(Cow::Owned),
+        Packing::Zstd => unzstd(bytes, limit).map(|unpacked| Cow::Owned(unpacked.bytes)),
     }
 }
 
-/// The same, for whoever makes a new file of it: here a gzip stream that ends early is damage, too.
+/// The same, for whoever makes a new file of it: here a stream that ends early is damage, whatever its format.
 pub(super) fn unpack_whole(packing: Packing, bytes: &[u8]) -> Result<Cow<'_, [u8]>, Unpackable> {
-    if packing != Packing::Gzip {
-        return unpack(packing, bytes);
-    }
-    let unpacked = gunzip(bytes, limit(bytes.len() as u64))?;
+    let limit = limit(bytes.len() as u64);
+    let unpacked = match packing {
+        Packing::Gzip => gunzip(bytes, limit)?,
+        Packing::Zstd => unzstd(bytes, limit)?,
+        Packing::Plain | Packing::Xz => return unpack(packing, bytes),
+    };
     if unpacked.ends_early {
-        return Err(Unpackable::Damaged("gzip: it ends early".to_owned()));
+        return Err(Unpackable::Damaged("it ends early".to_owned()));
     }
     Ok(Cow::Owned(unpacked.bytes))
 }
@@ -74,19 +77,19 @@ fn limit(packed: u64) -> u64 {
     packed.saturating_mul(MAX_RATIO).clamp(RATIO_FREE, MAX_UNPACKED)
 }
 
-/// What a gzip file holds.
-struct Gunzipped {
+/// What a file holds whose end may be missing.
+struct Unpacked {
     bytes: Vec<u8>,
     ends_early: bool,
 }
 
-fn gunzip(mut rest: &[u8], limit: u64) -> Result<Gunzipped, Unpackable> {
+fn gunzip(mut rest: &[u8], limit: u64) -> Result<Unpacked, Unpackable> {
     let mut out = Vec::new();
     while rest.starts_with(GZIP_MAGIC) {
         let mut member = GzDecoder::new(rest);
         match append(&mut member, &mut out, limit)? {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Ok(Gunzipped {
+                return Ok(Unpacked {
                     bytes: out,
                     ends_early: true,
                 });
@@ -95,7 +98,7 @@ fn gunzip(mut rest: &[u8], limit: u64) -> Result<Gunzipped, Unpackable> {
             Ok(()) => rest = member.into_inner(),
         }
     }
-    Ok(Gunzipped {
+    Ok(Unpacked {
         bytes: out,
         ends_early: false,
     })
@@ -113,14 +116,18 @@ fn unxz(bytes: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
     }
 }
 
-fn unzstd(bytes: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
+fn unzstd(bytes: &[u8], limit: u64) -> Result<Unpacked, Unpackable> {
     let mut out = Vec::new();
     let mut frames = zstd::Decoder::with_buffer(bytes).map_err(|error| damaged("zstd", &error))?;
     frames
         .window_log_max(ZSTD_WINDOW_LOG)
         .map_err(|error| damaged("zstd", &error))?;
-    append(&mut frames, &mut out, limit)?.map_err(|error| damaged("zstd", &error))?;
-    Ok(out)
+    let ends_early = match append(&mut frames, &mut out, limit)? {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => true,
+        Err(error) => return Err(damaged("zstd", &error)),
+        Ok(()) => false,
+    };
+    Ok(Unpacked { bytes: out, ends_early })
 }
 
 /// Reads to the end, appending to `out`, which must not grow beyond `limit`. What was read before an error stays.
@@ -169,6 +176,10 @@ mod tests {
 
     fn gunzipped(bytes: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
         gunzip(bytes, limit).map(|unpacked| unpacked.bytes)
+    }
+
+    fn unzstded(bytes: &[u8], limit: u64) -> Result<Vec<u8>, Unpackable> {
+        unzstd(bytes, limit).map(|unpacked| unpacked.bytes)
     }
 
     fn without_last(bytes: &[u8], count: usize) -> Vec<u8> {
@@ -246,7 +257,8 @@ mod tests {
             ("one frame", zst(TEXT), "all"),
             ("several frames", halves(zst), "all"),
             ("something after it", then(zst(TEXT), b"junk"), "damage"),
-            ("an early end", without_last(&zst(TEXT), 4), "damage"),
+            ("no checksum at its end", without_last(&zst(TEXT), 1), "all"),
+            ("a header cut short", zst(TEXT)[..6].to_vec(), "nothing"),
         ];
         for (name, bytes, expected) in cases {
             assert_eq!(outcome(Packing::Zstd, &bytes), expected, "{name}");
@@ -267,6 +279,13 @@ mod tests {
     }
 
     #[test]
+    fn whoever_makes_a_new_file_wants_a_zstd_file_to_its_end() {
+        let cut = without_last(&zst(TEXT), 1);
+        assert!(matches!(unpack_whole(Packing::Zstd, &cut), Err(Unpackable::Damaged(_))));
+        assert_eq!(unpack_whole(Packing::Zstd, &zst(TEXT)).unwrap(), TEXT);
+    }
+
+    #[test]
     fn a_bomb_is_too_large() {
         let bomb = zst(&vec![0; usize::try_from(RATIO_FREE).unwrap() + 1]);
         assert!(bomb.len() < 4096, "it packs well");
@@ -282,7 +301,7 @@ mod tests {
         for (format, packed) in [
             (gunzipped as fn(&[u8], u64) -> _, gz(&zeros)),
             (unxz, xz(&zeros)),
-            (unzstd, zst(&zeros)),
+            (unzstded, zst(&zeros)),
         ] {
             assert_eq!(unpacked(format, &packed, zeros.len()), Ok(zeros.len()));
             let limit = zeros.len() - 1;

@@ -55,7 +55,7 @@ enum Task {
         /// On every kernel, not only on the core's
         #[arg(long)]
         all: bool,
-        /// On this kernel of Debian's instead; may be given several times
+        /// On this kernel of Debian's instead; may be given several times. With --all, every kernel's modules are tried on it
         #[arg(long = "kernel", value_name = "RELEASE")]
         kernels: Vec<String>,
         /// Only the cases whose group or name contains this; may be given several times
@@ -73,6 +73,9 @@ enum Task {
         /// Where the table goes to
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
+        /// How many virtual machines run at once, each of which keeps a processor busy
+        #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+        guests: u8,
     },
 }
 
@@ -107,6 +110,7 @@ fn main() -> Result<()> {
             damages,
             seed,
             report,
+            guests,
         } => tell_truth(&truth::Options {
             all,
             kernels,
@@ -114,6 +118,7 @@ fn main() -> Result<()> {
             shipped,
             damages: damages.map(|count| truth::Damages { count, seed }),
             report,
+            guests: guests.into(),
         }),
     }
 }

@@ -4,10 +4,12 @@
 #     xtask/truth/kernel.sh CACHE KERNEL
 #
 # Fetches Debian's packages with apt-get into CACHE/kernels/debian, which the tests of tests/kernels share (the system
-# is not touched; about 90 MB a kernel), and leaves in CACHE/truth/KERNEL:
-#     modules/*.ko       tests/kernels/modules and xtask/truth/modules, compiled
+# is not touched; about 40 MB a kernel besides the headers), and leaves in CACHE/truth/KERNEL:
+#     modules-MARK/*.ko   tests/kernels/modules and xtask/truth/modules, compiled
 #     tree, headers, vmlinuz, sign-file   links to what was unpacked
-# What is there already, made from these very sources, is not made again.
+#     programs            a link to a root of the kernel's architecture: busybox, dash, kmod
+# What is there already, made from these very sources, is not made again. Says at the end KERNEL, or which other one
+# took its place, and the name of the modules' folder.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,42 +17,42 @@ kernels=$here/../../tests/kernels
 . "$kernels/headers.sh"
 . "$kernels/arm64.sh"
 . "$here/trixie.sh"
+. "$here/archive.sh"
 export PATH=$PATH:/usr/sbin
 
 cache=$1 kernel=$2
-root=$cache/kernels/debian
-make=headers_make
+root=$cache/kernels/debian make=headers_make programs=/
 case $kernel in
-*deb13*) root=$cache/kernels/debian13 make=trixie_make ;;
-*arm64) make=arm64_make ;;
+*+deb13-*) root=$cache/kernels/debian13 make=trixie_make ;;
+*-arm64) make=arm64_make programs=$cache/kernels/debian-arm64 ;;
 esac
-out=$cache/truth/$kernel
-mkdir -p "$root" "$out"
+mkdir -p "$root" "$cache/truth"
 
 compile() {
     local build=$out/build
-    rm -rf "$build" "$out/modules"
-    mkdir -p "$build" "$out/modules"
+    rm -rf "$build"
+    mkdir -p "$build/made"
     cp -r "$kernels/modules/sound" "$kernels/modules/unsound" "$here/modules" "$build"
     "$make" "$root" "$kernel" "$build/sound"
     "$make" "$root" "$kernel" "$build/modules"
     "$make" "$root" "$kernel" "$build/unsound" KBUILD_EXTRA_SYMBOLS="$build/sound/Module.symvers" \
         KBUILD_MODPOST_WARN=1 CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS=y
-    cp "$build"/*/*.ko "$out/modules"
-    cp "$build/sound/plain.o" "$out/modules/plain.o"
+    cp "$build"/{sound,modules,unsound}/*.ko "$build/sound/plain.o" "$build/made"
+    mv "$build/made" "$out/$modules"
     rm -rf "$build"
 }
 
 fetch() {
     case $kernel in
-    *deb13*) trixie_fetch "$root" "$kernel" ;;
-    *arm64)
-        # The cloud flavour's compiler and headers are those of the tests; kbuild is the amd64 one.
+    *+deb13-*) trixie_fetch "$root" "$kernel" ;;
+    *-arm64)
+        # kbuild is the amd64 one.
         headers_fetch "$root" "${kernel%arm64}amd64"
         arm64_fetch "$root" "$kernel"
         mapfile -t options < <(arm64_apt_options "$root")
         headers_unpack "$root" "linux-image-$kernel-unsigned" "${options[@]}"
         [[ -e $root/lib/modules/$kernel/modules.dep.bin ]] || depmod -b "$root" "$kernel"
+        fetch_programs
         ;;
     *)
         headers_fetch "$root" "$kernel"
@@ -59,10 +61,27 @@ fetch() {
     esac
 }
 
+# What images and the worker have, and what that is linked to, of the other architecture.
+fetch_programs() {
+    local package
+    [[ -e $programs/.unpacked/libzstd1 ]] && return
+    archive_arm64_update "$root"
+    for package in busybox-static dash kmod libc6 liblzma5 libssl3 libzstd1; do
+        headers_unpack "$programs" "$package" "${options[@]}"
+    done
+}
+
 {
+    # One at a time: others share what is fetched.
+    exec 9>"$cache/truth/.lock"
+    flock 9
+    kernel=$(archive_stand_in "$root" "$kernel")
+    out=$cache/truth/$kernel
+    mkdir -p "$out"
+    sources=$(cat "$kernels"/modules/{sound,unsound}/* "$here"/modules/* | sha256sum)
+    modules=modules-${sources:0:12}
     fetch
-    sources=$(cat "$0" "$here/trixie.sh" "$kernels/headers.sh" "$kernels"/modules/{sound,unsound}/* "$here"/modules/* | sha256sum)
-    if [[ ! -e $out/made-from || $(<"$out/made-from") != "$sources" ]]; then
+    if [[ ! -d $out/$modules ]]; then
         echo "compiling for $kernel"
         compile
     fi
@@ -74,4 +93,5 @@ ln -sfn "$tree" "$out/tree"
 ln -sfn "$(headers_build_folder "$root" "$kernel")" "$out/headers"
 ln -sfn "$root/boot/vmlinuz-$kernel" "$out/vmlinuz"
 ln -sfn "$(headers_kbuild "$root" "$kernel")/sign-file" "$out/sign-file"
-echo "$sources" >"$out/made-from"
+ln -sfn "$programs" "$out/programs"
+echo "$kernel $modules"

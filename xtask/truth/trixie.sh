@@ -11,10 +11,10 @@ trixie_fetch() {
     trixie_apt_update "$root"
     mapfile -t options < <(trixie_apt_options "$root")
     for package in libc6 libelf1t64 libssl3t64 zlib1g libzstd1 "linux-headers-$kernel" "linux-headers-$series-common" \
-        "linux-kbuild-$series" "linux-binary-$kernel" "linux-modules-$kernel"; do
+        "linux-kbuild-$series" "linux-base-$kernel" "linux-binary-$kernel" "linux-modules-$kernel"; do
         headers_unpack "$root" "$package" "${options[@]}"
     done
-    headers_relocate "$root" "$kernel"
+    trixie_relocate "$root" "$kernel"
     trixie_wrap "$root" "$root/usr/lib/linux-kbuild-$series"
     [[ -e $root/lib ]] || ln -s usr/lib "$root/lib"
     depmod -b "$root" "$kernel"
@@ -23,15 +23,9 @@ trixie_fetch() {
     touch "$root/.unpacked/all-of-$kernel"
 }
 
-# The newest kernel that apt has of the line.
-trixie_newest() {
-    trixie_apt_update "$1"
-    mapfile -t options < <(trixie_apt_options "$1")
-    apt-cache "${options[@]}" pkgnames linux-binary- | sed -n 's/^linux-binary-\(.*-cloud-amd64\)$/\1/p' | sort -V | tail -n 1
-}
-
+# trixie_apt_update ROOT: fetches that release's lists of packages, once a day.
 trixie_apt_update() {
-    [[ -e $1/.apt/updated ]] && return
+    [[ -n $(find "$1/.apt/updated" -mtime -1 2>/dev/null) ]] && return
     mkdir -p "$1"/.apt/{lists,cache/archives}/partial "$1"/.apt/parts
     cat >"$1/.apt/parts/trixie.sources" <<SOURCES
 Types: deb
@@ -49,6 +43,11 @@ SOURCES
 trixie_apt_options() {
     printf -- '-o\n%s\n' "Dir::State::lists=$1/.apt/lists" "Dir::Cache=$1/.apt/cache" Dir::Etc::sourcelist=/dev/null \
         "Dir::Etc::sourceparts=$1/.apt/parts"
+}
+
+# trixie_relocate ROOT KERNEL: the headers' Makefile names two folders below /usr/src.
+trixie_relocate() {
+    sed -i "s#^\(include \|KBUILD_OUTPUT=\).*/usr/src/#\1$1/usr/src/#" "$1/usr/src/linux-headers-$2/Makefile"
 }
 
 # trixie_wrap ROOT FOLDER: puts a script in the place of every program. Two of them only choose among their variants by

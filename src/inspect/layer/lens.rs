@@ -227,9 +227,10 @@ impl Reader {
 }
 
 /// The indexes that modprobe looks into. They are told by name alone, since links may lead to them from anywhere.
-const INDEXES: [&str; 8] = [
+const INDEXES: [&str; 9] = [
     "modules.dep.bin",
     "modules.alias.bin",
+    "modules.symbols.bin",
     "modules.builtin.bin",
     "modules.builtin.alias.bin",
     "modules.softdep",

@@ -17,7 +17,11 @@ const RELOCATION_SIZE: usize = 24;
 const MAX_RELOCATIONS: usize = 1 << 18;
 
 /// The exports of a module, in the order of its tables.
-pub(super) fn read(image: &Image<'_>, symbols: &Symbols<'_>, budget: &mut Budget) -> Result<Vec<Export>, ElfDefect> {
+pub(super) fn read(
+    image: &Image<'_>,
+    symbols: &Symbols<'_, '_>,
+    budget: &mut Budget,
+) -> Result<Vec<Export>, ElfDefect> {
     let mut exports = table(image, symbols, budget, false)?;
     exports.extend(table(image, symbols, budget, true)?);
     Ok(exports)
@@ -25,7 +29,7 @@ pub(super) fn read(image: &Image<'_>, symbols: &Symbols<'_>, budget: &mut Budget
 
 fn table(
     image: &Image<'_>,
-    symbols: &Symbols<'_>,
+    symbols: &Symbols<'_, '_>,
     budget: &mut Budget,
     gpl_only: bool,
 ) -> Result<Vec<Export>, ElfDefect> {
@@ -57,7 +61,7 @@ type Names<'a> = (&'a [u8], Option<&'a [u8]>);
 /// The names and namespaces of a table. An entry is the relocation of the symbol's value, then that of its name in
 /// `__ksymtab_strings`, then (since 5.4, where there is one) that of its namespace, also there. The kernel does not
 /// check them: a name that cannot be read exports nothing that anybody could ask for.
-fn names<'a>(image: &Image<'a>, symbols: &Symbols<'a>, section: usize) -> Result<Vec<Names<'a>>, ElfDefect> {
+fn names<'a>(image: &Image<'a>, symbols: &Symbols<'_, 'a>, section: usize) -> Result<Vec<Names<'a>>, ElfDefect> {
     let strings = image.allocated("__ksymtab_strings");
     let content = image.allocated_content("__ksymtab_strings").unwrap_or_default();
     let mut entries: Vec<Names<'a>> = Vec::new();
@@ -96,7 +100,7 @@ struct Relocation {
 
 impl Relocation {
     /// The symbol that it points to, and the place in its section (or the value).
-    fn target(&self, symbols: &Symbols<'_>) -> Option<(Symbol, u64)> {
+    fn target(&self, symbols: &Symbols<'_, '_>) -> Option<(Symbol, u64)> {
         let symbol = symbols.get(self.symbol)?;
         Some((symbol, symbol.value.wrapping_add(self.addend)))
     }
@@ -130,13 +134,13 @@ fn relocations(image: &Image<'_>, section: usize) -> Result<Vec<Relocation>, Elf
 /// `__kcrctab` or its GPL-only brother: four bytes for each export.
 struct CrcTable<'i, 'a> {
     image: &'i Image<'a>,
-    symbols: &'i Symbols<'a>,
+    symbols: &'i Symbols<'i, 'a>,
     content: &'a [u8],
     relocations: Vec<Relocation>,
 }
 
 impl<'i, 'a> CrcTable<'i, 'a> {
-    fn find(image: &'i Image<'a>, symbols: &'i Symbols<'a>, name: &str) -> Result<Option<Self>, ElfDefect> {
+    fn find(image: &'i Image<'a>, symbols: &'i Symbols<'i, 'a>, name: &str) -> Result<Option<Self>, ElfDefect> {
         let found = image.allocated(name).and_then(|at| Some((at, image.sections.get(at)?)));
         let table = found.map(|(at, section)| {
             let relocations = relocations(image, at)?;

@@ -1,8 +1,8 @@
 //! The header and the section table of an ELF image.
 
-use super::{defect, malformed};
+use super::{deadly, defect, malformed};
 use crate::kernel::Architecture;
-use crate::kmod::facts::{ElfDefect, ElfDefectKind};
+use crate::kmod::facts::{ElfDefect, ElfDefectKind, Era};
 
 /// `sizeof(Elf64_Ehdr)`
 const HEADER_SIZE: usize = 64;
@@ -12,7 +12,15 @@ const SECTION_SIZE: usize = 64;
 const ET_REL: u16 = 1;
 const SHT_NULL: u32 = 0;
 const SHT_NOBITS: u32 = 8;
+pub(super) const SHF_WRITE: u64 = 1;
 const SHF_ALLOC: u64 = 2;
+pub(super) const SHF_EXECINSTR: u64 = 4;
+
+/// Memory is mapped in pages: what lies beyond a file's end, but in its last page, can be read without harm.
+pub(super) const PAGE: u64 = 4096;
+
+/// How many bytes of a section's name are shown; real ones are shorter.
+const MAX_NAME_SHOWN: usize = 64;
 
 /// The byte order of the kernel that is meant to read the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,12 +90,13 @@ fn range(bytes: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
 pub(super) struct Section {
     name: u32,
     pub(super) kind: u32,
-    flags: u64,
+    pub(super) flags: u64,
     address: u64,
     offset: u64,
     pub(super) size: u64,
     pub(super) link: u32,
     pub(super) info: u32,
+    pub(super) align: u64,
 }
 
 impl Section {
@@ -101,12 +110,23 @@ impl Section {
             size: order.u64(bytes, 32)?,
             link: order.u32(bytes, 40)?,
             info: order.u32(bytes, 44)?,
+            align: order.u64(bytes, 48)?,
         })
     }
 
-    /// Whether it has bytes in the file.
+    /// The same section, with another size.
+    pub(super) fn of_size(&self, size: u64) -> Self {
+        Self { size, ..*self }
+    }
+
+    /// Whether its type says that it has bytes in the file: only then its place is checked.
     pub(super) fn has_content(&self) -> bool {
         !matches!(self.kind, SHT_NULL | SHT_NOBITS)
+    }
+
+    /// Whether its bytes are copied when it is loaded (`move_module`); else it is all zeros.
+    pub(super) fn is_copied(&self) -> bool {
+        self.kind != SHT_NOBITS
     }
 
     /// `SHF_ALLOC`: cleared, the kernel ignores the section.
@@ -115,23 +135,26 @@ impl Section {
     }
 }
 
-/// An ELF image whose header and section table the kernel would take.
+/// An ELF image whose header and section table the kernels of an era would take.
 pub(super) struct Image<'a> {
     bytes: &'a [u8],
+    pub(super) era: Era,
     pub(super) order: Order,
     /// `e_machine`
     pub(super) machine: u16,
     pub(super) sections: Vec<Section>,
+    /// The section names, and all that follows them in the file: nobody looks where their table ends.
     names: &'a [u8],
 }
 
 impl<'a> Image<'a> {
-    /// Checks what `elf_validity_cache_sechdrs` and `elf_validity_cache_secstrings` check.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, ElfDefect> {
+    /// Checks what `elf_validity_cache_sechdrs` and `elf_validity_cache_secstrings` check, and `elf_validity_check` before.
+    pub(super) fn open(bytes: &'a [u8], era: Era) -> Result<Self, ElfDefect> {
         let header = Header::read(bytes)?;
         let sections = header.sections(bytes)?;
         let mut image = Self {
             bytes,
+            era,
             order: header.order,
             machine: header.machine,
             sections,
@@ -141,21 +164,38 @@ impl<'a> Image<'a> {
         Ok(image)
     }
 
-    /// The bytes of a section; none where it has none in the file.
+    /// The bytes of a section as the kernel copies them; none where it has none in the file.
     pub(super) fn content(&self, section: &Section) -> &'a [u8] {
-        if section.has_content() {
-            range(self.bytes, section.offset, section.size).unwrap_or_default()
-        } else {
-            &[]
-        }
+        if section.is_copied() { self.raw(section) } else { &[] }
     }
 
-    /// Every section of a name (`find_any_unique_sec`).
-    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &Section> {
-        self.sections
-            .iter()
-            .skip(1)
-            .filter(move |section| self.has_name(section, name))
+    /// The bytes at the place of a section, whatever its type: what the kernel sees where it reads a section before it
+    /// copies it.
+    pub(super) fn raw(&self, section: &Section) -> &'a [u8] {
+        range(self.bytes, section.offset, section.size).unwrap_or_default()
+    }
+
+    /// All bytes from the beginning of a section on, wherever it ends; none where it begins outside of the file.
+    pub(super) fn from(&self, section: &Section) -> &'a [u8] {
+        let start = usize::try_from(section.offset).ok();
+        start.and_then(|start| self.bytes.get(start..)).unwrap_or_default()
+    }
+
+    /// How many bytes the kernel can read from the beginning of a section on, before it meets memory that is not there.
+    pub(super) fn readable(&self, section: &Section) -> u64 {
+        let mapped = (self.bytes.len() as u64).next_multiple_of(PAGE);
+        mapped.saturating_sub(section.offset)
+    }
+
+    /// The indexes of all sections of a name (`find_any_unique_sec`); before Linux 6.13, only of those whose type says that
+    /// they have content.
+    pub(super) fn counted(&self, name: &str) -> Vec<usize> {
+        let counts = |section: &Section| self.era == Era::Since6_13 || section.has_content();
+        let sections = self.sections.iter().enumerate().skip(1);
+        sections
+            .filter(|(_, section)| counts(section) && self.has_name(section, name))
+            .map(|(at, _)| at)
+            .collect()
     }
 
     /// The index of the first section of a name that is loaded (`find_sec`).
@@ -171,13 +211,26 @@ impl<'a> Image<'a> {
     }
 
     pub(super) fn has_name(&self, section: &Section, name: &str) -> bool {
-        let stored = usize::try_from(section.name)
-            .ok()
-            .and_then(|at| self.names.get(at..))
-            .unwrap_or_default();
-        stored
+        self.stored_name(section)
             .strip_prefix(name.as_bytes())
             .is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    /// Whether a section is needed at the start only (`module_init_section`).
+    pub(super) fn is_for_init(&self, section: &Section) -> bool {
+        self.stored_name(section).starts_with(b".init")
+    }
+
+    /// The name of a section, for messages.
+    pub(super) fn name(&self, section: &Section) -> String {
+        let name = self.stored_name(section).split(|byte| *byte == 0).next();
+        let shown = name.unwrap_or_default().iter().take(MAX_NAME_SHOWN).copied();
+        String::from_utf8_lossy(&shown.collect::<Vec<u8>>()).into_owned()
+    }
+
+    fn stored_name(&self, section: &Section) -> &'a [u8] {
+        let start = usize::try_from(section.name).ok();
+        start.and_then(|start| self.names.get(start..)).unwrap_or_default()
     }
 
     fn section_names(&self, index: u16) -> Result<&'a [u8], ElfDefect> {
@@ -189,16 +242,32 @@ impl<'a> Image<'a> {
                 )));
             }
         };
-        let names = self.content(table);
-        if names.last() != Some(&0) {
+        if self.raw(table).last() != Some(&0) {
             return Err(header("its section name table is empty or does not end in NUL"));
         }
-        let outside = |section: &Section| section.kind != SHT_NULL && u64::from(section.name) >= table.size;
-        match self.sections.iter().position(outside) {
-            Some(at) => Err(malformed(format!(
+        self.check_names(table)?;
+        Ok(self.from(table))
+    }
+
+    /// Every section's name must lie in the table. Before Linux 6.13 only the names of loaded sections with content are
+    /// checked, and all others are read all the same: by `module_finalize`, if by nobody else.
+    fn check_names(&self, table: &Section) -> Result<(), ElfDefect> {
+        let is_checked = |section: &Section| match self.era {
+            Era::Since6_13 => section.kind != SHT_NULL,
+            _ => section.has_content() && section.is_allocated(),
+        };
+        let outside = |section: &Section| is_checked(section) && u64::from(section.name) >= table.size;
+        if let Some(at) = self.sections.iter().position(outside) {
+            return Err(malformed(format!(
                 "the name of section {at} lies outside the section name table"
+            )));
+        }
+        let end = self.readable(table);
+        match self.sections.iter().position(|section| u64::from(section.name) >= end) {
+            Some(at) => Err(deadly(format!(
+                "the name of section {at} lies far outside the file, and the kernel reads it all the same"
             ))),
-            None => Ok(names),
+            None => Ok(()),
         }
     }
 }

@@ -1,21 +1,29 @@
 //! The ELF image of a module, read as the kernel reads it: the same checks in the same order, and no others.
 //!
-//! The checks are those of `kernel/module/main.c` (`elf_validity_check` in 5.14, `elf_validity_cache_copy` since 6.4,
-//! `simplify_symbols`). Where versions differ, the newest is followed: it refuses a second `.modinfo` or
-//! `.gnu.linkonce.this_module` (since 6.4), and section and symbol names that lie outside their string tables (the
-//! last since 6.13; before, the kernel would have read beyond them). No real compiler writes such files.
+//! The checks are those of `kernel/module/main.c` (`elf_validity_check` and `setup_load_info` in 5.14 and 6.1,
+//! `elf_validity_cache_copy` since 6.4, `simplify_symbols`). Where versions differ, the image is read once for each [`Era`].
+//! What comes after them, when the sections are loaded ([`layout`]) and linked ([`relocations`]), the kernel hardly
+//! checks: what is wrong there it refuses late, or dies of.
 
 mod exports;
 mod image;
+mod layout;
+mod loading;
+mod relocations;
 mod symbols;
 #[cfg(test)]
 mod tests;
 mod versions;
 
 use image::{Image, Section};
+use loading::Loading;
+use symbols::Symbols;
 
-use super::facts::{ElfDefect, ElfDefectKind, ElfModule};
+use super::facts::{ElfDefect, ElfDefectKind, ElfModule, Era};
 use super::modinfo;
+
+const MODINFO: &str = ".modinfo";
+const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 
 /// How many texts (names, modinfo pairs) are kept of one module. The largest real ones have some ten thousand.
 const MAX_TEXTS: usize = 1 << 18;
@@ -29,15 +37,27 @@ const NAME_OFFSET: usize = 24;
 /// `MODULE_NAME_LEN` of a 64-bit kernel (`include/linux/moduleparam.h`).
 const NAME_LEN: usize = 56;
 
-/// What the kernel reads from the image, or the first thing that it refuses.
-pub(super) fn read(bytes: &[u8]) -> Result<ElfModule, ElfDefect> {
-    let image = Image::open(bytes)?;
+/// What a kernel reads from an image, or the first thing that it refuses.
+type Reading = Result<ElfModule, ElfDefect>;
+
+/// What the newest kernels read from an image, and what earlier ones do, where that differs.
+pub(super) fn read(bytes: &[u8]) -> (Reading, Vec<(Era, Reading)>) {
+    let newest = read_as(bytes, Era::Since6_13);
+    let earlier = [Era::Before6_4, Era::Before6_13].map(|era| (era, read_as(bytes, era)));
+    let differing = earlier.into_iter().filter(|(_, reading)| *reading != newest).collect();
+    (newest, differing)
+}
+
+fn read_as(bytes: &[u8], era: Era) -> Reading {
+    let image = Image::open(bytes, era)?;
     let mut budget = Budget::default();
-    let modinfo = modinfo_pairs(&image, &mut budget)?;
-    let symbols = symbols::Symbols::find(&image)?;
+    let modinfo_at = modinfo_section(&image)?;
+    let modinfo = modinfo_pairs(&image, modinfo_at, &mut budget)?;
     let this_module = this_module(&image)?;
+    let symbols = Symbols::find(&image)?;
     let versions = versions::read(&image, &mut budget)?;
     symbols.check_names()?;
+    let loading = Loading::new(&image, &symbols, modinfo_at);
     Ok(ElfModule {
         machine: image.machine,
         this_module_size: this_module.size,
@@ -45,33 +65,56 @@ pub(super) fn read(bytes: &[u8]) -> Result<ElfModule, ElfDefect> {
         modinfo,
         versions,
         exports: exports::read(&image, &symbols, &mut budget)?,
-        undefined: symbols.undefined(image.machine, &mut budget)?,
+        undefined: symbols.undefined(&mut budget)?,
+        flaws: loading.flaws(),
     })
 }
 
-/// `elf_validity_cache_index_info`: there may be one `.modinfo`, or none.
-fn modinfo_pairs(image: &Image<'_>, budget: &mut Budget) -> Result<Vec<(String, String)>, ElfDefect> {
-    let mut sections = image.named(".modinfo");
-    let section = sections.next();
-    if sections.next().is_some() {
-        return Err(malformed("it has more than one .modinfo section"));
+/// There may be one `.modinfo`, or none (`elf_validity_cache_index_info`); before Linux 6.4, the first that is loaded counts.
+fn modinfo_section(image: &Image<'_>) -> Result<Option<usize>, ElfDefect> {
+    if image.era == Era::Before6_4 {
+        return Ok(image.allocated(MODINFO));
     }
-    let content = section.map(|section| image.content(section)).unwrap_or_default();
+    match *image.counted(MODINFO) {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => Err(malformed("it has more than one .modinfo section")),
+    }
+}
+
+fn modinfo_pairs(
+    image: &Image<'_>,
+    section: Option<usize>,
+    budget: &mut Budget,
+) -> Result<Vec<(String, String)>, ElfDefect> {
+    let section = section.and_then(|at| image.sections.get(at));
+    let content = section.map(|section| image.raw(section)).unwrap_or_default();
     modinfo::pairs(content)
         .map(|(key, value)| Ok((budget.keep(key)?, budget.keep(value)?)))
         .collect()
 }
 
-/// `elf_validity_cache_index_mod`, but for its size, which only the kernel can judge.
+/// `elf_validity_cache_index_mod`, but for its size, which only the kernel can judge; before Linux 6.4 `setup_load_info`,
+/// which takes the first one that is loaded. One without content is all zeros once it is loaded.
 fn this_module<'i>(image: &'i Image<'_>) -> Result<&'i Section, ElfDefect> {
-    let mut sections = image.named(".gnu.linkonce.this_module");
-    match (sections.next(), sections.next()) {
-        (Some(section), None) if section.has_content() && section.is_allocated() => Ok(section),
-        (Some(_), None) => Err(not_a_module(
+    let found = match image.era {
+        Era::Before6_4 => image.allocated(THIS_MODULE).into_iter().collect(),
+        _ => image.counted(THIS_MODULE),
+    };
+    let section = match *found {
+        [at] => image.sections.get(at),
+        [] => None,
+        _ => return Err(not_a_module("it has more than one .gnu.linkonce.this_module section")),
+    };
+    match section {
+        None => Err(not_a_module("it has no .gnu.linkonce.this_module section")),
+        Some(section) if section.is_copied() && section.is_allocated() => Ok(section),
+        Some(_) if image.era == Era::Before6_4 => Err(deadly(
+            "its .gnu.linkonce.this_module section has no content, and the kernel works with a struct module of zeros",
+        )),
+        Some(_) => Err(not_a_module(
             "its .gnu.linkonce.this_module section has no content to load",
         )),
-        (Some(_), Some(_)) => Err(not_a_module("it has more than one .gnu.linkonce.this_module section")),
-        (None, _) => Err(not_a_module("it has no .gnu.linkonce.this_module section")),
     }
 }
 
@@ -120,6 +163,10 @@ fn defect(kind: ElfDefectKind, message: impl Into<String>) -> ElfDefect {
 
 fn malformed(message: impl Into<String>) -> ElfDefect {
     defect(ElfDefectKind::Malformed, message)
+}
+
+fn deadly(message: impl Into<String>) -> ElfDefect {
+    defect(ElfDefectKind::Deadly, message)
 }
 
 fn beyond_limits(message: &str) -> ElfDefect {

@@ -1,9 +1,9 @@
 //! The symbol table: what the module needs from elsewhere.
 
-use super::image::{Image, Order};
-use super::{Budget, defect, malformed};
+use super::image::{Image, Section};
+use super::{Budget, deadly, defect, malformed};
 use crate::kernel::Architecture;
-use crate::kmod::facts::{ElfDefect, ElfDefectKind, Undefined};
+use crate::kmod::facts::{ElfDefect, ElfDefectKind, Era, Undefined};
 
 /// `sizeof(Elf64_Sym)`
 const SYMBOL_SIZE: usize = 24;
@@ -11,13 +11,14 @@ const SHT_SYMTAB: u32 = 2;
 pub(super) const SHN_UNDEF: u16 = 0;
 pub(super) const SHN_ABS: u16 = 0xfff1;
 const SHN_COMMON: u16 = 0xfff2;
-const STB_WEAK: u8 = 2;
+pub(super) const SHN_LIVEPATCH: u16 = 0xff20;
+pub(super) const STB_WEAK: u8 = 2;
 
 /// An entry of the symbol table.
 #[derive(Clone, Copy)]
 pub(super) struct Symbol {
     name: u32,
-    info: u8,
+    pub(super) info: u8,
     /// The section that it is defined in, or one of the special indexes.
     pub(super) section: u16,
     /// Its place in that section, or its value.
@@ -25,54 +26,110 @@ pub(super) struct Symbol {
 }
 
 /// The symbol table and its names.
-pub(super) struct Symbols<'a> {
-    order: Order,
+pub(super) struct Symbols<'i, 'a> {
+    image: &'i Image<'a>,
+    /// The index of the symbol table.
+    pub(super) at: usize,
+    /// The index of the table of its names.
+    pub(super) names_at: usize,
     table: &'a [u8],
+    /// The names, and all that follows them in the file: before Linux 6.13, nobody looks where their table ends.
     names: &'a [u8],
 }
 
-impl<'a> Symbols<'a> {
-    /// `elf_validity_cache_index_sym` and `elf_validity_cache_index_str`
-    pub(super) fn find(image: &Image<'a>) -> Result<Self, ElfDefect> {
-        let mut tables = image
-            .sections
-            .iter()
-            .skip(1)
-            .filter(|section| section.kind == SHT_SYMTAB);
-        let (Some(table), None) = (tables.next(), tables.next()) else {
-            return Err(defect(
-                ElfDefectKind::NoSymbols,
-                "it has no symbol table, or more than one (stripped?)",
-            ));
+impl<'i, 'a> Symbols<'i, 'a> {
+    /// `elf_validity_cache_index_sym` and `elf_validity_cache_index_str`; before Linux 6.4 `setup_load_info`, which takes the
+    /// first symbol table.
+    pub(super) fn find(image: &'i Image<'a>) -> Result<Self, ElfDefect> {
+        let tables = image.sections.iter().enumerate().skip(1);
+        let mut tables = tables.filter(|(_, section)| section.kind == SHT_SYMTAB);
+        let (Some((at, table)), more) = (tables.next(), tables.next()) else {
+            return Err(no_symbols());
         };
-        let link = usize::try_from(table.link).ok().filter(|link| *link != 0);
-        match link.and_then(|link| image.sections.get(link)) {
-            Some(names) => Ok(Self {
-                order: image.order,
-                table: image.content(table),
-                names: image.content(names),
-            }),
-            None => Err(malformed(format!(
-                "its symbol table names section {} for its names",
-                table.link
-            ))),
+        if image.era == Era::Since6_13 && more.is_some() {
+            return Err(no_symbols());
+        }
+        let every = [(at, table)].into_iter().chain(more).chain(tables);
+        let checked = every.take(if image.era == Era::Since6_13 { 1 } else { usize::MAX });
+        let links = checked.map(|(_, table)| names_of(image, table));
+        let links = links.collect::<Result<Vec<usize>, ElfDefect>>()?;
+        match (links.as_slice(), image.era) {
+            ([first], _) | ([first, ..], Era::Before6_4) => Ok(Self::new(image, at, *first)),
+            _ => Err(no_symbols()),
         }
     }
 
-    /// `elf_validity_cache_strtab`
+    fn new(image: &'i Image<'a>, at: usize, names_at: usize) -> Self {
+        let section = |at: usize| image.sections.get(at);
+        Self {
+            image,
+            at,
+            names_at,
+            table: section(at).map(|table| image.content(table)).unwrap_or_default(),
+            names: section(names_at).map(|names| image.from(names)).unwrap_or_default(),
+        }
+    }
+
+    /// `elf_validity_cache_strtab`, since Linux 6.13. Before, a name is read wherever it leads to.
     pub(super) fn check_names(&self) -> Result<(), ElfDefect> {
-        if self.names.first() != Some(&0) || self.names.last() != Some(&0) {
+        let Some(table) = self.image.sections.get(self.names_at) else {
+            return Ok(());
+        };
+        if self.image.era == Era::Since6_13 {
+            self.check_names_lie_within(self.image.raw(table))?;
+        }
+        let end = self.image.readable(table);
+        let outside = |symbol: &Symbol| u64::from(symbol.name) >= end && self.is_name_read(symbol);
+        match self.all().position(|symbol| outside(&symbol)) {
+            Some(at) => Err(deadly(format!(
+                "the name of symbol {at} lies far outside the file, and the kernel reads it all the same"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_names_lie_within(&self, names: &[u8]) -> Result<(), ElfDefect> {
+        if names.first() != Some(&0) || names.last() != Some(&0) {
             return Err(malformed(
                 "its symbol name table is empty, or does not begin and end in NUL",
             ));
         }
-        let outside = |symbol: &Symbol| symbol.name as usize >= self.names.len();
-        match self.all().position(|symbol| outside(&symbol)) {
+        match self.all().position(|symbol| symbol.name as usize >= names.len()) {
             Some(at) => Err(malformed(format!(
                 "the name of symbol {at} lies outside the symbol name table"
             ))),
             None => Ok(()),
         }
+    }
+
+    /// Whether the kernel looks at a symbol's name at all while it loads the module: to resolve it (`simplify_symbols`), or to
+    /// keep it (`kernel/module/kallsyms.c: layout_symtab, is_core_symbol`).
+    fn is_name_read(&self, symbol: &Symbol) -> bool {
+        match symbol.section {
+            SHN_UNDEF => true,
+            section => self
+                .image
+                .sections
+                .get(usize::from(section))
+                .is_some_and(|section| section.is_allocated() && !self.image.is_for_init(section)),
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.table.len() / SYMBOL_SIZE
+    }
+
+    /// The first symbol that is defined in a section which does not exist. Linux refuses it since 2026; before, it reads
+    /// whatever stands behind its section table (`simplify_symbols`).
+    pub(super) fn misplaced(&self) -> Option<usize> {
+        let sections = self.image.sections.len();
+        let is_of_none = |symbol: Symbol| {
+            let special = matches!(symbol.section, SHN_COMMON | SHN_ABS | SHN_LIVEPATCH | SHN_UNDEF);
+            !special && usize::from(symbol.section) >= sections
+        };
+        let at = self.all().skip(1).position(is_of_none)?;
+        Some(at + 1)
     }
 
     /// The symbol of an index.
@@ -82,13 +139,13 @@ impl<'a> Symbols<'a> {
     }
 
     /// The symbols that the module needs, as `simplify_symbols` goes through them.
-    pub(super) fn undefined(&self, machine: u16, budget: &mut Budget) -> Result<Vec<Undefined>, ElfDefect> {
+    pub(super) fn undefined(&self, budget: &mut Budget) -> Result<Vec<Undefined>, ElfDefect> {
         let mut undefined = Vec::new();
         for symbol in self.all().skip(1) {
             match symbol.section {
                 SHN_COMMON => self.check_common(symbol)?,
                 SHN_UNDEF => {
-                    if let Some(name) = needed_name(machine, self.name(symbol)?) {
+                    if let Some(name) = needed_name(self.image.machine, self.name(symbol)?) {
                         undefined.push(Undefined {
                             name: budget.keep(name)?,
                             weak: symbol.info >> 4 == STB_WEAK,
@@ -129,12 +186,26 @@ impl<'a> Symbols<'a> {
 
     fn read(&self, entry: &[u8]) -> Option<Symbol> {
         Some(Symbol {
-            name: self.order.u32(entry, 0)?,
+            name: self.image.order.u32(entry, 0)?,
             info: *entry.get(4)?,
-            section: self.order.u16(entry, 6)?,
-            value: self.order.u64(entry, 8)?,
+            section: self.image.order.u16(entry, 6)?,
+            value: self.image.order.u64(entry, 8)?,
         })
     }
+}
+
+fn no_symbols() -> ElfDefect {
+    defect(
+        ElfDefectKind::NoSymbols,
+        "it has no symbol table, or more than one (stripped?)",
+    )
+}
+
+/// The section that a symbol table names for its names.
+fn names_of(image: &Image<'_>, table: &Section) -> Result<usize, ElfDefect> {
+    let link = usize::try_from(table.link).ok();
+    link.filter(|link| *link != 0 && *link < image.sections.len())
+        .ok_or_else(|| malformed(format!("its symbol table names section {} for its names", table.link)))
 }
 
 /// The text that begins at a place of a string table and ends in NUL. The kernel takes names of any length.

@@ -3,20 +3,19 @@
 use super::image::Image;
 use super::symbols::plain_name;
 use super::{Budget, malformed};
-use crate::kmod::facts::{ElfDefect, Versions};
+use crate::kmod::facts::{ElfDefect, Era, Versions};
 
 /// `sizeof(struct modversion_info)` on 64-bit kernels: an `unsigned long` and a name.
 const RECORD_SIZE: usize = 64;
 
-/// The CRCs of the module. The extended form wins where both are there, as in `kernel/module/version.c:
-/// check_version`; kernels before 6.14 do not know it, but then no module for them has it.
+/// The CRCs of the module. Since Linux 6.14 the extended form wins where both are there (`kernel/module/version.c:
+/// check_version`); earlier kernels do not know it.
 pub(super) fn read(image: &Image<'_>, budget: &mut Budget) -> Result<Option<Versions>, ElfDefect> {
-    let crcs = image.allocated_content("__version_ext_crcs");
-    let names = image.allocated_content("__version_ext_names");
-    match (crcs, names) {
+    let section = |name| Some(image.raw(image.sections.get(image.allocated(name)?)?));
+    let of_extended = |name| section(name).filter(|_| image.era == Era::Since6_13);
+    match (of_extended("__version_ext_crcs"), of_extended("__version_ext_names")) {
         (Some(crcs), Some(names)) => extended(image, crcs, names, budget).map(Some),
-        (None, None) => image
-            .allocated_content("__versions")
+        (None, None) => section("__versions")
             .map(|table| basic(image, table, budget))
             .transpose(),
         _ => Err(malformed(
@@ -31,14 +30,9 @@ fn basic(image: &Image<'_>, table: &[u8], budget: &mut Budget) -> Result<Version
         let (crc, name) = record.split_at(8);
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         let crc = image.order.u64(crc, 0).unwrap_or_default();
-        crcs.push((budget.keep(plain_name(image.machine, name))?, low_half(crc)));
+        crcs.push((budget.keep(plain_name(image.machine, name))?, crc));
     }
     Ok(Versions { extended: false, crcs })
-}
-
-/// A CRC has 32 bits, whatever its field has.
-fn low_half(crc: u64) -> u32 {
-    u32::try_from(crc & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// `elf_validity_cache_index_versions`: there is a name for every CRC.
@@ -50,7 +44,10 @@ fn extended(image: &Image<'_>, crcs: &[u8], names: &[u8], budget: &mut Budget) -
         let Some((name, after)) = end.and_then(|end| rest.split_at_checked(end)) else {
             return Err(malformed("it has more extended version CRCs than names"));
         };
-        pairs.push((budget.keep(name)?, image.order.u32(crc, 0).unwrap_or_default()));
+        pairs.push((
+            budget.keep(name)?,
+            u64::from(image.order.u32(crc, 0).unwrap_or_default()),
+        ));
         rest = after.get(1..).unwrap_or_default();
     }
     Ok(Versions {

@@ -111,12 +111,14 @@ pub(super) const TEXTS: &[Explanation] = &[
         rule: Rule::ElfMalformed,
         title: "not a file that the kernel takes",
         meaning: "The kernel's first checks refuse it: not ELF, not relocatable, impossible tables, names without an \
-                  end, common symbols.",
+                  end, common symbols, code that may be written to.",
         see: "readelf -h FILE.ko\nreadelf -S FILE.ko\ndmesg | tail   # on a node, after insmod",
         mend: "Build it again with kbuild; do not post-process it with tools that rewrite sections.",
-        source: VALIDITY,
-        depends_on: "",
-        certainty: "Sure for current kernels. Older ones check less, and may crash instead.",
+        source: "`kernel/module/main.c: elf_validity_cache_copy` (before 6.4 `elf_validity_check`); \
+                 `kernel/module/strict_rwx.c: module_enforce_rwx_sections`",
+        depends_on: "`CONFIG_STRICT_MODULE_RWX` for code that may be written to (assumed where the configuration is not known)",
+        certainty: "Sure. Kernels before 6.4, before 6.13 and since are told apart by their release; what a distribution has \
+                    taken over from later ones is not known.",
     },
     Explanation {
         rule: Rule::ElfTruncated,
@@ -164,11 +166,39 @@ pub(super) const TEXTS: &[Explanation] = &[
         rule: Rule::ModuleStructSize,
         title: "`struct module` has another size",
         meaning: "The file was built for a kernel whose configuration makes `struct module` larger or smaller. Linux 6.4 \
-                  and later refuse it; earlier ones do not look, and may crash.",
+                  and later refuse it; earlier ones do not look: they take a larger one as it is, and one that is too small \
+                  overlaps with what stands behind it, which destroys either.",
         see: "readelf -S FILE.ko | grep -A1 this_module   # compare with any in-tree module",
         mend: "Build it against this kernel's headers and configuration.",
         source: "`kernel/module/main.c: elf_validity_cache_index_mod`",
         depends_on: "everything that `struct module` depends on",
-        certainty: "Sure since 6.4. Distributions may have the check earlier: before 6.4 it only warns.",
+        certainty: "Sure since 6.4. Distributions may have the check earlier: before 6.4 a larger one only warns.",
+    },
+    Explanation {
+        rule: Rule::ElfRelocation,
+        title: "the kernel cannot link the file",
+        meaning: "A relocation is of a type that the kernel does not know, has no addend, does not fit, or is to be written \
+                  where something else stands already: `overflow in relocation type …`, `Invalid relocation target, existing \
+                  value is nonzero`. The last two are looked for in x86 modules only.",
+        see: "readelf -rW FILE.ko\ndmesg | tail   # on a node, after insmod",
+        mend: "Build it again with kbuild; do not post-process it with tools that move or rewrite sections.",
+        source: "`arch/x86/kernel/module.c` and `arch/arm64/kernel/module.c: apply_relocate_add`",
+        depends_on: "",
+        certainty: "Sure of what it says; overflows that depend on where the module comes to lie are not seen.",
+    },
+    Explanation {
+        rule: Rule::KernelCrash,
+        title: "the kernel would crash of it",
+        meaning: "The kernel does not check everything that it is given. This file passes its checks, and then makes it read or \
+                  write where nothing or something else is: sections over one another or outside of the reserved memory, \
+                  relocations that lead out of their section or name a symbol that does not exist, code whose relocations are \
+                  gone. Some such files end in an error, most in an oops; none is loaded and sound.",
+        see: "readelf -SW FILE.ko\nreadelf -rW FILE.ko\nreadelf -sW FILE.ko",
+        mend: "Build it again with kbuild, and never load this one.",
+        source: "`kernel/module/main.c: layout_sections, move_module, apply_relocations`; `kernel/module/kallsyms.c: layout_symtab, \
+                 add_kallsyms`",
+        depends_on: "",
+        certainty: "That it does not load as it should is sure; whether the kernel says so or dies depends on what lies in its \
+                    memory.",
     },
 ];

@@ -2,7 +2,7 @@
 
 use crate::api::{Finding, Rule};
 use crate::kmod::load::{Load, LoadCommand, clean};
-use crate::kmod::modprobe::{Command, Instead};
+use crate::kmod::modprobe::{Command, Instead, path_given};
 use crate::kmod::toolkit::InTree;
 
 /// Where modprobe looks for modules.
@@ -106,7 +106,8 @@ pub(super) fn in_node_folder(command: &Command, load: &Load, in_tree: Option<&In
             ),
         ),
     };
-    asked.iter().map(|word| one(word).of_symbol(word)).collect()
+    let one = |word: &String| path_given(word).unwrap_or_else(|| one(word).of_symbol(word));
+    asked.iter().map(one).collect()
 }
 
 /// Whether a word can only be a module's name: aliases have a colon, or are paths.

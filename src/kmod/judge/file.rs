@@ -33,13 +33,18 @@ const fn packing(packing: Packing) -> &'static str {
 
 /// The ELF image, or what the kernel refuses in it.
 pub(super) fn elf<'f>(content: &'f ModuleContent, kernel: &Kernel<'_>) -> Result<&'f ElfModule, Finding> {
-    let elf = content.elf.as_ref().map_err(defect)?;
+    let elf = content.seen_by(kernel.era()).map_err(|why| defect(why, kernel))?;
     machine(elf, kernel)?;
     Ok(elf)
 }
 
+/// What the kernel stumbles over when it loads and links the sections (`layout_and_allocate`, `apply_relocations`).
+pub(super) fn flaws(elf: &ElfModule, kernel: &Kernel<'_>) -> Vec<Finding> {
+    elf.flaws.iter().map(|flaw| defect(flaw, kernel)).collect()
+}
+
 /// `elf_validity_cache_sechdrs` and its neighbours; `simplify_symbols` for common symbols.
-fn defect(defect: &ElfDefect) -> Finding {
+fn defect(defect: &ElfDefect, kernel: &Kernel<'_>) -> Finding {
     let message = &defect.message;
     let (rule, sentence) = match defect.kind {
         ElfDefectKind::Header | ElfDefectKind::Malformed => (
@@ -62,12 +67,40 @@ fn defect(defect: &ElfDefect) -> Finding {
             Rule::ElfMalformed,
             format!("the module has common symbols ({message}); compile it with -fno-common"),
         ),
+        ElfDefectKind::WritableCode => return writable_code(message, kernel),
+        ElfDefectKind::Relocation => (
+            Rule::ElfRelocation,
+            format!("the kernel cannot link the file: {message}; build it again"),
+        ),
+        ElfDefectKind::Deadly => (
+            Rule::KernelCrash,
+            format!(
+                "the kernel takes the file and then crashes, or works with memory that is destroyed: {message}; build it again"
+            ),
+        ),
         ElfDefectKind::BeyondLimits => {
             let sentence = format!("the file was not read: {message}. Whether the kernel takes it was not checked");
             return Finding::warns(Rule::FileNotRead, sentence);
         }
     };
     Finding::decides(rule, sentence)
+}
+
+/// `module_enforce_rwx_sections`, which does nothing without `CONFIG_STRICT_MODULE_RWX`.
+fn writable_code(what: &str, kernel: &Kernel<'_>) -> Finding {
+    const MEND: &str = "build it with kbuild, which makes no such sections";
+    let release = kernel.release;
+    match kernel.option("STRICT_MODULE_RWX") {
+        Some(false) => Finding::warns(
+            Rule::ElfMalformed,
+            format!("{what}; {release} takes it, since it has no CONFIG_STRICT_MODULE_RWX, but others do not; {MEND}"),
+        ),
+        Some(true) => Finding::decides(Rule::ElfMalformed, format!("{what}, which {release} refuses; {MEND}")),
+        None => Finding::decides(
+            Rule::ElfMalformed,
+            format!("{what}, which {release} refuses (assumed: CONFIG_STRICT_MODULE_RWX, as everywhere); {MEND}"),
+        ),
+    }
 }
 
 /// `elf_validity_ehdr`: `elf_check_arch`.
@@ -91,20 +124,25 @@ fn machine(elf: &ElfModule, kernel: &Kernel<'_>) -> Result<(), Finding> {
     }
 }
 
-/// `elf_validity_cache_index_mod`: since Linux 6.4 the size must be the kernel's own. Before, it was not compared.
+/// `elf_validity_cache_index_mod`: since Linux 6.4 the size must be the kernel's own. Before, it was not compared: the kernel
+/// works with its own size, and what is too small overlaps with what comes after it.
 pub(super) fn struct_size(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
-    let wanted = kernel
-        .this_module_size()
-        .filter(|wanted| *wanted != elf.this_module_size)?;
-    let message = format!(
-        "struct module has {wanted} bytes in {} and {} in this file, which was built for a kernel with another \
-         configuration; build it against this kernel's headers",
-        kernel.release, elf.this_module_size
-    );
-    let make = if kernel.at_least(6, 4) {
-        Finding::decides
-    } else {
+    let (has, wanted) = (elf.this_module_size, kernel.this_module_size());
+    let unfit = wanted.filter(|wanted| *wanted != has);
+    let release = kernel.release;
+    let message = match unfit {
+        Some(wanted) => format!(
+            "struct module has {wanted} bytes in {release} and {has} in this file, which was built for a kernel with another \
+             configuration; build it against this kernel's headers"
+        ),
+        None if has == 0 => "struct module has no bytes in this file; build it again".to_owned(),
+        None => return None,
+    };
+    let is_larger = wanted.is_some_and(|wanted| wanted < has);
+    let make = if is_larger && !kernel.at_least(6, 4) {
         Finding::warns
+    } else {
+        Finding::decides
     };
     Some(make(Rule::ModuleStructSize, message))
 }

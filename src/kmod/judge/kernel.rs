@@ -3,6 +3,7 @@
 use crate::api::{Finding, Rule};
 use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
+use crate::kmod::facts::Era;
 use crate::kmod::load::Load;
 use crate::kmod::symvers::Symvers;
 use crate::kmod::toolkit::{InTree, Toolkit, ToolkitEvidence};
@@ -83,6 +84,18 @@ impl<'a> Kernel<'a> {
         match (numbers.next(), numbers.next()) {
             (Some(Ok(has_major)), Some(Ok(has_minor))) => (has_major, has_minor) >= (major, minor),
             _ => true,
+        }
+    }
+
+    /// How it reads a module's ELF image. Told by its release alone: what a distribution has taken over from later kernels is
+    /// not known.
+    pub(super) fn era(&self) -> Era {
+        if self.at_least(6, 13) {
+            Era::Since6_13
+        } else if self.at_least(6, 4) {
+            Era::Before6_13
+        } else {
+            Era::Before6_4
         }
     }
 

@@ -132,6 +132,7 @@ impl<'a, 'c> Chain<'a, 'c> {
             folder: self.load.image_folder(),
         };
         report.extend(file::struct_size(elf, self.kernel));
+        report.extend(file::flaws(elf, self.kernel));
         report.extend(version::check(elf, self.command, self.kernel));
         resolution.check(report);
         resolution.check_exports(&|name| self.is_unloaded_first(name), report);

@@ -30,7 +30,7 @@ pub(super) struct Resolution<'a, 'r> {
 /// The symbols resolved so far, and what they make of the module's own standing (`struct module`).
 struct Standing<'a> {
     /// The versions by name; of several records the first counts, as in `check_version`.
-    crcs: HashMap<&'a str, u32>,
+    crcs: HashMap<&'a str, u64>,
     /// The namespaces that it imports.
     imported: HashSet<&'a str>,
     /// Its licence in words.
@@ -111,13 +111,13 @@ impl<'a> Resolution<'a, '_> {
     }
 
     /// `check_version`.
-    fn same_version(&self, name: &str, exporter: &Exporter<'_>, crcs: &HashMap<&str, u32>) -> Option<Finding> {
+    fn same_version(&self, name: &str, exporter: &Exporter<'_>, crcs: &HashMap<&str, u64>) -> Option<Finding> {
         if self.kernel.checks_versions() == Some(false) || self.versions.is_none() {
             return None;
         }
         let exported = exporter.crc?;
         match crcs.get(name) {
-            Some(built_for) if *built_for == exported => None,
+            Some(built_for) if *built_for == u64::from(exported) => None,
             Some(built_for) => Some(crc_mismatch(name, *built_for, exported, self.kernel)),
             None => Some(without_version(name, self.kernel)),
         }

@@ -56,7 +56,7 @@ fn layout(versions: &Versions, kernel: &Kernel<'_>) -> Option<Finding> {
         .filter(|_| kernel.checks_versions() == Some(true))?
         .symbol(MODULE_LAYOUT)?;
     match versions.crc(MODULE_LAYOUT) {
-        Some(built_for) if built_for == exported.crc => None,
+        Some(built_for) if built_for == u64::from(exported.crc) => None,
         Some(built_for) => Some(crc_mismatch(MODULE_LAYOUT, built_for, exported.crc, kernel)),
         None => Some(without_version(MODULE_LAYOUT, kernel).of_symbol(MODULE_LAYOUT)),
     }
@@ -75,8 +75,8 @@ pub(super) fn without_version(symbol: &str, kernel: &Kernel<'_>) -> Finding {
     }
 }
 
-/// `check_version`: the sums differ.
-pub(super) fn crc_mismatch(symbol: &str, built_for: u32, exported: u32, kernel: &Kernel<'_>) -> Finding {
+/// `check_version`: the sums differ. In `__versions` a sum has a `long`, and all of it is compared.
+pub(super) fn crc_mismatch(symbol: &str, built_for: u64, exported: u32, kernel: &Kernel<'_>) -> Finding {
     Finding::decides(
         Rule::CrcMismatch,
         format!(

@@ -42,8 +42,8 @@ impl<'a> Indexes<'a> {
         &self.copied
     }
 
-    /// What a word stands for: a name in `modules.dep.bin`, else an alias in `modules.alias.bin`, else a name in
-    /// `modules.builtin.bin` (`libkmod/libkmod-module.c: kmod_module_new_from_lookup`).
+    /// What a word stands for: a name in `modules.dep.bin`, else a symbol in `modules.symbols.bin`, else an alias in
+    /// `modules.alias.bin`, else a name in `modules.builtin.bin` (`libkmod/libkmod-module.c: kmod_module_new_from_lookup`).
     pub(super) fn meaning(&self, word: &str) -> Result<Meant, Finding> {
         let Some(name) = normalised(word) else {
             return Ok(Meant::Nothing);
@@ -51,9 +51,13 @@ impl<'a> Indexes<'a> {
         if !name.contains(':') && self.dep_line(&name)?.is_some() {
             return Ok(Meant::Modules(vec![name]));
         }
-        let aliased = self.aliased(&name)?;
-        if !aliased.is_empty() {
-            return Ok(Meant::Modules(aliased));
+        // kmod `libkmod/libkmod.c: kmod_lookup_alias_from_symbols_file`
+        let symbols = name.starts_with("symbol:").then_some("modules.symbols.bin");
+        for file in symbols.into_iter().chain(["modules.alias.bin"]) {
+            let aliased = self.aliased(file, &name)?;
+            if !aliased.is_empty() {
+                return Ok(Meant::Modules(aliased));
+            }
         }
         Ok(if self.is_builtin(&name) {
             Meant::Builtin
@@ -88,14 +92,13 @@ impl<'a> Indexes<'a> {
     }
 
     /// The modules that go by an alias (`libkmod/libkmod.c: kmod_lookup_alias_from_alias_bin`).
-    fn aliased(&self, name: &str) -> Result<Vec<String>, Finding> {
-        const FILE: &str = "modules.alias.bin";
-        let Some(bytes) = self.file(FILE)? else {
+    fn aliased(&self, file: &str, name: &str) -> Result<Vec<String>, Finding> {
+        let Some(bytes) = self.file(file)? else {
             return Ok(Vec::new());
         };
         let found = Index::open(&bytes)
             .and_then(|index| index.search_wild(name))
-            .map_err(|e| damaged(FILE, &e))?;
+            .map_err(|e| damaged(file, &e))?;
         Ok(found.into_iter().map(|value| value.text).collect())
     }
 

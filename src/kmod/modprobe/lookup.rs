@@ -120,8 +120,8 @@ struct Lookup<'a, 'l> {
 impl<'a> Lookup<'a, '_> {
     /// One word of the command line (`tools/modprobe.c: insmod`).
     fn ask(&mut self, word: &str) {
-        if word.starts_with('/') || word.starts_with("./") {
-            return self.ask_path(word);
+        if let Some(finding) = path_given(word) {
+            return self.plan.findings.push(finding);
         }
         match self.indexes.meaning(word) {
             Err(finding) => self.plan.findings.push(finding),
@@ -142,33 +142,6 @@ impl<'a> Lookup<'a, '_> {
             return self.plan.findings.push(builtin(name));
         }
         self.probe(name, Some(role), 0);
-    }
-
-    /// A path instead of a name, which kmod takes since version 31; what it needs still stands in the index.
-    fn ask_path(&mut self, path: &str) {
-        let found = path.starts_with('/') && self.exists(&self.indexes.copied().follow(path));
-        if !found {
-            return self.plan.findings.push(self.not_found(path));
-        }
-        self.plan.findings.push(path_given(path));
-        let name = file_name_to_module(path);
-        let needs = self
-            .indexes
-            .dep_line(&name)
-            .ok()
-            .flatten()
-            .map(|line| line.needs)
-            .unwrap_or_default();
-        self.visited.insert(name.clone());
-        self.probe_line(
-            &name,
-            DepLine {
-                path: path.to_owned(),
-                needs,
-            },
-            Some(Role::Asked),
-            0,
-        );
     }
 
     /// A module with all that must, and all that may, be loaded before it (`__kmod_module_get_probe_list`).
@@ -404,13 +377,18 @@ fn soft_missing(module: &str, pre: &str) -> Finding {
     .of_symbol(pre)
 }
 
-fn path_given(path: &str) -> Finding {
-    let name = file_name_to_module(path);
-    Finding::warns(
-        Rule::ModuleNotFound,
-        format!("modprobe takes the path {path} only since kmod 31; write the module's name, {name}, instead"),
-    )
-    .of_symbol(name)
+/// A path where a name belongs. Before kmod 31 it is looked up as if it were a name, and nothing is called so
+/// (`tools/modprobe.c: insmod`).
+pub fn path_given(word: &str) -> Option<Finding> {
+    if !word.starts_with('/') && !word.starts_with("./") {
+        return None;
+    }
+    let name = file_name_to_module(word);
+    let message = format!(
+        "modprobe takes a path such as {word} only since kmod 31, and KMM's worker has an earlier one (assumed: kmod 28 of \
+         UBI 9); write the module's name, {name}, instead"
+    );
+    Some(Finding::decides(Rule::ModuleNotFound, message).of_symbol(name))
 }
 
 fn too_many_needs(name: &str) -> Finding {

@@ -1,103 +1,157 @@
-//! `docs/truth.md`: a chapter for each subject that kernels can be asked about. A run tells of those that it has asked
-//! about; the others stay as they stand.
+//! The chapter about our own cases: the tables, and what one must know to read them.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
-/// What a chapter is about, in the order of the chapters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Subject {
-    OwnCases,
-    Shipped,
-    Damages,
+use super::case::Boot;
+use super::cases::abi;
+use super::kernel::Kernel;
+use super::report::{self, Row};
+
+/// Options of a kernel's configuration that decide about modules, without `CONFIG_`.
+const DECIDING: [&str; 9] = [
+    "MODVERSIONS",
+    "EXTENDED_MODVERSIONS",
+    "MODULE_FORCE_LOAD",
+    "MODULE_SIG_FORCE",
+    "MODULE_DECOMPRESS",
+    "MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS",
+    "TRIM_UNUSED_KSYMS",
+    "PREEMPT_RT",
+    "RUST",
+];
+
+const INTRODUCTION: &str = "\
+What real kernels did with small modules, and what `kmm-preflight check` had said of them. `cargo xtask truth --all
+--report docs/truth.md` writes this; `xtask/truth/packages.sh --all` installs what it uses. Each kernel boots under
+QEMU, once for each boot configuration, and does with every image what KMM does: `cp -R` of the kernel's folder, then
+`modprobe -vd` of the copy. `check` judges the same images, with the kernel's driver toolkit and without.
+
+- **loads, said so** and **refused, said so**: kernel and `check` agree. A module is refused if the copy or modprobe
+  fails, if modprobe succeeds and the module is not there, or if the kernel dies of it.
+- **refused, not checked**: it does not load, `check` says Success, and cannot know better: without a toolkit, where
+  its report says what was not checked; or where no file tells (listed below).
+- **false alarm**: it loads, and `check` says that it does not.
+- **false all-clear**: it does not load, and `check` says that it does, with nothing left unchecked.
+
+`cargo xtask truth` alone asks the core, as CI does: of each group every third case on the first two kernels of two
+series, and always those that were wrong once (`xtask/truth/once-wrong.txt`). It fails on any disagreement. Debian drops
+kernels from its archive: the next newer one of the line takes the place of one that is gone, which the run says; then
+`CORE` and `ALL` in `xtask/src/truth/mod.rs` are to name it, and this file is to be written anew.
+";
+
+/// The whole chapter, without its heading.
+pub(super) fn document(kernels: &[Kernel], rows: &[Row]) -> anyhow::Result<String> {
+    let distinct: BTreeSet<String> = rows.iter().map(distinct_name).collect();
+    let groups: BTreeSet<&str> = rows.iter().map(|row| row.group).collect();
+    Ok(format!(
+        "{INTRODUCTION}\n{} distinct cases in {} groups, {} answers of {} kernels.\n\n{}\n\
+         ## Kernels\n\n{}\n### Whose modules load where\n\n{}\n### Boots\n\n{}\n\
+         ## By group\n\n{}\n## Where they disagree\n\n{}\n\
+         ## Cases that not every kernel has\n\nThey alter what only some modules have.\n\n{}\n\
+         ## Where no file tells\n\n{}",
+        distinct.len(),
+        groups.len(),
+        rows.len(),
+        kernels.len(),
+        report::confusion(rows),
+        descriptions(kernels)?,
+        abi_table(kernels, rows),
+        boots(kernels, rows),
+        report::groups(rows),
+        report::listed_disagreements(rows),
+        lacking(kernels, rows),
+        out_of_reach(rows),
+    ))
 }
 
-impl Subject {
-    const ALL: [Self; 3] = [Self::OwnCases, Self::Shipped, Self::Damages];
+/// A case's name without the kernel that a module was compiled for.
+fn distinct_name(row: &Row) -> String {
+    let name = row.name();
+    name.split_once("-of-")
+        .filter(|_| row.group == abi::GROUP)
+        .map_or_else(|| name.clone(), |(what, _)| what.to_owned())
+}
 
-    /// The line that a chapter begins with.
-    const fn heading(self) -> &'static str {
-        match self {
-            Self::OwnCases => "# Truth",
-            Self::Shipped => "## Modules that people run",
-            Self::Damages => "## Random damages",
+fn descriptions(kernels: &[Kernel]) -> anyhow::Result<String> {
+    let mut text = String::from("| kernel | architecture | its configuration, as far as it decides |\n|---|---|---|\n");
+    for kernel in kernels {
+        let mut options = Vec::new();
+        for option in DECIDING {
+            if kernel.has(option)? {
+                options.push(option);
+            }
+        }
+        let (release, architecture) = (&kernel.release, kernel.architecture.go_name());
+        let _ = writeln!(text, "| {release} | {architecture} | {} |", options.join(", "));
+    }
+    Ok(text)
+}
+
+/// Which kernel takes a module that was compiled for another one.
+fn abi_table(kernels: &[Kernel], rows: &[Row]) -> String {
+    let loads: BTreeMap<(&str, &str), bool> = rows
+        .iter()
+        .filter(|row| row.group == abi::GROUP)
+        .map(|row| ((row.kernel.as_str(), row.id.as_str()), row.loads()))
+        .collect();
+    let mut text = String::from("| compiled for | loads on | is refused by |\n|---|---|---|\n");
+    for kernel in kernels {
+        let id = abi::id("plain", &kernel.release);
+        let on = |wanted: bool| {
+            let of = |other: &&Kernel| loads.get(&(other.release.as_str(), id.as_str())) == Some(&wanted);
+            let names = kernels.iter().filter(of).map(|other| other.release.as_str());
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let _ = writeln!(text, "| {} | {} | {} |", kernel.release, on(true), on(false));
+    }
+    text
+}
+
+fn boots(kernels: &[Kernel], rows: &[Row]) -> String {
+    let mut text = String::from("| boot | the kernel is told | kernels | answers |\n|---|---|---:|---:|\n");
+    for boot in Boot::ALL {
+        let of_boot = || rows.iter().filter(|row| row.boot == boot.name());
+        let asked = |kernel: &&Kernel| of_boot().any(|row| row.kernel == kernel.release);
+        let command_line = match boot.command_line() {
+            "" => "nothing".to_owned(),
+            words => format!("`{words}`"),
+        };
+        let (kernels, answers) = (kernels.iter().filter(asked).count(), of_boot().count());
+        let _ = writeln!(text, "| {} | {command_line} | {kernels} | {answers} |", boot.name());
+    }
+    text
+}
+
+/// The cases that a kernel has not, though another one has.
+fn lacking(kernels: &[Kernel], rows: &[Row]) -> String {
+    let names_of = |release: &str| -> BTreeSet<String> {
+        let rows = rows
+            .iter()
+            .filter(|row| row.kernel == release && row.group != abi::GROUP);
+        rows.map(Row::name).collect()
+    };
+    let all: BTreeSet<String> = kernels.iter().flat_map(|kernel| names_of(&kernel.release)).collect();
+    let mut text = String::new();
+    for kernel in kernels {
+        let own = names_of(&kernel.release);
+        let missing: Vec<String> = all.difference(&own).map(|name| format!("`{name}`")).collect();
+        if !missing.is_empty() {
+            let _ = writeln!(text, "- {} lacks {}", kernel.release, missing.join(", "));
         }
     }
+    or_none(text)
 }
 
-/// The chapters that are told anew, without their headings.
-#[derive(Default)]
-pub(super) struct Document {
-    told: BTreeMap<Subject, String>,
+fn out_of_reach(rows: &[Row]) -> String {
+    let whys = rows.iter().filter_map(|row| Some((row.name(), row.out_of_reach?)));
+    let mut text = String::new();
+    for (name, why) in whys.collect::<BTreeMap<_, _>>() {
+        let _ = writeln!(text, "- `{name}`: {why}");
+    }
+    or_none(text)
 }
 
-impl Document {
-    pub(super) fn tell(&mut self, subject: Subject, text: String) {
-        self.told.insert(subject, text);
-    }
-
-    /// Writes them in their places in a file.
-    pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let old = if path.exists() {
-            fs::read_to_string(path)?
-        } else {
-            String::new()
-        };
-        Ok(fs::write(path, self.over(&old))?)
-    }
-
-    /// The document, of which this text was the old one.
-    fn over(&self, old: &str) -> String {
-        let chapter = |subject: Subject| {
-            let text = self.told.get(&subject).cloned().or_else(|| chapter(old, subject))?;
-            Some(format!("{}\n\n{}\n", subject.heading(), text.trim()))
-        };
-        let chapters: Vec<String> = Subject::ALL.into_iter().filter_map(chapter).collect();
-        chapters.join("\n")
-    }
-}
-
-/// What a document has of a subject, without the heading.
-fn chapter(document: &str, subject: Subject) -> Option<String> {
-    let is_heading = |line: &str| Subject::ALL.iter().any(|subject| line == subject.heading());
-    let mut lines = document.lines().skip_while(|line| *line != subject.heading());
-    lines.next()?;
-    let lines: Vec<&str> = lines.take_while(|line| !is_heading(line)).collect();
-    Some(lines.join("\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn document(told: &[(Subject, &str)]) -> Document {
-        let mut document = Document::default();
-        for (subject, text) in told {
-            document.tell(*subject, (*text).to_owned());
-        }
-        document
-    }
-
-    #[test]
-    fn what_was_not_asked_stays_as_it_stands() {
-        let old = document(&[
-            (Subject::OwnCases, "table\n\n## By group\n\nmore\n"),
-            (Subject::Damages, "damages"),
-        ])
-        .over("");
-        let new = document(&[(Subject::Shipped, "shipped\n")]).over(&old);
-        assert_eq!(
-            new,
-            "# Truth\n\ntable\n\n## By group\n\nmore\n\n## Modules that people run\n\nshipped\n\n## Random damages\n\ndamages\n"
-        );
-        assert_eq!(document(&[]).over(&new), new);
-    }
-
-    #[test]
-    fn what_was_asked_anew_is_replaced() {
-        let old = document(&[(Subject::OwnCases, "first"), (Subject::Shipped, "second")]).over("");
-        let new = document(&[(Subject::OwnCases, "other")]).over(&old);
-        assert_eq!(new, "# Truth\n\nother\n\n## Modules that people run\n\nsecond\n");
-    }
+fn or_none(text: String) -> String {
+    if text.is_empty() { "None.\n".to_owned() } else { text }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
@@ -11,6 +11,7 @@ use super::case::{Case, depmod, index_files};
 use super::ko::{Ko, Packing};
 use super::layer::{Node, Tree};
 use super::layout::hex;
+use super::programs::Programs;
 
 /// The in-tree modules that nodes and toolkits have, with all that they need; those that a kernel lacks are left out.
 /// A real node has a thousand more; the rules look at names alone. [`Kernel::with_in_tree`] adds some.
@@ -66,8 +67,14 @@ pub(crate) struct Kernel {
     pub(crate) architecture: Architecture,
     /// The other kernels that modules were compiled for.
     pub(crate) others: Vec<String>,
+    /// Whether cases are asked of it; else it only has modules compiled for it.
+    pub(crate) asked: bool,
+    /// What images and nodes have.
+    pub(crate) programs: Programs,
     /// What `kernel.sh` has left.
     folder: PathBuf,
+    /// The folder of our compiled modules, in that of every kernel.
+    modules: String,
     keys: PathBuf,
     /// The in-tree modules that its nodes have, with all that they need.
     in_tree: BTreeSet<String>,
@@ -76,24 +83,26 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// Fetches and compiles what is missing.
+    /// Fetches and compiles what is missing. Where Debian's archive has dropped that kernel, it is another one.
     pub(crate) fn prepare(release: &str, cache: &Path) -> anyhow::Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/kernel.sh");
-        let status = Command::new("bash").arg(script).arg(cache).arg(release).status()?;
-        anyhow::ensure!(status.success(), "{release} cannot be prepared");
+        let (release, modules) = fetch(release, cache)?;
         let architecture = if release.ends_with("arm64") {
             Architecture::Arm64
         } else {
             Architecture::Amd64
         };
+        let folder = cache.join("truth").join(&release);
         let kernel = Self {
-            release: release.to_owned(),
             architecture,
             others: Vec::new(),
-            folder: cache.join("truth").join(release),
+            asked: true,
+            programs: Programs::new(folder.join("programs"), architecture),
+            folder,
+            modules,
             keys: cache.join("truth/keys"),
             in_tree: IN_TREE.map(str::to_owned).into(),
             node: "node".to_owned(),
+            release,
         };
         kernel.make_node_tree()?;
         make_key(&kernel.keys, "trusted")?;
@@ -122,14 +131,15 @@ impl Kernel {
 
     /// A module of ours, as it was compiled for another kernel.
     pub(crate) fn ko_of(&self, release: &str, name: &str) -> anyhow::Result<Ko> {
-        let path = self.place_of(release, &format!("modules/{name}.ko"));
+        let folder = self.folder.with_file_name(release).join(&self.modules);
+        let path = folder.join(format!("{name}.ko"));
         let bytes = fs::read(&path).with_context(|| format!("no {}", path.display()))?;
         Ok(Ko::new(name, bytes))
     }
 
     /// An object that was not linked into a module.
     pub(crate) fn object(&self, name: &str) -> anyhow::Result<Vec<u8>> {
-        Ok(fs::read(self.folder.join(format!("modules/{name}.o")))?)
+        Ok(fs::read(self.folder.join(&self.modules).join(format!("{name}.o")))?)
     }
 
     /// An in-tree module, signed by its maker, in the packing that it comes in.
@@ -149,9 +159,9 @@ impl Kernel {
         Ok(Some(ko))
     }
 
-    /// What a script has left of this kernel, or of another one.
-    pub(crate) fn place_of(&self, release: &str, name: &str) -> PathBuf {
-        self.folder.with_file_name(release).join(name)
+    /// What a script has left of this kernel.
+    pub(crate) fn place(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     pub(crate) fn vmlinuz(&self) -> PathBuf {
@@ -164,6 +174,19 @@ impl Kernel {
 
     pub(crate) fn key(&self, name: &str) -> PathBuf {
         self.keys.join(name)
+    }
+
+    /// Whether an option of its configuration is `y`; `name` without `CONFIG_`.
+    pub(crate) fn has(&self, name: &str) -> anyhow::Result<bool> {
+        let wanted = format!("CONFIG_{name}=y");
+        Ok(self.configuration()?.lines().any(|line| line == wanted))
+    }
+
+    /// `auto.conf`.
+    pub(crate) fn configuration(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(
+            self.folder.join("headers/include/config/auto.conf"),
+        )?)
     }
 
     /// The certificate that cases call trusted.
@@ -232,6 +255,17 @@ impl Kernel {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// Lets `kernel.sh` fetch and compile; says the kernel's name, and that of the modules' folder.
+fn fetch(release: &str, cache: &Path) -> anyhow::Result<(String, String)> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/kernel.sh");
+    let mut command = Command::new("bash");
+    command.arg(script).arg(cache).arg(release).stderr(Stdio::inherit());
+    let told = crate::process::run(&mut command)
+        .with_context(|| format!("{release} cannot be had: what failed stands above; apt's lists may be old"))?;
+    let (release, modules) = told.trim().split_once(' ').context("two words of kernel.sh")?;
+    Ok((release.to_owned(), modules.to_owned()))
 }
 
 /// The name of a module's file, without its ending.

@@ -3,8 +3,11 @@
 //! Cases are tables in [`cases`]. For each kernel their images are written as an OCI layout; the kernel boots under
 //! QEMU and does with each what KMM does; `check` judges the same images with and without a driver toolkit.
 
+mod bases;
 mod case;
 mod cases;
+mod chapters;
+mod choice;
 mod damage;
 mod document;
 mod elf;
@@ -14,28 +17,30 @@ mod ko;
 mod layer;
 mod layout;
 mod predict;
+mod programs;
 mod report;
 mod shipped;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use crate::environment;
-use case::{Base, Boot, Case};
+use case::{Boot, Case};
+use chapters::{Chapters, Subject};
+use choice::Choice;
 pub use damage::Damages;
-use document::{Document, Subject};
 use guest::{Batch, LayerFile};
 use kernel::Kernel;
-use layer::{Node, Tree};
+use layer::Tree;
 use layout::Layout;
 use report::Row;
 
 /// The kernels of the core, of two series.
 const CORE: [&str; 2] = ["6.1.0-50-cloud-amd64", "6.12.107+deb12-cloud-amd64"];
-/// All kernels: of the first three, which are of one series, the last two have one ABI.
+/// All kernels: three of one series, of which two have one ABI; a real-time one; one of another architecture; two of
+/// newer series, the last of which knows Rust and has no symbol versions.
 const ALL: [&str; 7] = [
     "6.1.0-47-cloud-amd64",
     "6.1.0-50-cloud-amd64",
@@ -50,7 +55,7 @@ const ALL: [&str; 7] = [
 pub struct Options {
     /// Every kernel, not only the core's.
     pub all: bool,
-    /// These kernels instead.
+    /// These kernels instead; with `all`, the others only give the modules that were compiled for them.
     pub kernels: Vec<String>,
     /// Only cases whose group and name contain one of these.
     pub only: Vec<String>,
@@ -60,11 +65,39 @@ pub struct Options {
     pub damages: Option<Damages>,
     /// Where the report goes.
     pub report: Option<PathBuf>,
+    /// How many guests run at once.
+    pub guests: usize,
 }
 
 impl Options {
+    /// Whether our own cases are asked.
     fn own_cases(&self) -> bool {
         self.all || !(self.shipped || self.damages.is_some())
+    }
+
+    /// Whether a kernel is asked itself.
+    fn asks(&self, release: &String) -> bool {
+        self.kernels.is_empty() || self.kernels.contains(release)
+    }
+
+    /// What is asked of those cases that have no core.
+    fn named(&self) -> Choice<'_> {
+        if self.only.is_empty() {
+            Choice::All
+        } else {
+            Choice::Named(&self.only)
+        }
+    }
+
+    /// What is asked of the kernel of this number.
+    fn choice(&self, kernel: usize) -> Choice<'_> {
+        if !self.only.is_empty() {
+            self.named()
+        } else if self.all || !self.kernels.is_empty() {
+            Choice::All
+        } else {
+            Choice::Core(kernel)
+        }
     }
 }
 
@@ -74,45 +107,82 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
     let work = Path::new("target/truth");
     fs::create_dir_all(work)?;
     predict::compile()?;
-    let (mut rows, mut document) = (Vec::new(), Document::default());
+    let (mut rows, mut chapters) = (Vec::new(), Chapters::default());
+    let mut tell = |subject, (more, text): (Vec<Row>, String)| {
+        rows.extend(more);
+        chapters.tell(subject, text);
+    };
+    let places = Places {
+        work,
+        facts: &cache.join("truth/facts"),
+    };
     if options.own_cases() {
-        for kernel in prepared(&releases(options), &cache, &mut print)? {
-            let round = Round::new(&kernel, cases::all(&kernel)?, options, work, &facts(&cache))?;
-            rows.extend(round.rows(&mut print)?);
-        }
-        document.tell(Subject::OwnCases, report::own_cases(&rows));
-        print(&report::groups(&rows));
+        tell(Subject::OwnCases, own_cases(options, &cache, places, &mut print)?);
     }
     if options.all || options.shipped {
-        let (more, text) = shipped::ask(options, &cache, work, &mut print)?;
-        rows.extend(more);
-        document.tell(Subject::Shipped, text);
+        tell(Subject::Shipped, shipped::ask(options, &cache, places, &mut print)?);
     }
     if let Some(damages) = &options.damages {
-        let (more, text) = damage::ask(damages, options, &cache, work, &mut print)?;
-        rows.extend(more);
-        document.tell(Subject::Damages, text);
+        tell(Subject::Damages, damages.ask(options, &cache, places, &mut print)?);
     }
     fs::write(work.join("everything.tsv"), report::everything(&rows))?;
     print(&report::disagreements(&rows));
+    print(&report::groups(&rows));
     print(&report::confusion(&rows));
     if let Some(path) = &options.report {
-        document.write(path)?;
+        chapters.write(path)?;
     }
     Ok(report::agrees(&rows))
 }
 
-/// Where facts are kept.
-fn facts(cache: &Path) -> PathBuf {
-    cache.join("truth/facts")
+/// Where images are made, and where facts are kept.
+#[derive(Clone, Copy)]
+struct Places<'a> {
+    work: &'a Path,
+    facts: &'a Path,
+}
+
+/// Asks the cases of [`cases`]. Returns the rows, and the chapter about them.
+fn own_cases(
+    options: &Options,
+    cache: &Path,
+    places: Places<'_>,
+    print: &mut impl FnMut(&str),
+) -> anyhow::Result<(Vec<Row>, String)> {
+    let mut rows = Vec::new();
+    let kernels = kernels(&releases(options), options, cache, print)?;
+    for (number, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| kernel.asked) {
+        print(&format!("{}: making images", kernel.release));
+        let round = Round::new(kernel, cases::all(kernel)?, &options.choice(number), places)?;
+        rows.extend(round.rows(options.guests, print)?);
+    }
+    if options.report.is_some() {
+        choice::remember(&rows)?;
+    }
+    let text = document::document(&kernels, &rows)?;
+    Ok((rows, text))
 }
 
 /// The kernels, each of which knows of the others.
-fn prepared(releases: &[String], cache: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Kernel>> {
-    let mut kernels = Vec::new();
+fn kernels(
+    releases: &[String],
+    options: &Options,
+    cache: &Path,
+    print: &mut impl FnMut(&str),
+) -> anyhow::Result<Vec<Kernel>> {
+    let mut kernels: Vec<Kernel> = Vec::new();
     for release in releases {
         print(&format!("{release}: fetching and compiling what is missing"));
-        kernels.push(Kernel::prepare(release, cache)?);
+        let mut kernel = Kernel::prepare(release, cache)?;
+        kernel.asked = options.asks(release);
+        if kernels.iter().any(|other| other.release == kernel.release) {
+            print(&format!(
+                "{}, which is in {release}'s place, is asked already",
+                kernel.release
+            ));
+        } else {
+            kernels.push(kernel);
+        }
     }
     let releases: Vec<String> = kernels.iter().map(|kernel| kernel.release.clone()).collect();
     for kernel in &mut kernels {
@@ -123,38 +193,40 @@ fn prepared(releases: &[String], cache: &Path, print: &mut impl FnMut(&str)) -> 
 }
 
 fn releases(options: &Options) -> Vec<String> {
-    let named: &[&str] = if options.all { &ALL } else { &CORE };
-    if options.kernels.is_empty() {
-        named.iter().map(|release| (*release).to_owned()).collect()
-    } else {
-        options.kernels.clone()
+    let known: &[&str] = if options.all { &ALL } else { &CORE };
+    let known = || known.iter().map(|release| (*release).to_owned());
+    match (options.kernels.as_slice(), options.all) {
+        ([], _) => known().collect(),
+        (named, false) => named.to_vec(),
+        (named, true) => {
+            let more = named.iter().filter(|release| !ALL.contains(&release.as_str()));
+            known().chain(more.cloned()).collect()
+        }
     }
 }
 
 /// All cases on one kernel.
 struct Round<'a> {
     kernel: &'a Kernel,
-    work: &'a Path,
-    store: PathBuf,
+    places: Places<'a>,
     layout: PathBuf,
     cases: Vec<(&'static str, Case, Vec<LayerFile>)>,
 }
 
 impl<'a> Round<'a> {
-    /// Makes the images.
+    /// Makes the images of those cases that are chosen; a case comes with its group and its place there.
     fn new(
         kernel: &'a Kernel,
-        cases: Vec<(&'static str, Case)>,
-        options: &Options,
-        work: &'a Path,
-        store: &Path,
+        cases: Vec<(&'static str, usize, Case)>,
+        choice: &Choice<'_>,
+        places: Places<'a>,
     ) -> anyhow::Result<Self> {
-        let folder = work.join(&kernel.release);
+        let folder = places.work.join(&kernel.release);
         let mut layout = Layout::create(&folder, kernel.architecture.go_name())?;
-        let bases = bases()?;
+        let bases = bases::bases(&kernel.programs)?;
         let mut made = Vec::new();
-        for (group, case) in cases {
-            if !wanted(options, group, &case) {
+        for (group, at, case) in cases {
+            if !choice.takes(group, at, &case) {
                 continue;
             }
             let layers = case.layers(&bases, &kernel.node_tree());
@@ -171,14 +243,13 @@ impl<'a> Round<'a> {
         layout.finish()?;
         Ok(Self {
             kernel,
-            work,
-            store: store.to_owned(),
+            places,
             layout: folder,
             cases: made,
         })
     }
 
-    fn rows(self, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Row>> {
+    fn rows(&self, guests: usize, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Row>> {
         let mut rows = Vec::new();
         for boot in Boot::ALL {
             let of_boot: Vec<_> = self.cases.iter().filter(|(_, case, _)| case.boot == boot).collect();
@@ -195,9 +266,10 @@ impl<'a> Round<'a> {
                 kernel: self.kernel,
                 boot,
                 cases: of_boot.iter().map(|(_, case, files)| (case, files.clone())).collect(),
-                store: self.store.clone(),
+                store: self.places.facts.to_owned(),
+                guests,
             };
-            let facts = batch.facts(self.work, print)?;
+            let facts = batch.facts(self.places.work, print)?;
             let asked: Vec<_> = of_boot.iter().map(|(group, case, _)| (*group, case)).collect();
             let with = predict::verdicts(self.kernel, boot, &asked, &self.layout, true)?;
             let without = predict::verdicts(self.kernel, boot, &asked, &self.layout, false)?;
@@ -218,44 +290,4 @@ impl<'a> Round<'a> {
         }
         Ok(rows)
     }
-}
-
-fn wanted(options: &Options, group: &str, case: &Case) -> bool {
-    let name = format!("{group}/{}", case.id);
-    options.only.is_empty() || options.only.iter().any(|part| name.contains(part.as_str()))
-}
-
-/// What images begin with.
-fn bases() -> anyhow::Result<BTreeMap<Base, Tree>> {
-    let busybox = fs::read("/bin/busybox").context("no /bin/busybox: `apt-get install busybox-static`")?;
-    let applets = |folder: &str| {
-        let mut tree = Tree::default().with(&format!("{folder}/busybox"), Node::File(busybox.clone()));
-        for name in ["sh", "mkdir", "cp"] {
-            tree.put(&format!("{folder}/{name}"), Node::Link("busybox".to_owned()));
-        }
-        tree
-    };
-    let merged = applets("usr/bin")
-        .with("bin", Node::Link("usr/bin".to_owned()))
-        .with("lib", Node::Link("usr/lib".to_owned()))
-        .with("usr/lib", Node::Folder);
-    let shell = Tree::default()
-        .with("bin/mkdir", Node::File(busybox.clone()))
-        .with("bin/cp", Node::File(busybox.clone()));
-    Ok(BTreeMap::from([
-        (Base::Busybox, applets("bin")),
-        (Base::UsrMerged, merged),
-        (Base::Shell, shell_alone(shell)?),
-        (Base::Scratch, Tree::default()),
-    ]))
-}
-
-/// dash, which has no programs in it, with what it is linked to.
-fn shell_alone(mut tree: Tree) -> anyhow::Result<Tree> {
-    tree.put("bin/sh", Node::File(fs::read("/bin/dash").context("no /bin/dash")?));
-    let libraries = crate::process::run(std::process::Command::new("ldd").arg("/bin/dash"))?;
-    for word in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
-        tree.put(word.trim_start_matches('/'), Node::File(fs::read(word)?));
-    }
-    Ok(tree)
 }

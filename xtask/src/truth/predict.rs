@@ -21,6 +21,8 @@ pub(crate) struct Verdict {
     pub(crate) reason: String,
     /// Whether it says of some rules that they were not checked.
     pub(crate) unchecked: bool,
+    /// The rules that it speaks of.
+    pub(crate) rules: Vec<String>,
 }
 
 /// How a case's image is called.
@@ -110,18 +112,19 @@ fn verdicts_at_once(
 }
 
 fn read(row: &Value) -> Verdict {
-    let rules: Vec<&str> = row["findings"]
+    let rules: Vec<String> = row["findings"]
         .as_array()
         .into_iter()
         .flatten()
-        .filter_map(|finding| finding["rule"].as_str())
+        .filter_map(|finding| Some(finding["rule"].as_str()?.to_owned()))
         .collect();
     Verdict {
         loads: row["verificationStatus"] == "Success",
         reason: row["statusReason"].as_str().unwrap_or_default().to_owned(),
         unchecked: ["toolkit-missing", "not-checked", "file-not-read"]
             .iter()
-            .any(|rule| rules.contains(rule)),
+            .any(|rule| rules.iter().any(|spoken| spoken == rule)),
+        rules,
     }
 }
 

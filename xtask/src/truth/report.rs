@@ -40,6 +40,20 @@ impl Standing {
 }
 
 impl Row {
+    /// The case's group and name.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.group, self.id)
+    }
+
+    pub(crate) fn loads(&self) -> bool {
+        self.fact.outcome == Outcome::Loaded
+    }
+
+    /// Whether the kernel and `check` say the same.
+    pub(crate) fn agrees(&self) -> bool {
+        self.disagreements().is_empty()
+    }
+
     pub(crate) fn with_toolkit(&self) -> Standing {
         self.standing(&self.with_toolkit, false)
     }
@@ -50,7 +64,7 @@ impl Row {
 
     fn standing(&self, verdict: &Verdict, excused: bool) -> Standing {
         let excused = excused || self.out_of_reach.is_some();
-        match (self.fact.outcome == Outcome::Loaded, verdict.loads) {
+        match (self.loads(), verdict.loads) {
             (true, true) => Standing::Loads,
             (false, false) => Standing::Refused,
             (true, false) => Standing::FalseAlarm,
@@ -68,21 +82,9 @@ impl Row {
     }
 }
 
-/// What came of our own cases, in Markdown.
-pub(crate) fn own_cases(rows: &[Row]) -> String {
-    format!(
-        "What real kernels did with small modules, and what `kmm-preflight check` had said of them. Written by\n\
-         `cargo xtask truth --report docs/truth.md`, on the kernels of the table.\n\n\
-         {}\n## By group\n\n{}\n## Where they disagree\n\n{}",
-        confusion(rows),
-        groups(rows),
-        listed_disagreements(rows)
-    )
-}
-
 /// Whether every row agrees.
 pub(crate) fn agrees(rows: &[Row]) -> bool {
-    rows.iter().all(|row| row.disagreements().is_empty())
+    rows.iter().all(Row::agrees)
 }
 
 /// Every disagreement, with what the kernel and what the prediction said.
@@ -108,7 +110,7 @@ pub(crate) fn disagreements(rows: &[Row]) -> String {
 }
 
 /// The names of the cases that disagree, in Markdown.
-fn listed_disagreements(rows: &[Row]) -> String {
+pub(crate) fn listed_disagreements(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {
         for (how, standing, _) in row.disagreements() {
@@ -128,7 +130,7 @@ pub(crate) fn everything(rows: &[Row]) -> String {
     for row in rows {
         let _ = writeln!(
             text,
-            "{} {} {}/{}\t{:?}\t{:?}\t{:?}\t{}\t{}",
+            "{} {} {}/{}\t{:?}\t{:?}\t{:?}\t{}\t{}\t{}",
             row.kernel,
             row.boot,
             row.group,
@@ -138,6 +140,7 @@ pub(crate) fn everything(rows: &[Row]) -> String {
             row.without_toolkit(),
             row.fact.reason(),
             row.with_toolkit.reason,
+            row.with_toolkit.rules.join(" "),
         );
     }
     text
@@ -181,7 +184,7 @@ pub(crate) fn groups(rows: &[Row]) -> String {
     let mut table: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for row in rows {
         let (loads, refused) = table.entry(row.group).or_default();
-        if row.fact.outcome == Outcome::Loaded {
+        if row.loads() {
             *loads += 1;
         } else {
             *refused += 1;

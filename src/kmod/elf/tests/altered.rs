@@ -2,12 +2,17 @@
 
 use super::{LONE, RING, put};
 use crate::kmod::elf::image::{Image, Order};
-use crate::kmod::elf::read;
-use crate::kmod::facts::ElfDefectKind;
+use crate::kmod::elf::read_as;
+use crate::kmod::facts::{ElfDefect, ElfDefectKind, ElfModule, Era};
+
+/// As the newest kernels read it.
+fn read(bytes: &[u8]) -> Result<ElfModule, ElfDefect> {
+    read_as(bytes, Era::Since6_13)
+}
 
 /// Where the header of a section of that name stands in a real module.
 fn section_header(bytes: &[u8], name: &str) -> usize {
-    let image = Image::open(bytes).unwrap();
+    let image = Image::open(bytes, Era::Since6_13).unwrap();
     let index = image
         .sections
         .iter()

@@ -1,8 +1,10 @@
 //! Real modules (`tests/fixtures/kmod`), the same with single fields altered, and sketched ones of other forms.
 
 mod altered;
+mod eras;
 mod exports;
 mod forms;
+mod linking;
 mod real;
 mod sketch;
 

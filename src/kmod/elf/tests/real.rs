@@ -6,7 +6,7 @@ use crate::kmod::facts::Export;
 
 #[test]
 fn a_real_module_says_what_modinfo_says() {
-    let pump = read(PUMP).unwrap();
+    let pump = read(PUMP).0.unwrap();
     assert_eq!((pump.machine, pump.this_module_size), (X86_64, 896));
     assert_eq!(pump.name.as_deref(), Some("kmmp_pump"));
     let one = |key: &str| pump.info(key).map(str::to_owned);
@@ -29,7 +29,7 @@ fn a_real_module_says_what_modinfo_says() {
 /// The CRCs are those that `modprobe --dump-modversions` prints.
 #[test]
 fn a_real_module_has_the_versions_of_what_it_needs() {
-    let pump = read(PUMP).unwrap();
+    let pump = read(PUMP).0.unwrap();
     let versions = pump.versions.as_ref().unwrap();
     assert!(!versions.extended);
     assert_eq!(versions.crc("module_layout"), Some(0x8216_4fbb));
@@ -57,7 +57,7 @@ fn a_real_module_exports_what_its_users_expect() {
         crc: Some(crc),
     };
     assert_eq!(
-        read(RING).unwrap().exports,
+        read(RING).0.unwrap().exports,
         [
             export("kmmp_ring_size", false, None, 0xc810_318c),
             export("kmmp_ring_open", true, Some("KMMP_RING"), 0x46c8_89a1),

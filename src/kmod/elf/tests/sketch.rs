@@ -2,8 +2,8 @@
 
 use super::put;
 use crate::kmod::elf::image::Order;
-use crate::kmod::elf::{NAME_OFFSET, read};
-use crate::kmod::facts::{ElfDefect, ElfModule};
+use crate::kmod::elf::{NAME_OFFSET, read_as};
+use crate::kmod::facts::{ElfDefect, ElfModule, Era};
 
 /// A module of our own making, for the forms that no compiler at hand makes.
 pub(super) struct Sketch {
@@ -53,10 +53,23 @@ impl Sketch {
 
     /// Relocations (offset, symbol, addend) of a section.
     pub(super) fn relocations(self, of: u32, entries: &[(u64, u64, u64)]) -> Self {
-        let order = self.order;
         let words = entries
             .iter()
             .flat_map(|(offset, symbol, addend)| [*offset, (symbol << 32) | 2, *addend]);
+        self.relocation_words(of, words)
+    }
+
+    /// Relocations (offset, type, symbol, addend) of a section.
+    pub(super) fn typed_relocations(self, of: u32, entries: &[(u64, u32, u32, i64)]) -> Self {
+        let words = entries.iter().flat_map(|(offset, kind, symbol, addend)| {
+            let info = u64::from(*symbol) << 32 | u64::from(*kind);
+            [*offset, info, addend.cast_unsigned()]
+        });
+        self.relocation_words(of, words)
+    }
+
+    fn relocation_words(self, of: u32, words: impl Iterator<Item = u64>) -> Self {
+        let order = self.order;
         let content = words.flat_map(|word| u64_bytes(order, word)).collect();
         self.part(".rela", 4, of, content)
     }
@@ -127,8 +140,13 @@ impl Sketch {
         body
     }
 
+    /// As the newest kernels read it.
     pub(super) fn read(self) -> Result<ElfModule, ElfDefect> {
-        read(&self.bytes())
+        self.read_as(Era::Since6_13)
+    }
+
+    pub(super) fn read_as(self, era: Era) -> Result<ElfModule, ElfDefect> {
+        read_as(&self.bytes(), era)
     }
 }
 

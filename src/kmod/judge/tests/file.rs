@@ -1,13 +1,20 @@
 //! The file, and its signature.
 
 use super::sketch::{AARCH64, a_module, a_scene, each, with};
-use crate::kmod::facts::{ElfDefectKind, Signature, Unpackable};
+use crate::kmod::facts::{ElfDefect, ElfDefectKind, Signature, Unpackable};
 use crate::kmod::load::Enforcement;
 use crate::kmod::staged::Entry;
 
 #[test]
 fn what_stands_in_the_file() {
     let defect = |kind| with(a_module().defect(kind));
+    let flawed = |kind| {
+        let flaw = ElfDefect {
+            kind,
+            message: "section 3".to_owned(),
+        };
+        with(a_module().change(|elf| elf.flaws.push(flaw)))
+    };
     each(vec![
         (
             "a damaged archive",
@@ -25,6 +32,31 @@ fn what_stands_in_the_file() {
         ("a cut-off file", defect(ElfDefectKind::Truncated), "elf-truncated!"),
         ("a stripped file", defect(ElfDefectKind::NoSymbols), "elf-stripped!"),
         ("a plain object", defect(ElfDefectKind::NotAModule), "not-a-module!"),
+        (
+            "a file that a kernel would die of", // truth: headers/this-module-size-zero
+            defect(ElfDefectKind::Deadly),
+            "kernel-crash!",
+        ),
+        (
+            "a flaw that only the linking shows", // truth: headers/this-module-offset-zero
+            flawed(ElfDefectKind::Relocation),
+            "elf-relocation!",
+        ),
+        (
+            "code that may be written to, on a kernel that minds", // truth: headers/symtab-flags-all-ones
+            flawed(ElfDefectKind::WritableCode).config("MODVERSIONS STRICT_MODULE_RWX"),
+            "elf-malformed!",
+        ),
+        (
+            "on one that does not",
+            flawed(ElfDefectKind::WritableCode).config("MODVERSIONS"),
+            "elf-malformed?",
+        ),
+        (
+            "and where nobody knows",
+            flawed(ElfDefectKind::WritableCode).without_toolkit(),
+            "elf-malformed!",
+        ),
         (
             "more than is read, which the kernel does not mind",
             defect(ElfDefectKind::BeyondLimits),
@@ -50,27 +82,48 @@ fn what_stands_in_the_file() {
 
 #[test]
 fn the_size_of_struct_module_counts_since_linux_6_4() {
-    let other = || with(a_module().change(|elf| elf.this_module_size = 8).info("vermagic", "v"));
-    let on = |kernel: &str| {
-        let kernel = kernel.to_owned();
-        other().kernel(&kernel).toolkit(|t| t.vermagic = Some("v".to_owned()))
+    let of_size = |size| {
+        with(
+            a_module()
+                .change(|elf| elf.this_module_size = size)
+                .info("vermagic", "v"),
+        )
     };
+    let on = |kernel: &str, size| {
+        of_size(size)
+            .kernel(kernel)
+            .toolkit(|t| t.vermagic = Some("v".to_owned()))
+    };
+    let nobody_knows = |size| {
+        of_size(size).toolkit(|t| {
+            t.this_module_size = None;
+            t.vermagic = Some("v".to_owned());
+        })
+    };
+    let larger = 1 << 20;
     each(vec![
-        ("before", on("6.3.9-1"), "module-struct-size?"),
-        ("since", on("6.4.0"), "module-struct-size!"),
-        ("much later", on("10.1-rc1"), "module-struct-size!"),
         (
-            "a release that cannot be read is new",
-            on("next"),
-            "module-struct-size!",
+            "before, a larger one is taken",
+            on("6.3.9-1", larger),
+            "module-struct-size?",
         ),
         (
-            "an unknown size is not compared",
-            other().toolkit(|t| {
-                t.this_module_size = None;
-                t.vermagic = Some("v".to_owned());
-            }),
-            "not-checked",
+            "before, a smaller one destroys something",
+            on("6.3.9-1", 8),
+            "module-struct-size!",
+        ),
+        ("since", on("6.4.0", larger), "module-struct-size!"),
+        ("much later", on("10.1-rc1", larger), "module-struct-size!"),
+        (
+            "a release that cannot be read is new",
+            on("next", larger),
+            "module-struct-size!",
+        ),
+        ("an unknown size is not compared", nobody_knows(8), "not-checked"),
+        (
+            "but none at all is too small",
+            nobody_knows(0),
+            "module-struct-size! not-checked",
         ),
     ]);
 }

@@ -139,11 +139,30 @@ fn what_the_indexes_know() {
         (
             "a path instead of a name",
             a_scene().module(&format!("/tmp/opt/lib/modules/{KERNEL}/extra/drv.ko")),
-            "module-not-found?",
+            "module-not-found!",
         ),
         (
-            "a path to nothing",
-            a_scene().module("/tmp/drv.ko"),
+            "a path that is relative",
+            a_scene().module("./drv.ko"),
+            "module-not-found!",
+        ),
+        (
+            "a symbol that a module exports",
+            a_scene()
+                .symbol_index("symbol:drv_open", "drv")
+                .module("symbol:drv_open"),
+            "",
+        ),
+        (
+            "a symbol that nobody exports",
+            a_scene()
+                .symbol_index("symbol:drv_open", "drv")
+                .module("symbol:drv_close"),
+            "module-not-found!",
+        ),
+        (
+            "a symbol is looked up under its full name only",
+            a_scene().symbol_index("drv_open", "drv").module("drv_open"),
             "module-not-found!",
         ),
     ]);

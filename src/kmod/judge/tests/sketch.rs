@@ -57,6 +57,7 @@ pub(super) fn a_module() -> ModuleSketch {
         }),
         undefined: Vec::new(),
         exports: Vec::new(),
+        flaws: Vec::new(),
     };
     ModuleSketch {
         elf,
@@ -73,7 +74,7 @@ impl ModuleSketch {
             .versions
             .get_or_insert_default()
             .crcs
-            .push((symbol.to_owned(), crc));
+            .push((symbol.to_owned(), u64::from(crc)));
         self
     }
 
@@ -164,10 +165,12 @@ impl ModuleSketch {
             None => Ok(ModuleContent {
                 signature: self.signature,
                 elf: Ok(self.elf),
+                earlier: Vec::new(),
             }),
             Some(Ok(defect)) => Ok(ModuleContent {
                 signature: self.signature,
                 elf: Err(defect),
+                earlier: Vec::new(),
             }),
             Some(Err(why)) => Err(why),
         };
@@ -273,6 +276,14 @@ impl Scene {
 
     pub(super) fn alias(mut self, pattern: &str, module: &str) -> Self {
         self.aliases.push((pattern.to_owned(), module.to_owned()));
+        self
+    }
+
+    /// What `modules.symbols.bin` says.
+    pub(super) fn symbol_index(mut self, symbol: &str, module: &str) -> Self {
+        let index = an_index(&[(symbol.to_owned(), module.to_owned())]);
+        self.entries
+            .insert("modules.symbols.bin".to_owned(), Entry::Index(Arc::new(index)));
         self
     }
 

@@ -142,6 +142,11 @@ fn symbol_versions_are_asked_for_as_the_kernel_does() {
             "crc-mismatch!",
         ),
         (
+            "the same sum, but for what stands above its 32 bits", // truth: crcs/one-symbol-high-half
+            with(a_module().change(|elf| elf.versions.as_mut().expect("versions").crcs[0].1 |= 1 << 40)),
+            "crc-mismatch!",
+        ),
+        (
             "one without a version passes",
             with(a_module().change(|elf| drop(elf.versions.as_mut().expect("versions").crcs.remove(0)))),
             "symbol-version-missing?",

@@ -2,10 +2,18 @@
 
 use super::{Case, Kernel};
 
+/// The name of this group.
+pub(crate) const GROUP: &str = "abi";
+
+/// The name of a case with modules that were compiled for another kernel.
+pub(crate) fn id(what: &str, other: &str) -> String {
+    format!("{what}-of-{}", other.replace(['.', '+', '_'], "-"))
+}
+
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
     for other in &kernel.others {
-        let case = |what: &str| kernel.case(format!("{what}-of-{}", other.replace(['.', '+', '_'], "-")));
+        let case = |what: &str| kernel.case(id(what, other));
         let ko = |name: &str| kernel.ko_of(other, name);
         let own = kernel.ko("plain")?.info("vermagic").unwrap_or_default();
         cases.extend([

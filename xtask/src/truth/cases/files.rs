@@ -3,8 +3,8 @@
 use super::{Case, Kernel};
 use crate::truth::elf::section;
 
-/// Sections that a module may have.
-const SECTIONS: [&str; 15] = [
+/// Sections that a module may have; the last ones on arm64.
+const SECTIONS: [&str; 18] = [
     ".modinfo",
     ".gnu.linkonce.this_module",
     ".symtab",
@@ -20,6 +20,9 @@ const SECTIONS: [&str; 15] = [
     ".return_sites",
     ".orc_unwind",
     ".rodata.str1.1",
+    ".plt",
+    ".init.plt",
+    ".text.ftrace_trampoline",
 ];
 
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {

@@ -24,7 +24,7 @@ fn programs(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("no-cp", Base::Shell)?.without("/bin/cp"),
         one("programs-in-usr-local-bin", Base::Shell)?
             .without("/bin/cp")
-            .file("/usr/local/bin/cp", std::fs::read("/bin/busybox")?),
+            .file("/usr/local/bin/cp", kernel.programs.busybox()?),
         one("shell-is-a-dangling-link", Base::Shell)?.link("/bin/sh", "/nowhere"),
         one("other-kernel-only", Base::Busybox)?
             .without("")

@@ -1,6 +1,6 @@
 //! The cases: one table for each group of rules.
 
-mod abi;
+pub(crate) mod abi;
 mod arguments;
 mod crcs;
 mod dependencies;
@@ -30,7 +30,7 @@ const GROUPS: [(&str, Table); 14] = [
     ("files", files::cases),
     ("headers", headers::cases),
     ("signatures", signatures::cases),
-    ("abi", abi::cases),
+    (abi::GROUP, abi::cases),
     ("vermagic", vermagic::cases),
     ("crcs", crcs::cases),
     ("symbols", symbols::cases),
@@ -38,11 +38,11 @@ const GROUPS: [(&str, Table); 14] = [
     ("parameters", parameters::cases),
 ];
 
-/// Every case, with its group.
-pub(super) fn all(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Case)>> {
+/// Every case, with its group and its place in that group's table.
+pub(super) fn all(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, usize, Case)>> {
     let mut all = Vec::new();
     for (group, table) in GROUPS {
-        all.extend(table(kernel)?.into_iter().map(|case| (group, case)));
+        all.extend((0..).zip(table(kernel)?).map(|(at, case)| (group, at, case)));
     }
     Ok(all)
 }

@@ -15,7 +15,7 @@ use super::case::Case;
 use super::kernel::Kernel;
 use super::ko::Ko;
 use super::report::Row;
-use super::{Options, Round, facts, prepared};
+use super::{Options, Places, Round, kernels};
 use place::Place;
 use table::Table;
 
@@ -42,38 +42,38 @@ struct Damage {
     place: Place,
 }
 
-/// Asks about all of them. Returns the rows, and the chapter about them.
-pub(super) fn ask(
-    damages: &Damages,
-    options: &Options,
-    cache: &Path,
-    work: &Path,
-    print: &mut impl FnMut(&str),
-) -> anyhow::Result<(Vec<Row>, String)> {
-    let releases = match options.kernels.as_slice() {
-        [] => vec![KERNEL.to_owned()],
-        named => named.to_vec(),
-    };
-    let (mut rows, mut table) = (Vec::new(), Table::default());
-    for kernel in prepared(&releases, cache, print)? {
-        let ko = kernel.ko(MODULE)?;
-        let made = damages.of(&ko);
-        for some in made.chunks(AT_ONCE) {
-            let cases = some
-                .iter()
-                .map(|(id, damage)| ("damages", damage.case(id, &kernel, &ko)));
-            let round = Round::new(&kernel, cases.collect(), options, work, &facts(cache))?;
-            rows.extend(round.rows(print)?);
-        }
-        let made: BTreeMap<String, Damage> = made.into_iter().collect();
-        for row in rows.iter().filter(|row| row.kernel == kernel.release) {
-            table.add(made.get(&row.id).context("a damage of that name")?, row);
-        }
-    }
-    Ok((rows, table.text(damages, &releases)))
-}
-
 impl Damages {
+    /// Asks about all of them. Returns the rows, and the chapter about them.
+    pub(super) fn ask(
+        &self,
+        options: &Options,
+        cache: &Path,
+        places: Places<'_>,
+        print: &mut impl FnMut(&str),
+    ) -> anyhow::Result<(Vec<Row>, String)> {
+        let releases = match options.kernels.as_slice() {
+            [] => vec![KERNEL.to_owned()],
+            named => named.to_vec(),
+        };
+        let (mut rows, mut table) = (Vec::new(), Table::default());
+        for kernel in kernels(&releases, options, cache, print)? {
+            let ko = kernel.ko(MODULE)?;
+            let made: BTreeMap<String, Damage> = self.of(&ko).into_iter().collect();
+            let cases: Vec<_> = made
+                .iter()
+                .map(|(id, damage)| ("damages", 0, damage.case(id, &kernel, &ko)))
+                .collect();
+            for some in cases.chunks(AT_ONCE) {
+                let round = Round::new(&kernel, some.to_vec(), &options.named(), places)?;
+                for row in round.rows(options.guests, print)? {
+                    table.add(made.get(&row.id).context("a damage of that name")?, &row);
+                    rows.push(row);
+                }
+            }
+        }
+        Ok((rows, table.text(self, &releases)))
+    }
+
     /// The damages of a module, by names that are also those of images.
     fn of(&self, ko: &Ko) -> Vec<(String, Damage)> {
         let mut random = Random(self.seed);

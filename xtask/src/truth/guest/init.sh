@@ -68,7 +68,8 @@ unload_all() {
     for _ in 1 2 3 4 5; do
         loaded
         [ -n "$modules" ] || return 0
-        for module in $modules; do rmmod "$module" 2>/dev/null; done
+        # busybox's own starts six times faster than kmod's.
+        for module in $modules; do /bin/rmmod "$module" 2>/dev/null; done
     done
     loaded
     [ -z "$modules" ]

@@ -1,16 +1,18 @@
 //! A real kernel under QEMU: it boots with a batch of cases, and says of each whether it loads.
 //!
-//! A guest that crashes, hangs, or cannot get rid of a module is given up, and another one goes on after that case.
+//! A guest that crashes, hangs, or cannot get rid of a module is given up, and another one goes on. A case with which
+//! a guest ended is asked again in the next one, first thing: what came before may have been to blame.
 
 mod cpio;
+mod machine;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -18,16 +20,19 @@ use serde::{Deserialize, Serialize};
 use super::case::{Boot, Case};
 use super::kernel::Kernel;
 use super::layout::hex;
-use crate::process::run;
+use super::programs::Programs;
 use cpio::Cpio;
+use machine::{Heard, Machine};
 
-/// How long a guest may say nothing: to boot, or about one case. Under TCG either takes seconds, and many of them on a busy machine.
-const SILENCE: Duration = Duration::from_mins(5);
-/// How many guests run at once: one for each processor of a small machine.
-const GUESTS: usize = 2;
+/// How long a guest may take to boot, or for one case. Under TCG either takes seconds, and many of them on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// After how many more cases it is said how far the guests are.
+const PROGRESS: usize = 50;
 /// How many guests in a row may end without having said anything of a case.
 const MAX_SILENT_GUESTS: usize = 2;
 const INIT: &str = include_str!("init.sh");
+/// What modprobe, insmod and rmmod are.
+const KMOD: &str = "bin/kmod";
 
 /// What a kernel did with a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +88,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) cases: Vec<(&'a Case, Vec<LayerFile>)>,
     /// Where facts are kept: a kernel says the same of the same image every time.
     pub(crate) store: PathBuf,
+    /// How many guests run at once.
+    pub(crate) guests: usize,
 }
 
 impl Batch<'_> {
@@ -97,7 +104,7 @@ impl Batch<'_> {
         }
         let asked: Vec<usize> = (0..keys.len()).filter(|number| !told.contains_key(number)).collect();
         print(&format!("{} of {} cases are asked anew", asked.len(), keys.len()));
-        for telling in self.ask(&asked, &keys, work)? {
+        for telling in self.ask(&asked, &keys, work, print)? {
             told.extend(telling);
         }
         let facts = self.cases.iter().enumerate();
@@ -106,17 +113,31 @@ impl Batch<'_> {
             .collect())
     }
 
-    /// Shares the cases among a few guests.
-    fn ask(&self, asked: &[usize], keys: &[String], work: &Path) -> anyhow::Result<Vec<BTreeMap<usize, Telling>>> {
-        let share = asked.len().div_ceil(GUESTS).max(1);
+    /// Shares the cases among a few guests, and says how far they are.
+    fn ask(
+        &self,
+        asked: &[usize],
+        keys: &[String],
+        work: &Path,
+        print: &mut impl FnMut(&str),
+    ) -> anyhow::Result<Vec<BTreeMap<usize, Telling>>> {
+        let share = asked.len().div_ceil(self.guests.max(1)).max(1);
+        let (sender, progress) = channel();
         std::thread::scope(|scope| {
             let shares = asked.chunks(share).enumerate();
             let guests: Vec<_> = shares
                 .map(|(at, share)| {
                     let initrd = work.join(format!("{}.{}.{at}.cpio", self.kernel.release, self.boot.name()));
-                    scope.spawn(move || self.boot_all(&initrd, share, keys))
+                    let progress = sender.clone();
+                    scope.spawn(move || self.boot_all(&initrd, share, keys, &progress))
                 })
                 .collect();
+            drop(sender);
+            for count in (1..).zip(progress.iter()).map(|(count, ())| count) {
+                if count % PROGRESS == 0 {
+                    print(&format!("{count} of {} are answered", asked.len()));
+                }
+            }
             let join = |guest: std::thread::ScopedJoinHandle<'_, _>| {
                 guest
                     .join()
@@ -127,13 +148,25 @@ impl Batch<'_> {
     }
 
     /// Boots until every case has been asked.
-    fn boot_all(&self, initrd: &Path, asked: &[usize], keys: &[String]) -> anyhow::Result<BTreeMap<usize, Telling>> {
+    fn boot_all(
+        &self,
+        initrd: &Path,
+        asked: &[usize],
+        keys: &[String],
+        progress: &Sender<()>,
+    ) -> anyhow::Result<BTreeMap<usize, Telling>> {
         fs::write(initrd, self.initrd(asked)?)?;
         let mut told = BTreeMap::new();
         let (mut rest, mut silent) = (asked, 0);
         while let Some(from) = rest.first() {
             let before = told.len();
-            let last = self.boot_once(initrd, *from, keys, &mut told)?;
+            let last = self.boot_once(initrd, *from, |number, telling| {
+                self.remember(&keys[number], &telling)?;
+                told.insert(number, telling);
+                // Nobody need listen.
+                let _ = progress.send(());
+                Ok(())
+            })?;
             silent = if told.len() == before { silent + 1 } else { 0 };
             anyhow::ensure!(
                 silent < MAX_SILENT_GUESTS,
@@ -154,16 +187,12 @@ impl Batch<'_> {
         &self,
         initrd: &Path,
         from: usize,
-        keys: &[String],
-        told: &mut BTreeMap<usize, Telling>,
+        mut tell: impl FnMut(usize, Telling) -> anyhow::Result<()>,
     ) -> anyhow::Result<String> {
-        let mut guest = Guest::start(
-            self.kernel,
-            initrd,
-            &format!("{} truth.from={from}", self.boot.command_line()),
-        )?;
+        let machine = Machine::start(self.qemu(initrd, from)?)?;
         let (mut current, mut last) = (None::<(usize, Telling)>, String::new());
-        while let Ok(line) = guest.lines.recv_timeout(SILENCE) {
+        let mut until = Instant::now() + PATIENCE;
+        while let Heard::Line(line) = machine.hear(until) {
             let Some((word, rest)) = answer(&line) else {
                 if let Some((_, telling)) = &mut current {
                     telling.noise.push(line.clone());
@@ -172,7 +201,10 @@ impl Batch<'_> {
                 continue;
             };
             match word {
-                "case" => current = Some((rest.parse().context("a case's number")?, Telling::default())),
+                "case" => {
+                    until = Instant::now() + PATIENCE;
+                    current = Some((rest.parse().context("a case's number")?, Telling::default()));
+                }
                 "done" | "dirty" => break,
                 _ => {
                     if let Some((_, telling)) = &mut current {
@@ -183,21 +215,37 @@ impl Batch<'_> {
             if word == "end"
                 && let Some((number, telling)) = current.take()
             {
-                self.remember(&keys[number], &telling)?;
-                told.insert(number, telling);
+                tell(number, telling)?;
             }
         }
-        if let Some((number, telling)) = current {
-            self.remember(&keys[number], &telling)?;
-            told.insert(number, telling);
+        match current {
+            Some((number, telling)) if number == from => tell(number, telling)?,
+            _ => {}
         }
-        guest.stop();
         Ok(last)
+    }
+
+    /// The machine, on which one case after the other is asked, from one on.
+    fn qemu(&self, initrd: &Path, from: usize) -> anyhow::Result<Command> {
+        let (architecture, boot) = (self.kernel.architecture, self.boot.command_line());
+        let console = architecture.console();
+        let mut command = architecture.qemu();
+        command
+            .args(["-m", "1024", "-nographic", "-no-reboot", "-nic", "none", "-kernel"])
+            .arg(fs::canonicalize(self.kernel.vmlinuz())?)
+            .arg("-initrd")
+            .arg(initrd)
+            .arg("-append")
+            .arg(format!(
+                "{console} quiet loglevel=1 oops=panic panic=-1 {boot} truth.from={from}"
+            ))
+            .stderr(Stdio::inherit());
+        Ok(command)
     }
 
     /// What all that decides about a case comes to.
     fn keys(&self) -> anyhow::Result<Vec<String>> {
-        let kmod = fs::read("/usr/sbin/modprobe")?;
+        let kmod = self.kernel.programs.read(KMOD)?;
         let node = fs::read(self.kernel.node_tree().join("modules.dep"))?;
         let kernel = fs::read(self.kernel.vmlinuz())?;
         let common = [hex(&kmod), hex(&node), hex(&kernel), hex(INIT.as_bytes())].concat();
@@ -212,20 +260,21 @@ impl Batch<'_> {
         serde_json::from_slice(&fs::read(self.store.join(key)).ok()?).ok()
     }
 
+    /// Others may read the same store: a fact is there as a whole, or not at all.
     fn remember(&self, key: &str, telling: &Telling) -> anyhow::Result<()> {
         fs::create_dir_all(&self.store)?;
-        Ok(fs::write(self.store.join(key), serde_json::to_vec(telling)?)?)
+        let mut fact = tempfile::NamedTempFile::new_in(&self.store)?;
+        fact.write_all(&serde_json::to_vec(telling)?)?;
+        fact.persist(self.store.join(key))?;
+        Ok(())
     }
 
     /// The worker's file system, and the cases.
     fn initrd(&self, asked: &[usize]) -> anyhow::Result<Vec<u8>> {
         let mut cpio = Cpio::default();
         cpio.file("init", INIT.as_bytes());
-        cpio.file(
-            "bin/busybox",
-            &fs::read("/bin/busybox").context("`apt-get install busybox-static`")?,
-        );
-        worker(&mut cpio)?;
+        cpio.file("bin/busybox", &self.kernel.programs.busybox()?);
+        worker(&mut cpio, &self.kernel.programs)?;
         let node = self.kernel.node_tree();
         add_tree(&mut cpio, &node, &format!("lib/modules/{}", self.kernel.release))?;
         let mut layers = BTreeMap::new();
@@ -256,15 +305,13 @@ fn name_of(path: &Path) -> String {
 }
 
 /// modprobe and what it is linked to.
-fn worker(cpio: &mut Cpio) -> anyhow::Result<()> {
-    let program = fs::canonicalize("/usr/sbin/modprobe").context("`apt-get install kmod`")?;
-    cpio.file("bin/kmod", &fs::read(&program)?);
+fn worker(cpio: &mut Cpio, programs: &Programs) -> anyhow::Result<()> {
+    cpio.file(KMOD, &programs.read(KMOD)?);
     for name in ["modprobe", "insmod", "rmmod"] {
         cpio.link(&format!("sbin/{name}"), "/bin/kmod");
     }
-    let libraries = run(Command::new("ldd").arg(&program))?;
-    for word in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
-        cpio.file(word.trim_start_matches('/'), &fs::read(word)?);
+    for (path, bytes) in programs.linked(KMOD)? {
+        cpio.file(&path, &bytes);
     }
     Ok(())
 }
@@ -375,64 +422,5 @@ impl Telling {
             said: self.said,
             kernel: self.kernel,
         }
-    }
-}
-
-/// A virtual machine, and the lines of its serial console.
-struct Guest {
-    qemu: Child,
-    lines: Receiver<String>,
-}
-
-impl Guest {
-    fn start(kernel: &Kernel, initrd: &Path, append: &str) -> anyhow::Result<Self> {
-        let mut command = kernel.architecture.qemu();
-        command
-            .args(["-m", "1024", "-nographic", "-no-reboot", "-nic", "none", "-kernel"])
-            .arg(fs::canonicalize(kernel.vmlinuz())?)
-            .arg("-initrd")
-            .arg(initrd)
-            .arg("-append")
-            .arg(format!(
-                "{} quiet loglevel=1 oops=panic panic=-1 {append}",
-                kernel.architecture.console()
-            ))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
-        let mut qemu = command
-            .spawn()
-            .context("QEMU does not start: `apt-get install qemu-system-x86`")?;
-        let output = qemu.stdout.take().context("a pipe")?;
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Ok(Self { qemu, lines })
-    }
-
-    /// Ends it. Whether it has ended already does not matter.
-    fn stop(&mut self) {
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
-        while !matches!(self.lines.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected)) {
-            if matches!(
-                self.lines.recv_timeout(Duration::from_secs(1)),
-                Err(RecvTimeoutError::Disconnected)
-            ) {
-                break;
-            }
-        }
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.stop();
     }
 }

@@ -14,7 +14,7 @@ use super::case::Case;
 use super::kernel::Kernel;
 use super::ko::Ko;
 use super::report::Row;
-use super::{Options, Round, facts, prepared};
+use super::{Options, Places, Round, kernels};
 use table::Table;
 
 /// The packages: file systems, network, block devices, packet filters, tracing, drivers from user space.
@@ -69,14 +69,14 @@ struct Trial<'a> {
 pub(super) fn ask(
     options: &Options,
     cache: &Path,
-    work: &Path,
+    places: Places<'_>,
     print: &mut impl FnMut(&str),
 ) -> anyhow::Result<(Vec<Row>, String)> {
     let releases = match options.kernels.as_slice() {
         [] => KERNELS.map(str::to_owned).to_vec(),
         named => named.to_vec(),
     };
-    let kernels = prepared(&releases, cache, print)?;
+    let kernels = kernels(&releases, options, cache, print)?;
     let mut shipments = Vec::new();
     for (kernel, package) in kernels
         .iter()
@@ -89,11 +89,10 @@ pub(super) fn ask(
     for kernel in &kernels {
         let kernel = kernel.with_in_tree(needed(&shipments))?;
         let trials: BTreeMap<String, Trial<'_>> = shipments.iter().flat_map(Shipment::trials).collect();
-        let cases = trials.iter().map(|(id, trial)| ("shipped", trial.case(id, &kernel)));
-        let round = Round::new(&kernel, cases.collect(), options, work, &facts(cache))?;
-        for row in round.rows(print)? {
-            let trial = trials.get(&row.id).context("a trial of that name")?;
-            table.add(trial, &row);
+        let cases = trials.iter().map(|(id, trial)| ("shipped", 0, trial.case(id, &kernel)));
+        let round = Round::new(&kernel, cases.collect(), &options.named(), places)?;
+        for row in round.rows(options.guests, print)? {
+            table.add(trials.get(&row.id).context("a trial of that name")?, &row);
             rows.push(row);
         }
     }
@@ -119,7 +118,7 @@ impl Shipment {
         let mut bash = Command::new("bash");
         let status = bash.arg(script).arg(cache).args([&kernel.release, package]).status()?;
         anyhow::ensure!(status.success(), "{package} cannot be had");
-        let folder = kernel.place_of(&kernel.release, &format!("shipped/{package}"));
+        let folder = kernel.place(&format!("shipped/{package}"));
         let version = fs::read_to_string(folder.join("version"))?;
         Ok(Self {
             package,

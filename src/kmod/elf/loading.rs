@@ -1,0 +1,80 @@
+//! What comes after the first checks: which sections the kernel keeps, and what goes wrong with them.
+
+use super::image::{Image, SHF_EXECINSTR, SHF_WRITE, Section};
+use super::symbols::Symbols;
+use super::{defect, layout, relocations};
+use crate::kmod::facts::{ElfDefect, ElfDefectKind};
+
+/// The symbol versions and the variables of each processor, which are not kept where they stand.
+const READ_AND_DROPPED: [&str; 2] = ["__versions", ".data..percpu"];
+
+/// An image on its way into the kernel's memory.
+pub(super) struct Loading<'i, 'a> {
+    pub(super) image: &'i Image<'a>,
+    pub(super) symbols: &'i Symbols<'i, 'a>,
+    /// For each section whether it has its place in the module's memory.
+    kept: Vec<bool>,
+    /// The section of the variables of each processor (`find_pcpusec`).
+    pub(super) per_processor: Option<usize>,
+}
+
+impl<'i, 'a> Loading<'i, 'a> {
+    /// `.modinfo` and the versions are read and dropped (`rewrite_section_headers`), the variables of each processor go
+    /// elsewhere (`layout_and_allocate`).
+    pub(super) fn new(image: &'i Image<'a>, symbols: &'i Symbols<'i, 'a>, modinfo: Option<usize>) -> Self {
+        let mut kept: Vec<bool> = image.sections.iter().map(Section::is_allocated).collect();
+        let dropped = READ_AND_DROPPED.iter().filter_map(|name| image.allocated(name));
+        for at in dropped.chain(modinfo) {
+            if let Some(kept) = kept.get_mut(at) {
+                *kept = false;
+            }
+        }
+        Self {
+            image,
+            symbols,
+            kept,
+            per_processor: image.allocated(".data..percpu"),
+        }
+    }
+
+    /// Whether a section is among those that `layout_sections` gives a place.
+    pub(super) fn is_kept(&self, at: usize) -> bool {
+        self.kept.get(at).copied().unwrap_or_default()
+    }
+
+    /// The same, once the symbols and their names have theirs, too (`layout_symtab`).
+    pub(super) fn is_kept_or_symbols(&self, at: usize) -> bool {
+        self.is_kept(at) || at == self.symbols.at || at == self.symbols.names_at
+    }
+
+    /// What the kernel stumbles over, in its order; of each kind the first.
+    pub(super) fn flaws(&self) -> Vec<ElfDefect> {
+        let flaws = [
+            self.writable_code(),
+            layout::flaw(self),
+            self.misplaced_symbol(),
+            relocations::flaw(self),
+        ];
+        flaws.into_iter().flatten().collect()
+    }
+
+    /// `kernel/module/strict_rwx.c: module_enforce_rwx_sections`, which looks at all sections, loaded or not.
+    fn writable_code(&self) -> Option<ElfDefect> {
+        const BOTH: u64 = SHF_WRITE | SHF_EXECINSTR;
+        let mut sections = self.image.sections.iter().enumerate();
+        let (at, section) = sections.find(|(_, section)| section.flags & BOTH == BOTH)?;
+        let name = self.image.name(section);
+        Some(defect(
+            ElfDefectKind::WritableCode,
+            format!("section {at} ({name}) is code that may be written to"),
+        ))
+    }
+
+    fn misplaced_symbol(&self) -> Option<ElfDefect> {
+        let at = self.symbols.misplaced()?;
+        Some(defect(
+            ElfDefectKind::Malformed,
+            format!("symbol {at} is defined in a section that does not exist"),
+        ))
+    }
+}

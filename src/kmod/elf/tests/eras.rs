@@ -1,0 +1,170 @@
+//! What kernels of different ages make of one file.
+
+use super::{LONE, put};
+use crate::kmod::elf::image::{Image, Order};
+use crate::kmod::elf::{read, read_as};
+use crate::kmod::facts::{ElfDefectKind, Era};
+
+/// Where the header of a section of that name stands in a real module.
+fn section_header(name: &str) -> usize {
+    let image = Image::open(LONE, Era::Since6_13).unwrap();
+    let named = |section| image.has_name(section, name);
+    let index = image.sections.iter().position(named).unwrap();
+    usize::try_from(Order::Little.u64(LONE, 40).unwrap()).unwrap() + index * 64
+}
+
+fn altered(section: &str, at: usize, value: &[u8]) -> Vec<u8> {
+    let mut bytes = LONE.to_vec();
+    put(&mut bytes, section_header(section) + at, value);
+    bytes
+}
+
+/// What the kernels of each era say of it; nothing where they take it.
+fn said(bytes: &[u8]) -> [Option<ElfDefectKind>; 3] {
+    Era::ALL.map(|era| match read_as(bytes, era) {
+        Ok(elf) => elf.flaws.first().map(|flaw| flaw.kind),
+        Err(defect) => Some(defect.kind),
+    })
+}
+
+#[test]
+fn a_sound_module_is_the_same_to_all() {
+    assert_eq!(said(LONE), [None, None, None]);
+    let (newest, earlier) = read(LONE);
+    assert!(newest.is_ok() && earlier.is_empty(), "nothing is kept twice");
+}
+
+#[test]
+fn each_era_checks_what_its_kernels_check() {
+    use ElfDefectKind::{Deadly, Malformed, NoSymbols, NotAModule, Truncated, WritableCode};
+    const TYPE: usize = 4;
+    const FLAGS: usize = 8;
+    const SIZE: usize = 32;
+    const ALIGN: usize = 48;
+    const THIS_MODULE: &str = ".gnu.linkonce.this_module";
+    let taken = [None; 3];
+    let by_all = |kind| [Some(kind); 3];
+    for (sentence, section, at, value, expected) in [
+        // truth: files/emptied-strtab, headers/strtab-type-zero
+        (
+            "names of no size",
+            ".strtab",
+            SIZE,
+            &[0; 8][..],
+            [None, None, Some(Malformed)],
+        ),
+        ("names without a type", ".strtab", TYPE, &[0; 4], taken),
+        // truth: headers/this-module-type-zero
+        (
+            "a structure without a type",
+            THIS_MODULE,
+            TYPE,
+            &[0; 4],
+            [None, Some(NotAModule), None],
+        ),
+        (
+            "a structure of zeros",
+            THIS_MODULE,
+            TYPE,
+            &[8],
+            [Some(Deadly), Some(NotAModule), Some(NotAModule)],
+        ),
+        (
+            "a structure that is not loaded",
+            THIS_MODULE,
+            FLAGS,
+            &[0],
+            by_all(NotAModule),
+        ),
+        (
+            "a second symbol table",
+            ".modinfo",
+            TYPE,
+            &[2],
+            [Some(Malformed), Some(Malformed), Some(NoSymbols)],
+        ),
+        // truth: headers/modinfo-flags-all-ones, headers/symtab-flags-all-ones
+        (
+            "code that may be written to",
+            ".modinfo",
+            FLAGS,
+            &[0xff; 8],
+            by_all(WritableCode),
+        ),
+        (
+            "also where it is not loaded",
+            ".symtab",
+            FLAGS,
+            &[5],
+            by_all(WritableCode),
+        ),
+        // truth: files/emptied-symtab, headers/symtab-align-all-ones
+        ("no symbols at all", ".symtab", SIZE, &[0; 8], by_all(Deadly)),
+        ("an impossible alignment", ".symtab", ALIGN, &[0xff; 8], by_all(Deadly)),
+        ("an odd alignment that does no harm", ".symtab", ALIGN, &[9], taken),
+        ("no alignment", ".symtab", ALIGN, &[0], taken),
+        // truth: files/emptied-init-text, files/emptied-rela-init-text, files/emptied-return-sites
+        ("code that is gone", ".init.text", SIZE, &[0; 8], by_all(Deadly)),
+        (
+            "relocations that are gone",
+            ".rela.init.text",
+            SIZE,
+            &[0; 8],
+            by_all(Deadly),
+        ),
+        ("a table that is gone", ".return_sites", SIZE, &[0; 8], by_all(Deadly)),
+        (
+            "a section without a place",
+            ".modinfo",
+            24,
+            &[0xff; 8],
+            by_all(Truncated),
+        ),
+    ] {
+        assert_eq!(said(&altered(section, at, value)), expected, "{sentence}");
+    }
+    let symbols = altered(".symtab", TYPE, &[1]);
+    assert_eq!(said(&symbols), by_all(NoSymbols));
+}
+
+#[test]
+fn before_linux_6_4_modinfo_counts_only_where_it_is_loaded() {
+    let bytes = altered(".modinfo", 8, &[0]);
+    let licence = |era| {
+        let elf = read_as(&bytes, era).unwrap();
+        elf.info("license").map(str::to_owned)
+    };
+    assert_eq!(licence(Era::Before6_4), None);
+    assert_eq!(licence(Era::Before6_13).as_deref(), Some("Proprietary"));
+    assert_eq!(licence(Era::Since6_13).as_deref(), Some("Proprietary"));
+    let (newest, earlier) = read(&bytes);
+    assert!(newest.is_ok());
+    assert_eq!(
+        earlier.iter().map(|(era, _)| *era).collect::<Vec<_>>(),
+        [Era::Before6_4]
+    );
+}
+
+#[test]
+fn the_extended_versions_are_read_by_kernels_that_know_them() {
+    use super::sketch::{Sketch, version};
+    let order = Order::Little;
+    let sketch = || {
+        Sketch::new(order, super::X86_64)
+            .section("__versions", version(order, 1, "f"))
+            .section("__version_ext_crcs", 2_u32.to_le_bytes())
+            .section("__version_ext_names", *b"f\0")
+    };
+    let crc = |era| sketch().read_as(era).unwrap().versions.unwrap().crc("f");
+    assert_eq!(crc(Era::Before6_13), Some(1));
+    assert_eq!(crc(Era::Since6_13), Some(2));
+}
+
+/// truth: crcs/one-symbol-high-half
+#[test]
+fn all_of_a_version_counts() {
+    use super::sketch::{Sketch, version};
+    let order = Order::Little;
+    let sketch = Sketch::new(order, super::X86_64).section("__versions", version(order, 1 << 40 | 7, "f"));
+    assert_eq!(sketch.read().unwrap().versions.unwrap().crc("f"), Some(1 << 40 | 7));
+}

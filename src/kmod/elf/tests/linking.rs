@@ -1,0 +1,145 @@
+//! What goes wrong once the kernel loads the sections and links them.
+
+use super::sketch::{GLOBAL, Sketch, WEAK};
+use super::{POWER, X86_64};
+use crate::kmod::elf::image::Order;
+use crate::kmod::facts::ElfDefectKind;
+
+const AARCH64: u16 = 183;
+const ABSOLUTE: u16 = 0xfff1;
+
+const R_X86_64_64: u32 = 1;
+const R_X86_64_PC32: u32 = 2;
+const R_X86_64_32: u32 = 10;
+const R_X86_64_32S: u32 = 11;
+const R_X86_64_PC64: u32 = 24;
+
+/// A module with 32 bytes in section 2, of which the last 16 are not zero, and three symbols: one of the kernel, one that is a
+/// value, one that may be missing.
+fn sketch(machine: u16) -> Sketch {
+    let content = [vec![0; 16], vec![0x90; 16]].concat();
+    Sketch::new(Order::Little, machine)
+        .section(".data", content)
+        .undefined("f")
+        .symbol("value", GLOBAL, ABSOLUTE, 0x7fff_ffff)
+        .symbol("maybe", WEAK, 0, 0)
+        .symbol("own", GLOBAL, 2, 4)
+}
+
+/// What the kernel says of these relocations: offset, type, symbol, addend.
+fn said(machine: u16, entries: &[(u64, u32, u32, i64)]) -> Option<(ElfDefectKind, String)> {
+    let elf = sketch(machine).typed_relocations(2, entries).read().unwrap();
+    elf.flaws.into_iter().next().map(|flaw| (flaw.kind, flaw.message))
+}
+
+#[test]
+fn x86_refuses_what_it_cannot_apply() {
+    use ElfDefectKind::{Deadly, Relocation};
+    for (sentence, entries, expected) in [
+        (
+            "all types",
+            &[(0, 0, 1, 0), (0, R_X86_64_64, 1, 0), (8, R_X86_64_PC64, 1, 0)][..],
+            None,
+        ),
+        (
+            "an unknown type",
+            &[(0, 3, 1, 0)],
+            Some((Relocation, "does not know: 3")),
+        ),
+        (
+            "what stands there already",
+            &[(14, R_X86_64_PC32, 1, 0)],
+            Some((Relocation, "something else stands")),
+        ),
+        (
+            "beyond the end",
+            &[(30, R_X86_64_PC32, 1, 0)],
+            Some((Deadly, "outside of it")),
+        ),
+        (
+            "round the end",
+            &[(u64::MAX, R_X86_64_PC32, 1, 0)],
+            Some((Deadly, "outside of it")),
+        ),
+        ("nothing, far away", &[(u64::MAX, 0, 1, 0)], None),
+        (
+            "no such symbol",
+            &[(0, R_X86_64_PC32, 9, 0)],
+            Some((Deadly, "name symbol 9")),
+        ),
+        (
+            "one place twice",
+            &[(8, R_X86_64_64, 1, 0), (4, R_X86_64_64, 1, 0)],
+            Some((Relocation, "twice: to 0x8")),
+        ),
+        ("in any order", &[(8, R_X86_64_64, 1, 0), (0, R_X86_64_64, 1, 0)], None),
+        (
+            "an address in 32 bits",
+            &[(0, R_X86_64_32, 1, 0)],
+            Some((Relocation, "32 bits")),
+        ),
+        ("a value in 32 bits", &[(0, R_X86_64_32, 2, 0x8000_0000)], None),
+        (
+            "a value that is too large",
+            &[(0, R_X86_64_32, 2, 0x1_0000_0000)],
+            Some((Relocation, "32 bits")),
+        ),
+        ("an address in 32 signed bits", &[(0, R_X86_64_32S, 1, -8)], None),
+        (
+            "one far from its symbol",
+            &[(0, R_X86_64_32S, 4, 0x4000_0000)],
+            Some((Relocation, "32 bits")),
+        ),
+        (
+            "a signed value that is too large",
+            &[(0, R_X86_64_32S, 2, 1)],
+            Some((Relocation, "32 bits")),
+        ),
+        ("what may be missing", &[(0, R_X86_64_32, 3, 0)], None),
+    ] {
+        let said = said(X86_64, entries);
+        assert_eq!(
+            said.as_ref().map(|(kind, _)| *kind),
+            expected.map(|(kind, _)| kind),
+            "{sentence}"
+        );
+        if let (Some((_, message)), Some((_, part))) = (said, expected) {
+            assert!(message.contains(part), "{sentence}: {message}");
+        }
+    }
+}
+
+#[test]
+fn other_architectures_write_over_what_is_there() {
+    let abs64 = 257;
+    assert_eq!(said(AARCH64, &[(16, abs64, 1, 0)]), None);
+    assert_eq!(
+        said(AARCH64, &[(0, 281, 1, 0)]).map(|(kind, _)| kind),
+        Some(ElfDefectKind::Relocation)
+    );
+    assert_eq!(
+        said(AARCH64, &[(28, abs64, 1, 0)]).map(|(kind, _)| kind),
+        Some(ElfDefectKind::Deadly)
+    );
+    assert_eq!(said(POWER, &[(28, 9999, 1, 0)]), None, "nothing is known of its types");
+    assert_eq!(
+        said(POWER, &[(0, 1, 9, 0)]).map(|(kind, _)| kind),
+        Some(ElfDefectKind::Deadly)
+    );
+}
+
+#[test]
+fn relocations_without_addends_are_refused_and_those_of_nothing_that_is_loaded_ignored() {
+    let relocations = |kind, of| sketch(X86_64).part(".rel", kind, of, vec![0xff; 24]).read().unwrap();
+    assert_eq!(relocations(9, 2).flaws[0].kind, ElfDefectKind::Relocation);
+    assert!(relocations(4, 99).flaws.is_empty(), "no such section");
+    assert!(relocations(4, 0).flaws.is_empty(), "section 0 is never loaded");
+}
+
+#[test]
+fn a_symbol_in_a_section_that_is_not_there_is_refused() {
+    let flaws = |section| sketch(X86_64).symbol("lost", GLOBAL, section, 0).read().unwrap().flaws;
+    assert!(flaws(2).is_empty());
+    assert!(flaws(0xff20).is_empty(), "live patches");
+    assert!(flaws(99)[0].message.contains("symbol 5"));
+}
