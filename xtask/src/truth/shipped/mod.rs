@@ -24,7 +24,7 @@ const PACKAGES: [&str; 10] = [
     "dpdk-kmods-dkms",
     "falcosecurity-scap-dkms",
     "jool-dkms",
-    "openafs-modules-dkms",
+    "nat-rtsp-dkms",
     "openvpn-dco-dkms",
     "rapiddisk-dkms",
     "rtpengine-kernel-dkms",
