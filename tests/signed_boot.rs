@@ -13,7 +13,6 @@
 mod kernels_support;
 
 mod signed_boot {
-    pub(crate) mod firmware;
     pub(crate) mod initrd;
     pub(crate) mod machine;
 }
@@ -31,9 +30,9 @@ use tempfile::TempDir;
 use kernels_support::cache::{Cache, Kernel, cache};
 use kernels_support::ledger::{Ledger, Question, Truth};
 use kernels_support::shelf;
-use signed_boot::firmware;
 use signed_boot::initrd::{Case, Initrd, Loader};
 use signed_boot::machine;
+use xtask::firmware::Firmware;
 
 /// What a kernel says that refuses a signature (`EKEYREJECTED`).
 const REFUSAL: &str = "Key was rejected by service";
@@ -73,11 +72,11 @@ fn ask(line: &str, curves: Curves) {
     let kernel = newest(cache, line);
     let desk = Desk::new(cache, kernel);
     let cases = desk.cases(curves);
-    let vars = firmware::trusting(&cache.root, &desk.certificates(), desk.folder.path());
+    let firmware = Firmware::trusting(&desk.certificates(), &cache.root, desk.folder.path()).expect("firmware");
     let initrd = Initrd::new(&cache.root, &kernel.release)
         .with_cases(&cases)
         .pack(desk.folder.path());
-    let said = machine::boot(&cache.root, &kernel.release, &vars, &initrd);
+    let said = machine::boot(&cache.root, &kernel.release, &firmware, &initrd);
     let mut ledger = Ledger::default();
     for case in &cases {
         let (loaded, words) = said.outcome(&case.name);

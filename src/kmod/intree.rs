@@ -1,4 +1,6 @@
-//! `modules.dep` and `modules.builtin` in text form → the in-tree modules of a kernel.
+//! `modules.dep`, `modules.builtin` and `modules.builtin.modinfo` → the in-tree modules of a kernel.
+
+use std::collections::BTreeSet;
 
 use super::toolkit::{InTree, InTreeModule};
 
@@ -18,9 +20,19 @@ pub fn dependency_line(line: &str) -> Option<(&str, Vec<&str>)> {
     Some((path.trim(), needs.split_whitespace().collect()))
 }
 
+/// The names in `modules.builtin.modinfo` that have parameters, one a line. The file has an entry `NAME.KEY=VALUE` for
+/// every `MODULE_…` of what is built in, each with a NUL at its end.
+pub fn with_parameters(modinfo: &str) -> String {
+    let entries = modinfo.split('\0').filter_map(|entry| entry.split_once('='));
+    let names = entries.filter_map(|(key, _)| key.strip_suffix(".parmtype"));
+    let names: BTreeSet<&str> = names.collect();
+    names.into_iter().flat_map(|name| [name, "\n"]).collect()
+}
+
 impl InTree {
-    /// Reads both files. Of two lines for one module the first counts, as in depmod's index.
-    pub fn from_text(modules_dep: &str, modules_builtin: &str) -> Self {
+    /// Reads both files, and what [`with_parameters`] has made of the third. Of two lines for one module the first
+    /// counts, as in depmod's index.
+    pub fn from_text(modules_dep: &str, modules_builtin: &str, with_parameters: &str) -> Self {
         let mut modules: Vec<InTreeModule> = modules_dep.lines().filter_map(in_tree_module).collect();
         modules.sort_by(|a, b| a.name.cmp(&b.name));
         modules.dedup_by(|later, first| later.name == first.name);
@@ -30,7 +42,13 @@ impl InTree {
             .collect();
         builtin.sort();
         builtin.dedup();
-        Self { modules, builtin }
+        let mut with_parameters: Vec<String> = with_parameters.lines().map(str::to_owned).collect();
+        with_parameters.sort();
+        Self {
+            modules,
+            builtin,
+            with_parameters,
+        }
     }
 }
 
@@ -53,12 +71,24 @@ mod tests {
         let in_tree = InTree::from_text(
             "kernel/drivers/usb/storage/usb-storage.ko.xz: kernel/drivers/usb/core/usbcore.ko\nkernel/fs/fat/fat.ko:\nrubbish\n",
             "kernel/lib/crc-t10dif.ko\n\nkernel/fs/ext4/ext4.ko\n",
+            "",
         );
         let storage = in_tree.module("usb_storage").unwrap();
         assert_eq!(storage.needs, ["kernel/drivers/usb/core/usbcore.ko"]);
         assert_eq!(in_tree.module("usb-storage"), Some(storage));
         assert_eq!((in_tree.modules.len(), in_tree.module("rubbish")), (2, None));
         assert!(in_tree.is_builtin("crc_t10dif") && in_tree.is_builtin("ext4") && !in_tree.is_builtin("fat"));
+    }
+
+    #[test]
+    fn what_is_built_in_and_has_parameters_is_found_among_all_that_it_says_of_itself() {
+        let modinfo = "ext4.license=GPL\0tcp_cubic.parmtype=beta:int\0tcp_cubic.parm=beta:a = b\0\
+                       printk.parmtype=time:bool\0printk.parmtype=ignore_loglevel:bool\0ext4.description=no .parmtype=x\0";
+        let names = with_parameters(modinfo);
+        assert_eq!(names, "printk\ntcp_cubic\n");
+        let in_tree = InTree::from_text("", "kernel/fs/ext4/ext4.ko\n", &names);
+        assert!(in_tree.has_parameters("tcp-cubic") && in_tree.has_parameters("printk"));
+        assert!(!in_tree.has_parameters("ext4"));
     }
 
     #[test]

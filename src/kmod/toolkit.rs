@@ -35,6 +35,8 @@ pub struct InTree {
     pub modules: Vec<InTreeModule>,
     /// Names of the modules that are built into the kernel (with `-` as `_`), sorted.
     pub builtin: Vec<String>,
+    /// Names of what is built into the kernel, modules and other parts of it, and has parameters; sorted.
+    pub with_parameters: Vec<String>,
 }
 
 /// One line of `modules.dep`.
@@ -60,6 +62,11 @@ impl InTree {
     pub fn is_builtin(&self, name: &str) -> bool {
         let name = name.replace('-', "_");
         self.builtin.binary_search(&name).is_ok()
+    }
+
+    /// Whether something of that name is built into the kernel and has parameters: it has a folder in `/sys/module`.
+    pub fn has_parameters(&self, name: &str) -> bool {
+        self.with_parameters.binary_search(&name.replace('-', "_")).is_ok()
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use kmm_preflight::kernel::Architecture;
 use kmm_preflight::kmod::config::KernelConfig;
 use kmm_preflight::kmod::facts::ModuleFile;
+use kmm_preflight::kmod::intree::with_parameters;
 use kmm_preflight::kmod::signature::Certificate;
 use kmm_preflight::kmod::staged::Folder;
 use kmm_preflight::kmod::symvers::Symvers;
@@ -179,6 +180,7 @@ fn in_tree_list(folder: &Path) -> InTree {
     InTree::from_text(
         &text(&folder.join("modules.dep")),
         &text(&folder.join("modules.builtin")),
+        &with_parameters(&text(&folder.join("modules.builtin.modinfo"))),
     )
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::firmware;
+use xtask::firmware::Firmware;
 
 /// How long it may take, in seconds; alone it takes 15, beside seven others minutes.
 const DEADLINE: &str = "600";
@@ -17,30 +17,13 @@ pub(crate) struct Said {
     pub(crate) console: String,
 }
 
-/// Boots a kernel with these variables of the firmware and this initrd, until it powers itself off.
-pub(crate) fn boot(root: &Path, release: &str, vars: &Path, initrd: &Path) -> Said {
-    let code = firmware::file(root, "OVMF_CODE_4M.fd");
-    let flash =
-        |unit: u8, more: &str, file: &Path| format!("if=pflash,format=raw,unit={unit}{more},file={}", file.display());
+/// Boots a kernel with this firmware and this initrd, until it powers itself off.
+pub(crate) fn boot(root: &Path, release: &str, firmware: &Firmware, initrd: &Path) -> Said {
     let mut command = Command::new("timeout");
     command
-        .args([
-            DEADLINE,
-            "qemu-system-x86_64",
-            "-machine",
-            "q35",
-            "-accel",
-            "tcg",
-            "-m",
-            "512",
-        ])
+        .args([DEADLINE, "qemu-system-x86_64", "-accel", "tcg", "-m", "512"])
         .args(["-display", "none", "-serial", "stdio", "-no-reboot", "-nic", "none"])
-        .args([
-            "-drive",
-            &flash(0, ",readonly=on", &code),
-            "-drive",
-            &flash(1, "", vars),
-        ])
+        .args(firmware.arguments())
         .arg("-kernel")
         .arg(root.join("debian/boot").join(format!("vmlinuz-{release}")))
         .arg("-initrd")

@@ -4,6 +4,7 @@
 pub mod control_plane;
 pub mod demo;
 mod environment;
+pub mod firmware;
 mod folder;
 pub mod image;
 pub mod interrupt;

@@ -15,6 +15,7 @@ use super::paths::File;
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{ModuleContent, ModuleFile, Packing, Unpackable};
 use crate::kmod::index::Index;
+use crate::kmod::intree;
 use crate::kmod::symvers::Symvers;
 
 /// The largest kernel module that is read, in bytes as it lies in the layer. The largest real ones, with all
@@ -94,6 +95,8 @@ enum Interest {
     Symvers,
     Config,
     Text,
+    /// `modules.builtin.modinfo`.
+    BuiltinModinfo,
     /// An in-tree module of that kernel.
     Sample(String),
 }
@@ -150,7 +153,7 @@ impl Reader {
             machine: elf_machine(&head),
             content: None,
         };
-        if matches!(interest, Interest::Index | Interest::Text) {
+        if matches!(interest, Interest::Index | Interest::Text | Interest::BuiltinModinfo) {
             self.make_room(size)?;
         }
         let mut whole = io::Cursor::new(head).chain(body);
@@ -164,6 +167,10 @@ impl Reader {
                 |text| Content::Config(Arc::new(KernelConfig::parse(&text))),
             )),
             Interest::Text => Some(text(size, &mut whole)?.map_or_else(|too_large| too_large, Content::Text)),
+            Interest::BuiltinModinfo => Some(text(size, &mut whole)?.map_or_else(
+                |too_large| too_large,
+                |text| Content::Text(intree::with_parameters(&text)),
+            )),
             Interest::Sample(kernel) => self.sample(kernel, size, &mut whole)?,
         };
         Ok((file, content))
@@ -276,6 +283,7 @@ fn toolkit_interest(path: &str) -> Interest {
     below_modules(folder).map_or(Interest::None, |(kernel, rest)| match name {
         "config" if rest.is_empty() => Interest::Config,
         "modules.dep" | "modules.builtin" if rest.is_empty() => Interest::Text,
+        "modules.builtin.modinfo" if rest.is_empty() => Interest::BuiltinModinfo,
         _ if is_module(name) && (rest == "kernel" || rest.starts_with("kernel/")) => {
             Interest::Sample(kernel.to_owned())
         }

@@ -198,7 +198,8 @@ impl MergedTree {
     fn in_tree(&self, folder: &str) -> Option<Arc<InTree>> {
         let modules = self.text(&format!("{folder}/modules.dep"))?;
         let builtin = self.text(&format!("{folder}/modules.builtin")).unwrap_or_default();
-        let in_tree = InTree::from_text(modules, builtin);
+        let with_parameters = self.text(&format!("{folder}/modules.builtin.modinfo"));
+        let in_tree = InTree::from_text(modules, builtin, with_parameters.unwrap_or_default());
         (!in_tree.modules.is_empty()).then(|| Arc::new(in_tree))
     }
 

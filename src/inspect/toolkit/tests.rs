@@ -55,7 +55,11 @@ fn a_whole_toolkit_tells_everything() {
                     &format!("{modules}/modules.dep"),
                     b"kernel/lib/lone.ko: kernel/lib/base.ko\n",
                 )
-                .file(&format!("{modules}/modules.builtin"), b"kernel/fs/ext4/ext4.ko\n"),
+                .file(&format!("{modules}/modules.builtin"), b"kernel/fs/ext4/ext4.ko\n")
+                .file(
+                    &format!("{modules}/modules.builtin.modinfo"),
+                    b"ext4.license=GPL\0printk.parmtype=time:bool\0",
+                ),
             Layer::new()
                 .file(&format!("{headers}/Module.symvers"), SYMVERS)
                 .file(&format!("{headers}/include/config/auto.conf"), CONFIG)
@@ -79,6 +83,7 @@ fn a_whole_toolkit_tells_everything() {
     );
     let in_tree = toolkit.in_tree.as_ref().expect("in-tree modules");
     assert!(in_tree.module("lone").is_some() && in_tree.is_builtin("ext4"));
+    assert_eq!(in_tree.with_parameters, ["printk"]);
     let read = ModuleFile::read(IN_TREE_MODULE);
     let Ok(ModuleContent { elf: Ok(elf), .. }) = read.content else {
         panic!("a good module")

@@ -72,10 +72,11 @@ impl<'a> Kernel<'a> {
             })
     }
 
-    /// Whether Debian built it, with its own patches, told by the compiler that it names.
-    pub(super) fn is_debians(&self) -> bool {
-        let compiler = self.config().and_then(|config| config.value("CC_VERSION_TEXT"));
-        compiler.is_some_and(|compiler| compiler.contains("Debian"))
+    /// Whether Debian built it, with its own patches, told by the compiler that it names; `None` where the
+    /// configuration is not known.
+    pub(super) fn is_debians(&self) -> Option<bool> {
+        let compiler = self.config()?.value("CC_VERSION_TEXT");
+        Some(compiler.is_some_and(|compiler| compiler.contains("Debian")))
     }
 
     /// Whether the kernel is at least of that version; a release that cannot be read is taken as newest.
@@ -169,6 +170,11 @@ pub(super) fn unchecked(kernel: &Kernel<'_>, load: &Load, evidence: &ToolkitEvid
     }
 }
 
+/// What is taken for granted of a kernel whose configuration is not known: what RHEL's kernels have.
+const ASSUMED: &str = "what it decides; assumed as on RHEL: CONFIG_MODULE_SIG without CONFIG_MODULE_SIG_FORCE, symbol \
+                       versions as its vermagic says, CONFIG_LIVEPATCH, no CONFIG_MODULE_FORCE_LOAD, no \
+                       CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS";
+
 fn lacking(kernel: &Kernel<'_>, toolkit: &Toolkit) -> Vec<Finding> {
     let parts = [
         (
@@ -176,11 +182,7 @@ fn lacking(kernel: &Kernel<'_>, toolkit: &Toolkit) -> Vec<Finding> {
             "Module.symvers",
             "exported symbols, their CRCs, GPL-only symbols and namespaces",
         ),
-        (
-            toolkit.config.is_none(),
-            "kernel configuration",
-            "what it decides; assumed as on RHEL where a finding says so",
-        ),
+        (toolkit.config.is_none(), "kernel configuration", ASSUMED),
         (
             toolkit.in_tree.is_none(),
             "list of in-tree modules",

@@ -173,6 +173,12 @@ impl<'a, 'c> Chain<'a, 'c> {
     /// makes the kernel refuse ours (`kernel/module/sysfs.c: mod_sysfs_init`).
     fn same_name(&self, step: &Step<'_>) -> Option<Finding> {
         let (tree, name, kernel) = (self.kernel.in_tree()?, &step.name, &self.load.kernel);
+        if tree.has_parameters(name) {
+            let message = format!(
+                "{kernel} has a {name} built in, with parameters, and refuses another module of that name; rename the module"
+            );
+            return Some(Finding::decides(Rule::ModuleBuiltin, message).of_symbol(name));
+        }
         if tree.is_builtin(name) {
             let message = format!("a module {name} is built into {kernel}, which may refuse another one of that name");
             return Some(Finding::warns(Rule::ModuleBuiltin, message).of_symbol(name));

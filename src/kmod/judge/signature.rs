@@ -23,13 +23,7 @@ pub(super) fn check(
     match signature {
         Signature::Absent => enforced.map(|why| missing("the module is not signed", &why)),
         _ if force.any() => enforced.map(|why| missing("a module that is forced counts as unsigned", &why)),
-        Signature::Malformed(how) => Some(Finding::decides(
-            Rule::SignatureMalformed,
-            format!(
-                "the file ends with the mark of a signature, but what stands before it is none ({how}); the kernel \
-                 refuses it even where signatures are not enforced; sign it again, or strip it"
-            ),
-        )),
+        Signature::Malformed(how) => Some(malformed(how, kernel)),
         Signature::Unsupported(how) => {
             enforced.map(|why| unsupported(&format!("the signature cannot be checked: {how}"), &why))
         }
@@ -57,6 +51,21 @@ fn why_enforced(policy: &SignaturePolicy, kernel: &Kernel<'_>) -> Option<String>
             Some(format!("{} has CONFIG_{option}", kernel.release))
         }
     }
+}
+
+/// `-EBADMSG`, `-EKEYREJECTED` and others, which count whether signatures are enforced or not.
+fn malformed(how: &str, kernel: &Kernel<'_>) -> Finding {
+    let assumed = match kernel.option("MODULE_SIG") {
+        Some(_) => "",
+        None => " (assumed: CONFIG_MODULE_SIG, without which no kernel would look)",
+    };
+    Finding::decides(
+        Rule::SignatureMalformed,
+        format!(
+            "the file ends with the mark of a signature, but what stands before it is none ({how}); the kernel refuses \
+             it even where signatures are not enforced{assumed}; sign it again, or strip it"
+        ),
+    )
 }
 
 /// `-ENODATA`.

@@ -160,12 +160,17 @@ impl<'a> Resolution<'a, '_> {
 
     fn missing(&self, name: &str) -> Finding {
         let kernel = self.release();
+        let trimmed = if self.kernel.option("TRIM_UNUSED_KSYMS") == Some(true) {
+            " (it was built with CONFIG_TRIM_UNUSED_KSYMS, and exports only what its own modules use)"
+        } else {
+            ""
+        };
         Finding::decides(
             Rule::SymbolMissing,
             format!(
                 "needs the symbol `{name}`, which {kernel} does not export (no such line in the driver toolkit's \
-                 Module.symvers), nor any module loaded before it; build the module, or a newer version of its source, \
-                 against this kernel's headers"
+                 Module.symvers){trimmed}, nor any module loaded before it; build the module, or a newer version of its \
+                 source, against this kernel's headers"
             ),
         )
         .of_symbol(name)

@@ -66,13 +66,15 @@ fn layout(versions: &Versions, kernel: &Kernel<'_>) -> Option<Finding> {
 /// was seen on its 6.1 and 6.12 (`no symbol version for …`), also for `module_layout`.
 pub(super) fn without_version(symbol: &str, kernel: &Kernel<'_>) -> Finding {
     let what = format!("the module has symbol versions, but none for `{symbol}`");
-    if kernel.is_debians() {
-        let message = format!("{what}, and Debian's kernels refuse that; {REBUILD}");
-        Finding::decides(Rule::SymbolVersionMissing, message)
-    } else {
-        let message = format!("{what}; the kernel takes it as it is");
-        Finding::warns(Rule::SymbolVersionMissing, message)
-    }
+    let taken = match kernel.is_debians() {
+        Some(true) => {
+            let message = format!("{what}, and Debian's kernels refuse that; {REBUILD}");
+            return Finding::decides(Rule::SymbolVersionMissing, message);
+        }
+        Some(false) => "the kernel takes it as it is",
+        None => "the kernel takes it as it is (assumed: not built by Debian, whose kernels refuse that)",
+    };
+    Finding::warns(Rule::SymbolVersionMissing, format!("{what}; {taken}"))
 }
 
 /// `check_version`: the sums differ. In `__versions` a sum has a `long`, and all of it is compared.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
@@ -20,31 +20,55 @@ pub(crate) enum Boot {
     Enforcing,
     /// With `lockdown=integrity`.
     LockedDown,
+    /// By firmware that has our certificates in its `db`, which the kernel takes over.
+    Trusting,
+    /// The same, with `module.sig_enforce=1`.
+    TrustingEnforcing,
+    /// The same, with `lockdown=integrity`, which Secure Boot comes to.
+    TrustingLockedDown,
 }
 
 impl Boot {
-    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Enforcing, Self::LockedDown];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Plain,
+        Self::Enforcing,
+        Self::LockedDown,
+        Self::Trusting,
+        Self::TrustingEnforcing,
+        Self::TrustingLockedDown,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Enforcing => "sig_enforce",
             Self::LockedDown => "lockdown",
+            Self::Trusting => "db",
+            Self::TrustingEnforcing => "db-sig_enforce",
+            Self::TrustingLockedDown => "db-lockdown",
         }
     }
 
     /// What the kernel is told.
     pub(crate) const fn command_line(self) -> &'static str {
         match self {
-            Self::Plain => "",
-            Self::Enforcing => "module.sig_enforce=1",
-            Self::LockedDown => "lockdown=integrity",
+            Self::Plain | Self::Trusting => "",
+            Self::Enforcing | Self::TrustingEnforcing => "module.sig_enforce=1",
+            Self::LockedDown | Self::TrustingLockedDown => "lockdown=integrity",
         }
     }
 
     /// Whether the kernel takes signed modules only.
     pub(crate) const fn enforces(self) -> bool {
-        !matches!(self, Self::Plain)
+        !matches!(self, Self::Plain | Self::Trusting)
+    }
+
+    /// Whether the kernel trusts our certificates.
+    pub(crate) const fn trusts_us(self) -> bool {
+        matches!(
+            self,
+            Self::Trusting | Self::TrustingEnforcing | Self::TrustingLockedDown
+        )
     }
 }
 
@@ -77,6 +101,8 @@ pub(crate) struct Case {
     pub(crate) id: String,
     pub(crate) kernel: String,
     pub(crate) boot: Boot,
+    /// The folder of the modprobe and depmod that worker and image's maker have, where they are not Debian's.
+    pub(crate) kmod: Option<PathBuf>,
     pub(crate) base: Base,
     /// Where the modules are put; `dirName`, unless that is another.
     dir: String,
@@ -98,6 +124,8 @@ pub(crate) struct Case {
     kos: Vec<Ko>,
     /// Whether KMM's link to the in-tree modules stands in the folder while depmod runs.
     host_link: Option<String>,
+    /// Modules that the image's maker had in the kernel's own folder while depmod ran, and that nodes lack.
+    host_had: Vec<Ko>,
     edits: Vec<Edit>,
 }
 
@@ -107,6 +135,7 @@ impl Case {
             id: id.into(),
             kernel: kernel.to_owned(),
             boot: Boot::Plain,
+            kmod: None,
             base: Base::Busybox,
             dir: "/opt".to_owned(),
             named_dir: None,
@@ -122,6 +151,7 @@ impl Case {
             out_of_reach: None,
             kos: Vec::new(),
             host_link: None,
+            host_had: Vec::new(),
             edits: Vec::new(),
         }
     }
@@ -202,6 +232,11 @@ impl Case {
         self
     }
 
+    pub(crate) fn kmod(mut self, folder: &Path) -> Self {
+        self.kmod = Some(folder.to_owned());
+        self
+    }
+
     pub(crate) fn firmware(mut self, path: &str) -> Self {
         self.firmware = Some(path.to_owned());
         self
@@ -220,6 +255,12 @@ impl Case {
     pub(crate) fn host_link_named(mut self, name: &str) -> Self {
         self.host_link = Some(name.to_owned());
         self
+    }
+
+    /// The link leads, while depmod runs, to one module more than nodes have.
+    pub(crate) fn host_had(mut self, ko: Ko) -> Self {
+        self.host_had.push(ko);
+        self.host_link()
     }
 
     pub(crate) fn file(self, path: &str, bytes: impl Into<Vec<u8>>) -> Self {
@@ -298,6 +339,15 @@ impl Case {
         Ok(layers)
     }
 
+    /// An index as depmod writes it for this case.
+    pub(crate) fn index(&self, name: &str, in_tree: &Path) -> anyhow::Result<Vec<u8>> {
+        let place = self.place(name);
+        match self.modules(in_tree)?.get(&place) {
+            Some(Node::File(bytes)) => Ok(bytes.clone()),
+            _ => anyhow::bail!("depmod writes no {name}"),
+        }
+    }
+
     /// The kernel's folder as depmod leaves it.
     fn modules(&self, in_tree: &Path) -> anyhow::Result<Tree> {
         let mut tree = Tree::default();
@@ -316,10 +366,17 @@ impl Case {
             tree.put(&below(path), Node::File(ko.bytes.clone()));
         }
         if let Some(name) = &self.host_link {
-            std::os::unix::fs::symlink(in_tree, folder.join(name))?;
+            let host = work.path().join("host");
+            fs::create_dir(&host)?;
+            std::os::unix::fs::symlink(in_tree.join("kernel"), host.join("kernel"))?;
+            for ko in &self.host_had {
+                fs::write(host.join(ko.file_name()), &ko.indexed)?;
+            }
+            std::os::unix::fs::symlink(&host, folder.join(name))?;
             tree.put(&below(name), Node::Link(format!("/lib/modules/{}", self.kernel)));
         }
-        depmod(work.path(), &self.kernel)?;
+        let sbin = self.kmod.as_deref().unwrap_or(Path::new("/usr/sbin"));
+        depmod(&sbin.join("depmod"), work.path(), &self.kernel)?;
         for (name, bytes) in index_files(&folder)? {
             tree.put(&below(&name), Node::File(bytes));
         }
@@ -328,8 +385,8 @@ impl Case {
 }
 
 /// Makes the indexes of `<base>/lib/modules/<kernel>`.
-pub(crate) fn depmod(base: &Path, kernel: &str) -> anyhow::Result<()> {
-    let output = Command::new("/usr/sbin/depmod")
+pub(crate) fn depmod(program: &Path, base: &Path, kernel: &str) -> anyhow::Result<()> {
+    let output = Command::new(program)
         .arg("-b")
         .arg(base)
         .arg(kernel)

@@ -27,16 +27,19 @@ impl Subject {
 }
 
 /// The chapters that are told anew, without their headings.
-#[derive(Default)]
 pub(super) struct Chapters {
     told: BTreeMap<Subject, String>,
 }
 
-impl Chapters {
-    pub(super) fn tell(&mut self, subject: Subject, text: String) {
-        self.told.insert(subject, text);
+impl FromIterator<(Subject, String)> for Chapters {
+    fn from_iter<I: IntoIterator<Item = (Subject, String)>>(chapters: I) -> Self {
+        Self {
+            told: chapters.into_iter().collect(),
+        }
     }
+}
 
+impl Chapters {
     /// Writes them in their places in a file.
     pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let old = if path.exists() {
@@ -72,11 +75,9 @@ mod tests {
     use super::*;
 
     fn chapters(told: &[(Subject, &str)]) -> Chapters {
-        let mut chapters = Chapters::default();
-        for (subject, text) in told {
-            chapters.tell(*subject, (*text).to_owned());
-        }
-        chapters
+        told.iter()
+            .map(|(subject, text)| (*subject, (*text).to_owned()))
+            .collect()
     }
 
     #[test]

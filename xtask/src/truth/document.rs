@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::case::Boot;
 use super::cases::abi;
+use super::configured::Compared;
 use super::kernel::Kernel;
 use super::report::{self, Row};
 
@@ -40,8 +41,14 @@ kernels from its archive: the next newer one of the line takes the place of one 
 `CORE` and `ALL` in `xtask/src/truth/mod.rs` are to name it, and this file is to be written anew.
 ";
 
+const CONFIGURED: &str = "\
+Not seen but derived, and not counted above. Each row is a case with a real kernel's driver toolkit whose configuration was
+changed; what a kernel of that configuration does with it stands in the source that the row names. In the rows of
+`untold` the toolkit has no configuration at all: there `check` must say what it assumed.
+";
+
 /// The whole chapter, without its heading.
-pub(super) fn document(kernels: &[Kernel], rows: &[Row]) -> anyhow::Result<String> {
+pub(super) fn document(kernels: &[Kernel], rows: &[Row], configured: &[Compared]) -> anyhow::Result<String> {
     let distinct: BTreeSet<String> = rows.iter().map(distinct_name).collect();
     let groups: BTreeSet<&str> = rows.iter().map(|row| row.group).collect();
     Ok(format!(
@@ -49,7 +56,8 @@ pub(super) fn document(kernels: &[Kernel], rows: &[Row]) -> anyhow::Result<Strin
          ## Kernels\n\n{}\n### Whose modules load where\n\n{}\n### Boots\n\n{}\n\
          ## By group\n\n{}\n## Where they disagree\n\n{}\n\
          ## Cases that not every kernel has\n\nThey alter what only some modules have.\n\n{}\n\
-         ## Where no file tells\n\n{}",
+         ## Where no file tells\n\n{}\n\
+         ## Configurations that no kernel here has\n\n{CONFIGURED}\n{}\n{}\n{}",
         distinct.len(),
         groups.len(),
         rows.len(),
@@ -62,6 +70,9 @@ pub(super) fn document(kernels: &[Kernel], rows: &[Row]) -> anyhow::Result<Strin
         report::listed_disagreements(rows),
         lacking(kernels, rows),
         out_of_reach(rows),
+        report::configurations(configured),
+        or_none(report::configured_disagreements(configured)),
+        report::configured_rows(configured),
     ))
 }
 

@@ -26,6 +26,11 @@ const IN_TREE: [&str; 8] = [
     "crc7",
 ];
 
+/// The kernel's configuration, in its headers.
+pub(crate) const CONFIGURATION: &str = "include/config/auto.conf";
+/// What the kernel exports, in its headers.
+pub(crate) const SYMVERS: &str = "Module.symvers";
+
 /// What processor a kernel is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Architecture {
@@ -75,7 +80,8 @@ pub(crate) struct Kernel {
     folder: PathBuf,
     /// The folder of our compiled modules, in that of every kernel.
     modules: String,
-    keys: PathBuf,
+    /// All that is kept.
+    pub(crate) cache: PathBuf,
     /// The in-tree modules that its nodes have, with all that they need.
     in_tree: BTreeSet<String>,
     /// Its nodes' file system, below `folder`.
@@ -99,14 +105,13 @@ impl Kernel {
             programs: Programs::new(folder.join("programs"), architecture),
             folder,
             modules,
-            keys: cache.join("truth/keys"),
+            cache: cache.to_owned(),
             in_tree: IN_TREE.map(str::to_owned).into(),
             node: "node".to_owned(),
             release,
         };
         kernel.make_node_tree()?;
-        make_key(&kernel.keys, "trusted")?;
-        make_key(&kernel.keys, "other")?;
+        kernel.make_keys()?;
         Ok(kernel)
     }
 
@@ -159,6 +164,22 @@ impl Kernel {
         Ok(Some(ko))
     }
 
+    /// A built-in module with parameters, or without, whose name is no longer than that.
+    pub(crate) fn builtin(&self, with_parameters: bool, longest: usize) -> anyhow::Result<Option<String>> {
+        let told = fs::read_to_string(self.node_tree().join("modules.builtin.modinfo"))?;
+        let parameters: BTreeSet<&str> = told
+            .split('\0')
+            .filter_map(|entry| entry.split_once(".parmtype="))
+            .map(|(name, _)| name)
+            .collect();
+        let names = fs::read_to_string(self.node_tree().join("modules.builtin"))?;
+        let names = names.lines().map(|path| stem(path).replace('-', "_"));
+        let mut suited = names
+            .filter(|name| parameters.contains(name.as_str()) == with_parameters)
+            .filter(|name| name.len() <= longest);
+        Ok(suited.next())
+    }
+
     /// What a script has left of this kernel.
     pub(crate) fn place(&self, name: &str) -> PathBuf {
         self.folder.join(name)
@@ -172,8 +193,15 @@ impl Kernel {
         self.folder.join("sign-file")
     }
 
-    pub(crate) fn key(&self, name: &str) -> PathBuf {
-        self.keys.join(name)
+    /// The folder of a modprobe and a depmod that read gzip; they are compiled where they are missing.
+    pub(crate) fn gzip_kmod(&self) -> anyhow::Result<PathBuf> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("truth/kmod.sh");
+        let status = Command::new("bash").arg(script).arg(&self.cache).status()?;
+        anyhow::ensure!(
+            status.success(),
+            "there is no kmod that reads gzip: `apt-get install zlib1g-dev`"
+        );
+        Ok(self.cache.join("truth/kmod-gzip"))
     }
 
     /// Whether an option of its configuration is `y`; `name` without `CONFIG_`.
@@ -184,14 +212,7 @@ impl Kernel {
 
     /// `auto.conf`.
     pub(crate) fn configuration(&self) -> anyhow::Result<String> {
-        Ok(fs::read_to_string(
-            self.folder.join("headers/include/config/auto.conf"),
-        )?)
-    }
-
-    /// The certificate that cases call trusted.
-    pub(crate) fn certificate(&self) -> PathBuf {
-        self.keys.join("trusted.crt")
+        Ok(fs::read_to_string(self.folder.join("headers").join(CONFIGURATION))?)
     }
 
     /// `/lib/modules/<kernel>` of nodes.
@@ -217,7 +238,7 @@ impl Kernel {
             fs::create_dir_all(place.parent().context("a folder")?)?;
             fs::copy(from.join(&path), place)?;
         }
-        depmod(&made, &self.release)?;
+        depmod(Path::new("/usr/sbin/depmod"), &made, &self.release)?;
         let node = self.folder.join(&self.node);
         let _ = fs::remove_dir_all(&node);
         Ok(fs::rename(made, node)?)
@@ -225,23 +246,11 @@ impl Kernel {
 
     /// The driver toolkit's image: headers' facts, and the node's in-tree modules.
     pub(crate) fn toolkit(&self) -> anyhow::Result<Tree> {
-        let mut tree = Tree::default();
-        for name in [
-            "Module.symvers",
-            "include/config/auto.conf",
-            "include/generated/utsrelease.h",
-        ] {
-            let bytes = fs::read(self.folder.join("headers").join(name)).with_context(|| format!("no {name}"))?;
-            let path = format!("usr/src/linux-headers-{}/{name}", self.release);
-            tree.put(&path, Node::File(bytes));
-        }
-        let folder = format!("lib/modules/{}", self.release);
+        let mut tree = self.headers()?;
         let node = self.node_tree();
-        for (name, bytes) in index_files(&node)? {
-            tree.put(&format!("{folder}/{name}"), Node::File(bytes));
-        }
         for path in self.chosen(&fs::read_to_string(node.join("modules.dep"))?) {
-            tree.put(&format!("{folder}/{path}"), Node::File(fs::read(node.join(&path))?));
+            let place = format!("lib/modules/{}/{path}", self.release);
+            tree.put(&place, Node::File(fs::read(node.join(&path))?));
         }
         Ok(tree)
     }
@@ -254,6 +263,29 @@ impl Kernel {
             .flat_map(|(path, needs)| std::iter::once(path).chain(needs.split_whitespace()))
             .map(str::to_owned)
             .collect()
+    }
+
+    /// The toolkit without the in-tree modules themselves: what it says of the kernel stands in texts alone.
+    pub(crate) fn headers(&self) -> anyhow::Result<Tree> {
+        let mut tree = Tree::default();
+        for name in [SYMVERS, CONFIGURATION, "include/generated/utsrelease.h"] {
+            let bytes = fs::read(self.folder.join("headers").join(name)).with_context(|| format!("no {name}"))?;
+            tree.put(&self.header(name), Node::File(bytes));
+        }
+        for (name, bytes) in index_files(&self.node_tree())? {
+            tree.put(&format!("lib/modules/{}/{name}", self.release), Node::File(bytes));
+        }
+        Ok(tree)
+    }
+
+    /// Where a file of the headers stands in the toolkit.
+    pub(crate) fn header(&self, name: &str) -> String {
+        format!("usr/src/linux-headers-{}/{name}", self.release)
+    }
+
+    /// `Module.symvers`.
+    pub(crate) fn symvers(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(self.folder.join("headers").join(SYMVERS))?)
     }
 }
 
@@ -272,23 +304,4 @@ fn fetch(release: &str, cache: &Path) -> anyhow::Result<(String, String)> {
 fn stem(path: &str) -> &str {
     let file = path.rsplit('/').next().unwrap_or(path);
     file.split_once(".ko").map_or(file, |(name, _)| name)
-}
-
-/// A key that exists only in the cache, with a certificate.
-fn make_key(folder: &Path, name: &str) -> anyhow::Result<()> {
-    let key = folder.join(name);
-    if key.with_extension("crt").exists() {
-        return Ok(());
-    }
-    fs::create_dir_all(folder)?;
-    let mut openssl = Command::new("openssl");
-    openssl
-        .args([
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-utf8", "-sha256", "-days", "36500", "-batch",
-        ])
-        .args(["-subj", &format!("/CN=kmm-preflight truth {name}"), "-keyout"])
-        .arg(key.with_extension("pem"))
-        .arg("-out")
-        .arg(key.with_extension("crt"));
-    crate::process::run(&mut openssl).map(drop)
 }

@@ -1,7 +1,6 @@
 //! Module files, and how they are damaged: every change makes a new one.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
@@ -43,6 +42,15 @@ impl Ko {
     pub(crate) fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
+    }
+
+    /// The module `params_none` under another name, in its file as well, which must not be longer.
+    pub(crate) fn calling_itself(self, name: &str) -> Self {
+        let was = "params_none";
+        let rest = was.get(name.len() + 1..).unwrap_or_default();
+        let becomes = format!("{name}\0{rest}\0");
+        self.named(name)
+            .with_elf(|elf| elf.replace_everywhere(format!("{was}\0").as_bytes(), becomes.as_bytes()))
     }
 
     /// In another folder below the kernel's.
@@ -172,22 +180,6 @@ impl Ko {
     pub(crate) fn with_suffix(mut self, suffix: &'static str) -> Self {
         self.suffix = suffix;
         self
-    }
-
-    /// Signed by the kernel's own `sign-file`.
-    pub(crate) fn signed(mut self, sign_file: &Path, key: &Path, digest: &str) -> anyhow::Result<Self> {
-        let work = tempfile::NamedTempFile::new()?;
-        std::fs::write(work.path(), &self.bytes)?;
-        let status = Command::new(sign_file)
-            .arg(digest)
-            .arg(key.with_extension("pem"))
-            .arg(key.with_extension("crt"))
-            .arg(work.path())
-            .status()
-            .context("sign-file does not start")?;
-        anyhow::ensure!(status.success(), "sign-file fails");
-        self.bytes = std::fs::read(work.path())?;
-        Ok(self)
     }
 }
 

@@ -31,6 +31,10 @@ impl Tree {
         self
     }
 
+    pub(crate) fn get(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
     /// Removes a path and all below it.
     pub(crate) fn remove(&mut self, path: &str) {
         let below = format!("{path}/");

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
+use super::layer::Tree;
+
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -36,12 +38,13 @@ impl Layout {
     }
 
     /// Adds an image; returns its layers' names, by which `layer` finds them.
-    pub(crate) fn add(&mut self, reference: &str, layers: &[Vec<u8>]) -> anyhow::Result<Vec<String>> {
+    pub(crate) fn add(&mut self, reference: &str, layers: &[Tree]) -> anyhow::Result<Vec<String>> {
         let mut names = Vec::new();
         let mut described = Vec::new();
         for layer in layers {
-            let descriptor = self.blob(LAYER, layer)?;
-            names.push(hex(layer));
+            let layer = layer.tar()?;
+            let descriptor = self.blob(LAYER, &layer)?;
+            names.push(hex(&layer));
             described.push(descriptor);
         }
         let diff_ids: Vec<String> = names.iter().map(|name| format!("sha256:{name}")).collect();

@@ -8,11 +8,13 @@ mod case;
 mod cases;
 mod chapters;
 mod choice;
+mod configured;
 mod damage;
 mod document;
 mod elf;
 mod guest;
 mod kernel;
+mod keys;
 mod ko;
 mod layer;
 mod layout;
@@ -20,7 +22,9 @@ mod predict;
 mod programs;
 mod report;
 mod shipped;
+mod signing;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -30,11 +34,12 @@ use crate::environment;
 use case::{Boot, Case};
 use chapters::{Chapters, Subject};
 use choice::Choice;
+use configured::Compared;
 pub use damage::Damages;
 use guest::{Batch, LayerFile};
 use kernel::Kernel;
-use layer::Tree;
 use layout::Layout;
+use predict::Question;
 use report::Row;
 
 /// The kernels of the core, of two series.
@@ -107,60 +112,79 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
     let work = Path::new("target/truth");
     fs::create_dir_all(work)?;
     predict::compile()?;
-    let (mut rows, mut chapters) = (Vec::new(), Chapters::default());
-    let mut tell = |subject, (more, text): (Vec<Row>, String)| {
-        rows.extend(more);
-        chapters.tell(subject, text);
-    };
-    let places = Places {
-        work,
-        facts: &cache.join("truth/facts"),
-    };
+    let mut answers = Vec::new();
     if options.own_cases() {
-        tell(Subject::OwnCases, own_cases(options, &cache, places, &mut print)?);
+        answers.push(own_cases(options, &cache, work, &mut print)?);
     }
     if options.all || options.shipped {
-        tell(Subject::Shipped, shipped::ask(options, &cache, places, &mut print)?);
+        answers.push(shipped::ask(options, &cache, work, &mut print)?);
     }
     if let Some(damages) = &options.damages {
-        tell(Subject::Damages, damages.ask(options, &cache, places, &mut print)?);
+        answers.push(damages.ask(options, &cache, work, &mut print)?);
     }
+    let rows: Vec<&Row> = answers.iter().flat_map(|answer| &answer.rows).collect();
     fs::write(work.join("everything.tsv"), report::everything(&rows))?;
-    print(&report::disagreements(&rows));
-    print(&report::groups(&rows));
-    print(&report::confusion(&rows));
+    let agree = answers.iter().all(|answer| answer.agrees);
     if let Some(path) = &options.report {
-        chapters.write(path)?;
+        let chapters = answers.into_iter().map(|answer| (answer.subject, answer.chapter));
+        chapters.collect::<Chapters>().write(path)?;
     }
-    Ok(report::agrees(&rows))
+    Ok(agree)
 }
 
-/// Where images are made, and where facts are kept.
-#[derive(Clone, Copy)]
-struct Places<'a> {
-    work: &'a Path,
-    facts: &'a Path,
+/// What came of asking about a subject.
+struct Answer {
+    subject: Subject,
+    rows: Vec<Row>,
+    /// Whether `check` said the same, always.
+    agrees: bool,
+    chapter: String,
 }
 
-/// Asks the cases of [`cases`]. Returns the rows, and the chapter about them.
-fn own_cases(
-    options: &Options,
-    cache: &Path,
-    places: Places<'_>,
-    print: &mut impl FnMut(&str),
-) -> anyhow::Result<(Vec<Row>, String)> {
-    let mut rows = Vec::new();
+impl Answer {
+    /// Prints what is most important in the rows.
+    fn of(subject: Subject, rows: Vec<Row>, chapter: String, print: &mut impl FnMut(&str)) -> Self {
+        print(&report::disagreements(&rows));
+        print(&report::groups(&rows));
+        print(&report::confusion(&rows));
+        Self {
+            subject,
+            agrees: report::agrees(&rows),
+            rows,
+            chapter,
+        }
+    }
+}
+
+/// Asks the cases of [`cases`], and compares what `check` says of [`configured`] toolkits.
+fn own_cases(options: &Options, cache: &Path, work: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Answer> {
     let kernels = kernels(&releases(options), options, cache, print)?;
+    let mut rows = Vec::new();
     for (number, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| kernel.asked) {
         print(&format!("{}: making images", kernel.release));
-        let round = Round::new(kernel, cases::all(kernel)?, &options.choice(number), places)?;
+        let round = Round::new(kernel, cases::all(kernel)?, &options.choice(number), work)?;
         rows.extend(round.rows(options.guests, print)?);
     }
+    let configured = configured_rows(&kernels, options, work)?;
     if options.report.is_some() {
         choice::remember(&rows)?;
     }
-    let text = document::document(&kernels, &rows)?;
-    Ok((rows, text))
+    let chapter = document::document(&kernels, &rows, &configured)?;
+    let mut answer = Answer::of(Subject::OwnCases, rows, chapter, print);
+    print(&report::configured_disagreements(&configured));
+    print(&report::configurations(&configured));
+    answer.agrees &= configured.iter().all(Compared::agrees);
+    Ok(answer)
+}
+
+/// The rows of kernels that cannot be booted, made from the first one that they can be made from.
+fn configured_rows(kernels: &[Kernel], options: &Options, work: &Path) -> anyhow::Result<Vec<Compared>> {
+    for kernel in kernels.iter().filter(|kernel| kernel.asked) {
+        if configured::can_be_made_from(kernel)? {
+            return configured::compare(kernel, &options.only, work);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// The kernels, each of which knows of the others.
@@ -208,7 +232,7 @@ fn releases(options: &Options) -> Vec<String> {
 /// All cases on one kernel.
 struct Round<'a> {
     kernel: &'a Kernel,
-    places: Places<'a>,
+    work: &'a Path,
     layout: PathBuf,
     cases: Vec<(&'static str, Case, Vec<LayerFile>)>,
 }
@@ -219,9 +243,9 @@ impl<'a> Round<'a> {
         kernel: &'a Kernel,
         cases: Vec<(&'static str, usize, Case)>,
         choice: &Choice<'_>,
-        places: Places<'a>,
+        work: &'a Path,
     ) -> anyhow::Result<Self> {
-        let folder = places.work.join(&kernel.release);
+        let folder = work.join(&kernel.release);
         let mut layout = Layout::create(&folder, kernel.architecture.go_name())?;
         let bases = bases::bases(&kernel.programs)?;
         let mut made = Vec::new();
@@ -231,19 +255,18 @@ impl<'a> Round<'a> {
             }
             let layers = case.layers(&bases, &kernel.node_tree());
             let layers = layers.with_context(|| format!("the image of {group}/{}", case.id))?;
-            let tars: Vec<Vec<u8>> = layers.iter().map(Tree::tar).collect::<anyhow::Result<_>>()?;
-            let names = layout.add(&predict::reference(group, &case), &tars)?;
+            let names = layout.add(&predict::reference(group, &case), &layers)?;
             let files = names.iter().zip(&layers).map(|(name, tree)| LayerFile {
                 path: layout.layer(name),
                 hides: tree.hides(),
             });
             made.push((group, case, files.collect()));
         }
-        layout.add(&predict::toolkit_reference(kernel), &[kernel.toolkit()?.tar()?])?;
+        layout.add(&predict::toolkit_reference(kernel), &[kernel.toolkit()?])?;
         layout.finish()?;
         Ok(Self {
             kernel,
-            places,
+            work,
             layout: folder,
             cases: made,
         })
@@ -251,11 +274,11 @@ impl<'a> Round<'a> {
 
     fn rows(&self, guests: usize, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Row>> {
         let mut rows = Vec::new();
-        for boot in Boot::ALL {
-            let of_boot: Vec<_> = self.cases.iter().filter(|(_, case, _)| case.boot == boot).collect();
-            if of_boot.is_empty() {
-                continue;
-            }
+        let mut nodes: BTreeMap<(Boot, &Option<PathBuf>), Vec<_>> = BTreeMap::new();
+        for made in &self.cases {
+            nodes.entry((made.1.boot, &made.1.kmod)).or_default().push(made);
+        }
+        for ((boot, kmod), of_boot) in nodes {
             print(&format!(
                 "{}: {} cases, booted {}",
                 self.kernel.release,
@@ -265,14 +288,23 @@ impl<'a> Round<'a> {
             let batch = Batch {
                 kernel: self.kernel,
                 boot,
+                kmod: kmod.clone(),
+                firmware: boot.trusts_us().then(|| self.kernel.firmware(self.work)).transpose()?,
                 cases: of_boot.iter().map(|(_, case, files)| (case, files.clone())).collect(),
-                store: self.places.facts.to_owned(),
+                store: self.kernel.cache.join("truth/facts"),
                 guests,
             };
-            let facts = batch.facts(self.places.work, print)?;
+            let facts = batch.facts(self.work, print)?;
             let asked: Vec<_> = of_boot.iter().map(|(group, case, _)| (*group, case)).collect();
-            let with = predict::verdicts(self.kernel, boot, &asked, &self.layout, true)?;
-            let without = predict::verdicts(self.kernel, boot, &asked, &self.layout, false)?;
+            let toolkit = predict::toolkit_reference(self.kernel);
+            let question = |toolkit| Question {
+                kernel: self.kernel,
+                boot,
+                layout: &self.layout,
+                toolkit,
+            };
+            let with = predict::verdicts(&question(Some(&toolkit)), &asked)?;
+            let without = predict::verdicts(&question(None), &asked)?;
             for (((group, case), fact), (with_toolkit, without_toolkit)) in
                 asked.into_iter().zip(facts).zip(with.into_iter().zip(without))
             {

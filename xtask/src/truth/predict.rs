@@ -23,6 +23,19 @@ pub(crate) struct Verdict {
     pub(crate) unchecked: bool,
     /// The rules that it speaks of.
     pub(crate) rules: Vec<String>,
+    /// All that was found, in words.
+    pub(crate) findings: String,
+}
+
+/// What cases have in common of which check is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) kernel: &'a Kernel,
+    pub(crate) boot: Boot,
+    /// Where the images are.
+    pub(crate) layout: &'a Path,
+    /// The driver toolkit's image among them.
+    pub(crate) toolkit: Option<&'a str>,
 }
 
 /// How a case's image is called.
@@ -39,14 +52,8 @@ pub(crate) fn toolkit_reference(kernel: &Kernel) -> String {
     format!("truth.example.com/toolkit:{}", kernel.release.replace('+', "_"))
 }
 
-/// Asks about all cases of one boot: at once about those whose nodes have the same modules loaded before.
-pub(crate) fn verdicts(
-    kernel: &Kernel,
-    boot: Boot,
-    cases: &[(&str, &Case)],
-    layout: &Path,
-    with_toolkit: bool,
-) -> anyhow::Result<Vec<Verdict>> {
+/// Asks about all cases: at once about those whose nodes have the same modules loaded before.
+pub(crate) fn verdicts(question: &Question<'_>, cases: &[(&str, &Case)]) -> anyhow::Result<Vec<Verdict>> {
     let mut by_loaded: BTreeMap<&[String], Vec<usize>> = BTreeMap::new();
     for (at, (_, case)) in cases.iter().enumerate() {
         by_loaded.entry(&case.loaded_before).or_default().push(at);
@@ -54,40 +61,32 @@ pub(crate) fn verdicts(
     let mut verdicts = BTreeMap::new();
     for places in by_loaded.values() {
         let asked: Vec<_> = places.iter().map(|at| cases[*at]).collect();
-        let told = verdicts_at_once(kernel, boot, &asked, layout, with_toolkit)?;
-        verdicts.extend(places.iter().zip(told));
+        verdicts.extend(places.iter().zip(verdicts_at_once(question, &asked)?));
     }
     Ok(verdicts.into_values().collect())
 }
 
-fn verdicts_at_once(
-    kernel: &Kernel,
-    boot: Boot,
-    cases: &[(&str, &Case)],
-    layout: &Path,
-    with_toolkit: bool,
-) -> anyhow::Result<Vec<Verdict>> {
+fn verdicts_at_once(question: &Question<'_>, cases: &[(&str, &Case)]) -> anyhow::Result<Vec<Verdict>> {
     let questions = tempfile::tempdir()?;
     let modules: Vec<Value> = cases.iter().map(|(group, case)| module(group, case)).collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": modules});
     let questions_folder = questions.path().join("questions");
     fs::create_dir(&questions_folder)?;
     fs::write(questions_folder.join("modules.json"), list.to_string())?;
-    fs::write(
-        questions_folder.join("preflight.json"),
-        preflight(kernel, with_toolkit).to_string(),
-    )?;
+    fs::write(questions_folder.join("preflight.json"), preflight(question).to_string())?;
     let mut check = Command::new(program()?);
     check
         .args(["check", "--quiet", "--no-cache", "-o", "json", "-f"])
         .arg(&questions_folder)
         .arg("--oci-layout")
-        .arg(layout);
-    if boot.enforces() {
-        check
-            .arg("--enforce-signatures")
-            .arg("--trusted-cert")
-            .arg(kernel.certificate());
+        .arg(question.layout);
+    if question.boot.enforces() {
+        check.arg("--enforce-signatures");
+    }
+    if question.boot.enforces() || question.boot.trusts_us() {
+        for certificate in question.kernel.certificates() {
+            check.arg("--trusted-cert").arg(certificate);
+        }
     }
     if let Some((_, case)) = cases.first().filter(|(_, case)| !case.loaded_before.is_empty()) {
         let loaded = questions.path().join("loaded.txt");
@@ -112,12 +111,12 @@ fn verdicts_at_once(
 }
 
 fn read(row: &Value) -> Verdict {
-    let rules: Vec<String> = row["findings"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|finding| Some(finding["rule"].as_str()?.to_owned()))
-        .collect();
+    let findings = || row["findings"].as_array().into_iter().flatten();
+    let told = |key: &str| -> Vec<String> {
+        let texts = findings().filter_map(|finding| finding[key].as_str());
+        texts.map(str::to_owned).collect()
+    };
+    let rules = told("rule");
     Verdict {
         loads: row["verificationStatus"] == "Success",
         reason: row["statusReason"].as_str().unwrap_or_default().to_owned(),
@@ -125,6 +124,7 @@ fn read(row: &Value) -> Verdict {
             .iter()
             .any(|rule| rules.iter().any(|spoken| spoken == rule)),
         rules,
+        findings: told("message").join("\n"),
     }
 }
 
@@ -190,10 +190,10 @@ fn module(group: &str, case: &Case) -> Value {
     })
 }
 
-fn preflight(kernel: &Kernel, with_toolkit: bool) -> Value {
-    let mut spec = json!({"kernelVersion": kernel.release});
-    if with_toolkit {
-        spec["dtkImage"] = json!(toolkit_reference(kernel));
+fn preflight(question: &Question<'_>) -> Value {
+    let mut spec = json!({"kernelVersion": question.kernel.release});
+    if let Some(toolkit) = question.toolkit {
+        spec["dtkImage"] = json!(toolkit);
     }
     json!({
         "apiVersion": "kmm.sigs.x-k8s.io/v1beta2", "kind": "PreflightValidationOCP",

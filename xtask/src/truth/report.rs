@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::configured::Compared;
 use super::guest::{Fact, Outcome};
 use super::predict::Verdict;
 
@@ -125,7 +126,7 @@ pub(crate) fn listed_disagreements(rows: &[Row]) -> String {
 }
 
 /// Every case with its fact and what was said of it, one a line.
-pub(crate) fn everything(rows: &[Row]) -> String {
+pub(crate) fn everything(rows: &[&Row]) -> String {
     let mut text = String::new();
     for row in rows {
         let _ = writeln!(
@@ -193,6 +194,69 @@ pub(crate) fn groups(rows: &[Row]) -> String {
     let mut text = String::from("| group | cases | load | are refused |\n|---|---:|---:|---:|\n");
     for (group, (loads, refused)) in table {
         let _ = writeln!(text, "| {group} | {} | {loads} | {refused} |", loads + refused);
+    }
+    text
+}
+
+/// What check said of kernels that cannot be booted, by their configuration, in Markdown.
+pub(crate) fn configurations(rows: &[Compared]) -> String {
+    let mut table: BTreeMap<&str, (&str, usize, usize, usize)> = BTreeMap::new();
+    for row in rows {
+        let configuration = row.expected.configuration;
+        let (_, loads, refused, agree) = table
+            .entry(configuration.name)
+            .or_insert((configuration.meaning, 0, 0, 0));
+        *if row.expected.loads { loads } else { refused } += 1;
+        *agree += usize::from(row.agrees());
+    }
+    let mut text = String::from(
+        "| configuration | what it is | rows | load | are refused | check agrees |\n|---|---|---:|---:|---:|---:|\n",
+    );
+    for (name, (meaning, loads, refused, agree)) in table {
+        let _ = writeln!(
+            text,
+            "| {name} | {meaning} | {} | {loads} | {refused} | {agree} |",
+            loads + refused
+        );
+    }
+    text
+}
+
+/// Each of these rows with its source, in Markdown.
+pub(crate) fn configured_rows(rows: &[Compared]) -> String {
+    let mut text = String::from("| row | such a kernel | source | check says |\n|---|---|---|---|\n");
+    for row in rows {
+        let word = |loads| if loads { "loads it" } else { "refuses it" };
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} |",
+            row.expected.case.id,
+            word(row.expected.loads),
+            row.expected.source,
+            if row.agrees() { "the same" } else { "something else" },
+        );
+    }
+    text
+}
+
+/// Where check says something else than the source.
+pub(crate) fn configured_disagreements(rows: &[Compared]) -> String {
+    let mut text = String::new();
+    for row in rows.iter().filter(|row| !row.agrees()) {
+        let (expected, verdict) = (&row.expected, &row.verdict);
+        let _ = writeln!(
+            text,
+            "configured/{}: {} ({}){}\n    said: {}\n    found: {}",
+            expected.case.id,
+            if expected.loads { "loads" } else { "is refused" },
+            expected.source,
+            expected
+                .words
+                .map(|words| format!(", and check should say `{words}`"))
+                .unwrap_or_default(),
+            verdict.reason,
+            verdict.findings,
+        );
     }
     text
 }

@@ -1,5 +1,6 @@
 //! The rules, one table for each group, one row for each branch, each row a sentence.
 
+mod assumptions;
 mod copy;
 mod file;
 mod fixtures;

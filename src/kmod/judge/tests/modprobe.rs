@@ -422,6 +422,16 @@ fn modules_of_the_same_name() {
             a_scene().line("ext4", "extra/drv.ko:").module("ext4"),
             "module-builtin?",
         ),
+        (
+            "a built-in one with parameters",
+            a_scene().line("tcp_cubic", "extra/drv.ko:").module("tcp-cubic"),
+            "module-builtin!",
+        ),
+        (
+            "a part of the kernel with parameters, which is no module",
+            a_scene().line("printk", "extra/drv.ko:").module("printk"),
+            "module-builtin!",
+        ),
     ]);
     let first_time = ours().args("--first-time").findings();
     assert!(

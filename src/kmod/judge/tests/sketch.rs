@@ -230,7 +230,8 @@ pub(super) fn with(module: ModuleSketch) -> Scene {
         config: Some(Arc::new(KernelConfig::parse(CONFIG))),
         in_tree: Some(Arc::new(InTree::from_text(
             "kernel/net/sunrpc/sun-rpc.ko.xz:\nkernel/drivers/intree.ko.xz:\n",
-            "kernel/fs/ext4/ext4.ko\n",
+            "kernel/fs/ext4/ext4.ko\nkernel/net/ipv4/tcp_cubic.ko\n",
+            "printk\ntcp_cubic\n",
         ))),
         vermagic: Some(VERMAGIC.to_owned()),
         this_module_size: Some(SIZE),

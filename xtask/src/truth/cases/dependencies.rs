@@ -1,13 +1,16 @@
 //! Dependencies: in the image, in-tree with KMM's `host` link and without, soft ones, and `modulesLoadingOrder`
-//! (kmod `libkmod/libkmod-module.c: __kmod_module_get_probe_list`).
+//! (kmod `libkmod/libkmod-module.c: __kmod_module_get_probe_list`); and modules whose name is taken already.
 
 use super::{Case, Kernel};
 
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let mut cases = in_the_image(kernel)?;
     cases.extend(in_tree(kernel)?);
+    cases.extend(hosts(kernel)?);
+    cases.extend(loaded(kernel)?);
     cases.extend(soft(kernel)?);
     cases.extend(already_there(kernel)?);
+    cases.extend(built_in(kernel)?);
     Ok(cases)
 }
 
@@ -25,6 +28,19 @@ fn in_the_image(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             kernel.ko("exporter")?.with_crc("module_layout", |crc| crc ^ 1).bytes,
         ),
         pair("in-image-loaded-alone")?.loads("exporter"),
+        kernel
+            .case("in-image-with-a-dash")
+            .ko(kernel.ko("importer")?)
+            .ko(kernel.ko("exporter")?.named("ex-porter")),
+        kernel
+            .case("in-image-in-another-folder")
+            .ko(kernel.ko("importer")?)
+            .ko(kernel.ko("exporter")?.in_folder("updates/a/b")),
+        kernel
+            .case("in-image-twice")
+            .ko(kernel.ko("importer")?)
+            .ko(kernel.ko("exporter")?.in_folder("updates"))
+            .ko(kernel.ko("exporter")?.cut(100)),
         pair("in-image-link-to-file")?
             .without("extra/exporter.ko")
             .file("real/exporter.ko", kernel.ko("exporter")?.bytes)
@@ -66,6 +82,103 @@ fn in_tree(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .case("in-tree-copied-into-the-image")
             .ko(kernel.ko("needs_lru")?)
             .ko(kernel.in_tree("lru_cache")?.map_or_else(|| kernel.ko("plain"), Ok)?),
+    ])
+}
+
+/// KMM's documented link, in the forms that people give it.
+fn hosts(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("needs_lru")?)) };
+    let node = format!("/lib/modules/{}", kernel.release);
+    Ok(vec![
+        one("host-link-through-usr")?
+            .host_link()
+            .link("host", &format!("/usr/lib/modules/{}", kernel.release)),
+        one("host-link-with-a-slash")?
+            .host_link()
+            .link("host", &format!("{node}/")),
+        one("host-link-to-all-kernels")?
+            .host_link()
+            .link("host", "/lib/modules"),
+        one("host-link-to-itself")?.host_link().link("host", "host"),
+        one("host-link-by-another-link")?
+            .host_link()
+            .link("node", &node)
+            .link("host", "node"),
+        one("host-link-in-a-layer-of-its-own")?
+            .host_link()
+            .next_layer()
+            .link("host", &node),
+        one("host-link-hidden-by-a-layer")?
+            .host_link()
+            .next_layer()
+            .whiteout("host"),
+        one("host-is-a-folder-with-copies")?
+            .host_link()
+            .next_layer()
+            .whiteout("host")
+            .next_layer()
+            .file("host/README", "modules of the node belong here"),
+        one("host-link-and-index-of-before")?
+            .host_link()
+            .file("modules.dep.bin", ""),
+        kernel
+            .case("host-link-of-an-image-without-modules")
+            .host_link()
+            .loads("crc7"),
+        kernel
+            .case("host-link-to-a-module-that-nodes-lack")
+            .ko(kernel.ko("importer")?)
+            .host_had(kernel.ko("exporter")?),
+        kernel
+            .case("host-link-and-dependency-in-the-image-too")
+            .ko(kernel.ko("importer")?)
+            .ko(kernel.ko("exporter")?)
+            .host_had(kernel.ko("exporter")?),
+        kernel
+            .case("in-tree-with-dependencies-unlinked")
+            .ko(kernel.ko("needs_in_tree")?),
+        kernel
+            .case("in-tree-with-dependencies-by-host-link")
+            .ko(kernel.ko("needs_in_tree")?)
+            .host_link(),
+    ])
+}
+
+/// What nodes have loaded before, of which check is told (`--loaded-modules`).
+fn loaded(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("needs_lru")?)) };
+    Ok(vec![
+        one("loaded-another")?.with_loaded(&["crc7"]),
+        one("loaded-it-and-others")?.with_loaded(&["crc7", "lru_cache", "dummy"]),
+        one("loaded-with-host-link")?.host_link().with_loaded(&["lru_cache"]),
+        one("loaded-and-removed-first")?
+            .with_loaded(&["lru_cache"])
+            .removing(&["lru_cache"]),
+        one("loaded-and-host-link-and-removed-first")?
+            .host_link()
+            .with_loaded(&["lru_cache"])
+            .removing(&["lru_cache"]),
+        one("loaded-and-install-ignored")?
+            .with_loaded(&["lru_cache"])
+            .args(&["-i"]),
+        one("loaded-and-forced")?.with_loaded(&["lru_cache"]).args(&["-f"]),
+        kernel
+            .case("loaded-and-of-another-version")
+            .ko(kernel.ko("needs_lru")?.with_crc("lc_create", |crc| crc ^ 1))
+            .with_loaded(&["lru_cache"]),
+        kernel
+            .case("loaded-in-tree-asked-by-host-link")
+            .loads("lru_cache")
+            .host_link()
+            .with_loaded(&["lru_cache"]),
+        kernel
+            .case("loaded-needs-nothing")
+            .ko(kernel.ko("plain")?)
+            .with_loaded(&["lru_cache"]),
+        kernel
+            .case("loaded-and-missing-in-the-image-too")
+            .ko(kernel.ko("importer")?)
+            .with_loaded(&["lru_cache"]),
     ])
 }
 
@@ -120,14 +233,62 @@ fn soft(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .ko(ko("plain")?)
             .order(&["plain", "lru_cache"])
             .host_link(),
+        kernel.case("soft-pre-there").ko(ko("softdeps")?).ko(ko("plain")?),
+        kernel.case("soft-post-there").ko(ko("softdeps")?).ko(ko("aliases")?),
+        kernel
+            .case("soft-pre-gone")
+            .ko(ko("softdeps")?)
+            .ko(ko("plain")?)
+            .without("extra/plain.ko"),
+        kernel
+            .case("soft-post-gone")
+            .ko(ko("softdeps")?)
+            .ko(ko("aliases")?)
+            .without("extra/aliases.ko"),
+        kernel
+            .case("soft-pre-needs-what-is-missing")
+            .ko(ko("softdeps")?)
+            .ko(ko("missing_symbol")?.named("plain")),
+        kernel
+            .case("soft-in-its-own-order")
+            .ko(ko("softdeps")?)
+            .ko(ko("plain")?)
+            .ko(ko("aliases")?)
+            .order(&["softdeps", "aliases"]),
+        kernel
+            .case("soft-text-missing")
+            .ko(ko("softdeps")?)
+            .ko(ko("plain")?.cut(200))
+            .without("modules.softdep"),
+        kernel
+            .case("soft-by-modinfo-added")
+            .ko(ko("plain")?.with_modinfo("softdep", "pre: exporter").seen_by_depmod())
+            .ko(ko("exporter")?),
+        kernel
+            .case("soft-of-each-other")
+            .ko(ko("plain")?.with_modinfo("softdep", "pre: aliases").seen_by_depmod())
+            .ko(ko("aliases")?.with_modinfo("softdep", "pre: plain").seen_by_depmod()),
+        kernel
+            .case("soft-of-itself")
+            .ko(ko("plain")?.with_modinfo("softdep", "pre: plain").seen_by_depmod()),
+        kernel
+            .case("soft-that-is-needed-as-well")
+            .ko(ko("importer")?
+                .with_modinfo("softdep", "pre: exporter")
+                .seen_by_depmod())
+            .ko(ko("exporter")?),
+        kernel
+            .case("soft-after-what-is-needed")
+            .ko(ko("importer")?
+                .with_modinfo("softdep", "post: exporter")
+                .seen_by_depmod())
+            .ko(ko("exporter")?),
+        ordered("order-and-raw", &["plain", "aliases"])?.raw(&["-vd", "/tmp/opt", "plain"]),
     ])
 }
 
 fn already_there(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
-    let twin = || -> anyhow::Result<_> {
-        let plain = kernel.ko("params_none")?.named("dummy");
-        Ok(plain.with_elf(|elf| elf.replace_everywhere(b"params_none\0", b"dummy\0_none\0")))
-    };
+    let twin = || -> anyhow::Result<_> { Ok(kernel.ko("params_none")?.calling_itself("dummy")) };
     Ok(vec![
         kernel.case("same-name-as-in-tree").ko(twin()?),
         kernel
@@ -144,6 +305,24 @@ fn already_there(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .ko(twin()?)
             .args(&["--first-time"]),
         kernel
+            .case("same-name-as-in-tree-loaded-first-time")
+            .ko(twin()?)
+            .with_loaded(&["dummy"])
+            .args(&["--first-time"]),
+        kernel
+            .case("same-name-as-in-tree-by-host-link-too")
+            .ko(twin()?)
+            .host_link(),
+        kernel
+            .case("same-name-as-in-tree-in-updates")
+            .ko(twin()?.in_folder("updates"))
+            .host_link(),
+        kernel
+            .case("same-name-as-in-tree-loaded-and-another-removed")
+            .ko(twin()?)
+            .with_loaded(&["dummy"])
+            .removing(&["crc7"]),
+        kernel
             .case("in-tree-removed-that-is-not-there")
             .ko(kernel.ko("plain")?)
             .removing(&["no_such_module"]),
@@ -152,4 +331,30 @@ fn already_there(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .ko(kernel.ko("plain")?)
             .removing(&["dummy"]),
     ])
+}
+
+/// A built-in module with parameters has a folder in `/sys/module`, and no other module can be of that name
+/// (`kernel/module/sysfs.c: mod_sysfs_init`).
+fn built_in(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let longest = "params_none".len();
+    let mut cases = Vec::new();
+    for (with_parameters, which) in [(true, "with-parameters"), (false, "without-parameters")] {
+        if let Some(name) = kernel.builtin(with_parameters, longest)? {
+            let ko = kernel.ko("params_none")?.calling_itself(&name);
+            let case = |what: &str| kernel.case(format!("same-name-as-built-in-{which}{what}"));
+            cases.extend([
+                case("").ko(ko.clone()),
+                case("-and-first-time").ko(ko.clone()).args(&["--first-time"]),
+                case("-and-told-to-the-image")
+                    .ko(ko.clone())
+                    .file("modules.builtin", format!("kernel/{name}.ko\n")),
+                case("-and-removed").ko(ko).removing(&[&name]),
+            ]);
+        }
+    }
+    for name in ["printk", "workqueue"] {
+        let ko = kernel.ko("params_none")?.calling_itself(name);
+        cases.push(kernel.case(format!("same-name-as-a-part-of-the-kernel-{name}")).ko(ko));
+    }
+    Ok(cases)
 }

@@ -5,7 +5,9 @@ use crate::truth::case::Base;
 
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let mut cases = programs(kernel)?;
+    cases.extend(kernels(kernel)?);
     cases.extend(links(kernel)?);
+    cases.extend(links_of_nodes(kernel)?);
     cases.extend(layers(kernel)?);
     cases.extend(firmware(kernel)?);
     Ok(cases)
@@ -26,6 +28,26 @@ fn programs(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .without("/bin/cp")
             .file("/usr/local/bin/cp", kernel.programs.busybox()?),
         one("shell-is-a-dangling-link", Base::Shell)?.link("/bin/sh", "/nowhere"),
+        one("shell-is-text", Base::Shell)?.file("/bin/sh", "no program"),
+        one("shell-is-empty", Base::Shell)?.file("/bin/sh", ""),
+        one("shell-is-a-folder", Base::Shell)?
+            .without("/bin/sh")
+            .folder("/bin/sh"),
+        one("shell-elsewhere", Base::Shell)?
+            .without("/bin/sh")
+            .file("/usr/bin/sh", kernel.programs.busybox()?),
+        one("shell-hidden-by-a-layer", Base::Busybox)?
+            .next_layer()
+            .whiteout("/bin/sh"),
+        one("shell-of-a-later-layer", Base::Shell)?
+            .without("/bin/sh")
+            .next_layer()
+            .file("/bin/sh", kernel.programs.busybox()?),
+        one("usr-merged-no-shell", Base::UsrMerged)?.without("/usr/bin/sh"),
+        one("usr-merged-no-link", Base::UsrMerged)?.without("/bin"),
+        one("usr-merged-lib-in-a-later-layer", Base::UsrMerged)?
+            .next_layer()
+            .file("/usr/lib/os-release", ""),
         one("other-kernel-only", Base::Busybox)?
             .without("")
             .file("/opt/lib/modules/9.9.9-none/modules.dep", ""),
@@ -36,6 +58,36 @@ fn programs(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         ),
         one("modprobe-d-in-dir", Base::Busybox)?.file("/opt/etc/modprobe.d/a.conf", "install plain /bin/false\n"),
         one("modprobe-d-in-dir-lib", Base::Busybox)?.file("/opt/lib/modprobe.d/a.conf", "install plain /bin/false\n"),
+    ])
+}
+
+/// Images for several kernels, and with folders that only look like the kernel's.
+fn kernels(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("plain")?)) };
+    let release = &kernel.release;
+    let beside = |folder: &str, file: &str| format!("/opt/lib/modules/{folder}/{file}");
+    let bytes = kernel.ko("plain")?.bytes;
+    Ok(vec![
+        one("kernels-other-has-a-sound-one")?
+            .file("extra/plain.ko", "no module")
+            .file(&beside("9.9.9-none", "extra/plain.ko"), bytes.clone()),
+        one("kernels-other-has-a-damaged-one")?.file(&beside("9.9.9-none", "extra/plain.ko"), "no module"),
+        one("kernels-of-a-longer-name")?
+            .without("")
+            .file(&beside(&format!("{release}-debug"), "extra/plain.ko"), bytes.clone()),
+        one("kernels-of-a-shorter-name")?.without("").file(
+            &beside(release.split('-').next().unwrap_or_default(), "extra/plain.ko"),
+            bytes.clone(),
+        ),
+        one("kernels-of-upper-case")?
+            .without("")
+            .file(&beside(&release.to_uppercase(), "extra/plain.ko"), bytes.clone()),
+        one("kernels-with-a-plus")?
+            .without("")
+            .file(&beside(&format!("{release}+"), "extra/plain.ko"), bytes),
+        one("kernels-without-indexes")?.file(&beside("9.9.9-none", "modules.order"), ""),
+        one("kernels-link-between-them")?.link("/opt/lib/modules/9.9.9-none", release),
+        one("kernels-file-beside-them")?.file("/opt/lib/modules/README", "modules"),
     ])
 }
 
@@ -131,6 +183,87 @@ fn links(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     ])
 }
 
+/// Links that mean something else on the node than in the image, loops, and long chains.
+#[expect(clippy::too_many_lines, reason = "a table, one row a case")]
+fn links_of_nodes(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("plain")?)) };
+    let bytes = kernel.ko("plain")?.bytes;
+    let release = &kernel.release;
+    let node = format!("/lib/modules/{release}");
+    let chain = |length: usize| -> anyhow::Result<Case> {
+        let mut case = one(&format!("link-chain-of-{length}"))?
+            .without("extra/plain.ko")
+            .file("real/plain.ko", bytes.clone())
+            .link("extra/plain.ko", "../real/link-1");
+        for number in 1..length {
+            let next = if number + 1 == length {
+                "plain.ko".to_owned()
+            } else {
+                format!("link-{}", number + 1)
+            };
+            case = case.link(&format!("real/link-{number}"), &next);
+        }
+        Ok(case)
+    };
+    Ok(vec![
+        chain(5)?,
+        chain(39)?,
+        chain(41)?,
+        one("link-loop-of-two")?
+            .link("extra/plain.ko", "other.ko")
+            .link("extra/other.ko", "plain.ko"),
+        one("link-kernel-to-itself")?
+            .without("")
+            .link(&format!("/opt/lib/modules/{release}"), release),
+        one("link-kernel-to-the-nodes")?
+            .without("")
+            .link(&format!("/opt/lib/modules/{release}"), &node),
+        one("link-kernel-to-the-nodes-by-name-of-theirs")?
+            .without("")
+            .link(&format!("/opt/lib/modules/{release}"), &node)
+            .loads("crc7"),
+        one("link-lib-modules-to-the-nodes")?
+            .without("")
+            .without("/opt/lib/modules")
+            .link("/opt/lib/modules", "/lib/modules"),
+        one("link-module-to-a-nodes")?.link("extra/plain.ko", &format!("{node}/kernel/lib/crc7.ko")),
+        one("link-module-to-what-no-node-has")?.link("extra/plain.ko", &format!("{node}/extra/plain.ko")),
+        one("link-index-to-a-nodes")?.link("modules.dep.bin", &format!("{node}/modules.dep.bin")),
+        one("link-index-outside")?
+            .file("/srv/modules.dep.bin", "")
+            .link("modules.dep.bin", "/srv/modules.dep.bin"),
+        one("link-index-dangling")?.link("modules.dep.bin", "nowhere"),
+        one("link-folder-loop")?.link("again", "."),
+        one("link-folder-upwards")?.link("up", ".."),
+        one("link-to-proc")?.link("extra/plain.ko", "/proc/self/exe"),
+        one("link-to-dev-null")?.link("extra/plain.ko", "/dev/null"),
+        one("link-with-dots-and-slashes")?
+            .without("extra/plain.ko")
+            .file("real/plain.ko", bytes.clone())
+            .link("extra/plain.ko", "..//./real/../real/plain.ko"),
+        one("link-to-a-folder-in-place-of-the-module")?
+            .without("extra/plain.ko")
+            .file("real/plain.ko", bytes.clone())
+            .link("extra/plain.ko", "../real"),
+        one("link-through-a-file")?
+            .without("extra/plain.ko")
+            .file("real/plain.ko", bytes.clone())
+            .link("extra/plain.ko", "../real/plain.ko/plain.ko"),
+        one("hard-link-across-a-link")?
+            .without("extra/plain.ko")
+            .file("real/plain.ko", bytes.clone())
+            .hard_link("extra/plain.ko", "real/plain.ko")
+            .next_layer()
+            .whiteout("real/plain.ko"),
+        one("hard-link-and-the-first-name-changed")?
+            .without("extra/plain.ko")
+            .file("real/plain.ko", bytes)
+            .hard_link("extra/plain.ko", "real/plain.ko")
+            .next_layer()
+            .file("real/plain.ko", "no module"),
+    ])
+}
+
 fn layers(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("plain")?)) };
     let bytes = kernel.ko("plain")?.bytes;
@@ -184,6 +317,21 @@ fn firmware(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .file("/srv/a.bin", "firmware")
             .link("/firmware", "/srv"),
         one("firmware-dangling-link-in-it", "/firmware")?.link("/firmware/a.bin", "/nowhere"),
+        one("firmware-folder-of-folders-alone", "/firmware")?.folder("/firmware/vendor"),
+        one("firmware-beside-the-modules", "/opt/lib/firmware")?.file("/opt/lib/firmware/a.bin", "firmware"),
+        one("firmware-of-lib-firmware", "/lib/firmware")?.file("/lib/firmware/a.bin", "firmware"),
+        one("firmware-of-the-base-image", "/bin")?,
+        one("firmware-with-a-slash", "/firmware/")?.file("/firmware/a.bin", "firmware"),
+        one("firmware-hidden-by-a-layer", "/firmware")?
+            .file("/firmware/a.bin", "firmware")
+            .next_layer()
+            .whiteout("/firmware/a.bin"),
+        one("firmware-of-a-later-layer", "/firmware")?
+            .next_layer()
+            .file("/firmware/a.bin", "firmware"),
+        one("firmware-link-outside", "/firmware")?
+            .file("/srv/a.bin", "firmware")
+            .link("/firmware/a.bin", "/srv/a.bin"),
         one("firmware-and-no-kernel-folder", "/firmware")?
             .without("")
             .file("/firmware/a.bin", "firmware"),

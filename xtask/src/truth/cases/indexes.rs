@@ -23,6 +23,15 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     for name in BINARY.iter().chain(&TEXT) {
         none = none.without(name);
     }
+    let whole = |name: &str, of: Vec<crate::truth::ko::Ko>| -> anyhow::Result<Vec<u8>> {
+        let case = of.into_iter().fold(kernel.case(name), Case::ko);
+        case.index("modules.dep.bin", &kernel.node_tree())
+    };
+    let dep = whole("dep", vec![plain()?])?;
+    let dep_of_two = whole("dep-of-two", vec![kernel.ko("importer")?, exporter()?])?;
+    let cut = |name: &str, length: usize| -> anyhow::Result<Case> {
+        Ok(one(name)?.file("modules.dep.bin", dep.get(..length).unwrap_or_default()))
+    };
     let damaged = |name: &str, bytes: &[u8]| -> anyhow::Result<Case> { Ok(one(name)?.file("modules.dep.bin", bytes)) };
     Ok(vec![
         one("all")?,
@@ -47,6 +56,33 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             &[0xb0, 0x07, 0xf4, 0x57, 0, 2, 0, 1, 0x2f, 0xff, 0xff, 0xff],
         )?,
         damaged("dep-bin-no-root", &[0xb0, 0x07, 0xf4, 0x57, 0, 2, 0, 1, 0, 0, 0, 0])?,
+        cut("dep-bin-cut-in-the-header", 10)?,
+        cut("dep-bin-cut-after-the-header", 12)?,
+        cut("dep-bin-cut-in-the-middle", dep.len() / 2)?,
+        cut("dep-bin-cut-by-one", dep.len() - 1)?,
+        one("dep-bin-and-bytes-after-it")?.file("modules.dep.bin", [dep.clone(), vec![0; 64]].concat()),
+        one("dep-bin-of-another-image")?.file("modules.dep.bin", dep_of_two.clone()),
+        one("dep-bin-empty-of-modules")?.file("modules.dep.bin", whole("none", vec![kernel.ko("params_none")?])?),
+        one("dep-bin-in-a-subfolder")?
+            .without("modules.dep.bin")
+            .file("extra/modules.dep.bin", dep.clone()),
+        one("dep-text-empty")?.file("modules.dep", ""),
+        one("dep-text-of-another")?.file("modules.dep", "extra/other.ko:\n"),
+        kernel
+            .case("stale-dependency-not-indexed")
+            .ko(kernel.ko("importer")?)
+            .ko(exporter()?)
+            .file("modules.dep.bin", whole("alone", vec![kernel.ko("importer")?])?),
+        kernel
+            .case("stale-dependency-moved")
+            .ko(kernel.ko("importer")?)
+            .ko(exporter()?.in_folder("updates"))
+            .file("modules.dep.bin", dep_of_two),
+        one("stale-file-compressed-since")?.without("extra/plain.ko").file(
+            "extra/plain.ko.xz",
+            plain()?.packed(crate::truth::ko::Packing::Xz)?.bytes,
+        ),
+        one("stale-file-replaced-by-a-sound-one")?.file("extra/plain.ko", kernel.ko("params_none")?.bytes),
         one("stale-file-moved")?
             .without("extra/plain.ko")
             .file("updates/plain.ko", plain()?.bytes),
@@ -58,6 +94,45 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("empty-folder")?.without(""),
         one("name-with-ko")?.loads("plain.ko"),
         one("name-with-path")?.loads("extra/plain"),
+        one("name-empty-parts")?.loads("plain_"),
+        one("name-with-dots")?.loads("../extra/plain"),
+        kernel
+            .case("file-with-two-dashes")
+            .ko(kernel.ko("gpl_user")?.named("gpl--user"))
+            .loads("gpl__user")
+            .expecting("gpl_user"),
+        kernel
+            .case("files-with-dash-and-underscore")
+            .ko(kernel.ko("gpl_user")?.named("gpl-user"))
+            .ko(kernel.ko("gpl_user")?.cut(100)),
+        kernel
+            .case("alias-of-what-needs-another")
+            .ko(kernel.ko("importer")?.with_modinfo("alias", "wanted").seen_by_depmod())
+            .ko(exporter()?)
+            .loads("wanted")
+            .expecting("importer"),
+        kernel
+            .case("alias-of-a-missing-file")
+            .ko(aliases()?)
+            .loads("another-name")
+            .expecting("aliases")
+            .without("extra/aliases.ko"),
+        kernel
+            .case("alias-in-the-images-modprobe-d")
+            .ko(plain()?)
+            .loads("mine")
+            .expecting("plain")
+            .file("/etc/modprobe.d/a.conf", "alias mine plain\n"),
+        kernel
+            .case("alias-with-brackets-unclosed")
+            .ko(plain()?.with_modinfo("alias", "mine-[0").seen_by_depmod())
+            .loads("mine-0")
+            .expecting("plain"),
+        kernel
+            .case("alias-with-a-star-alone")
+            .ko(plain()?.with_modinfo("alias", "*").seen_by_depmod())
+            .loads("whatever")
+            .expecting("plain"),
         one("name-in-upper-case")?.loads("PLAIN"),
         kernel
             .case("file-with-dash-asked-with-underscore")

@@ -13,6 +13,7 @@ mod packing;
 mod parameters;
 mod signatures;
 mod symbols;
+mod trusted;
 mod vermagic;
 
 use super::case::Case;
@@ -21,7 +22,7 @@ use super::kernel::Kernel;
 /// A group's table.
 type Table = fn(&Kernel) -> anyhow::Result<Vec<Case>>;
 
-const GROUPS: [(&str, Table); 14] = [
+const GROUPS: [(&str, Table); 15] = [
     ("images", images::cases),
     ("arguments", arguments::cases),
     ("indexes", indexes::cases),
@@ -30,6 +31,7 @@ const GROUPS: [(&str, Table); 14] = [
     ("files", files::cases),
     ("headers", headers::cases),
     ("signatures", signatures::cases),
+    ("trusted", trusted::cases),
     (abi::GROUP, abi::cases),
     ("vermagic", vermagic::cases),
     ("crcs", crcs::cases),

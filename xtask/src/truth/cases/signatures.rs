@@ -6,59 +6,46 @@ use crate::truth::ko::{Ko, SIGNATURE_MARK};
 
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for boot in Boot::ALL {
+    for boot in Boot::ALL.into_iter().filter(|boot| !boot.trusts_us()) {
         // What Debian has signed its kernels trust, but nobody tells check of that key.
         for (name, ko) in signed(kernel)?
             .into_iter()
             .filter(|(name, _)| !boot.enforces() || *name != "by-debian")
         {
-            cases.push(
-                kernel
-                    .case(format!("{}-{name}", boot.name().replace('_', "-")))
-                    .ko(ko)
-                    .boot(boot),
-            );
+            cases.push(case(kernel, boot, name).ko(ko));
         }
     }
     for boot in [Boot::Enforcing, Boot::LockedDown] {
-        let name = boot.name().replace('_', "-");
-        let dependency = kernel.case(format!("{name}-unsigned-dependency"));
-        cases.push(
-            dependency
-                .ko(kernel.ko("importer")?)
-                .ko(kernel.ko("exporter")?)
-                .boot(boot),
-        );
-        let forced = kernel.case(format!("{name}-unsigned-forced"));
-        cases.push(forced.ko(kernel.ko("plain")?).args(&["-f"]).boot(boot));
+        let dependency = case(kernel, boot, "unsigned-dependency");
+        cases.push(dependency.ko(kernel.ko("importer")?).ko(kernel.ko("exporter")?));
+        let forced = case(kernel, boot, "unsigned-forced");
+        cases.push(forced.ko(kernel.ko("plain")?).args(&["-f"]));
     }
     Ok(cases)
 }
 
-/// A module, signed in every way.
+/// A case on a kernel that is booted so, which its name says.
+pub(super) fn case(kernel: &Kernel, boot: Boot, name: &str) -> Case {
+    kernel
+        .case(format!("{}-{name}", boot.name().replace('_', "-")))
+        .boot(boot)
+}
+
+/// A module, signed in every way by a key that the kernel does not trust.
 fn signed(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Ko)>> {
     let plain = kernel.ko("plain")?;
-    let by = |key: &str, digest: &str| plain.clone().signed(&kernel.sign_file(), &kernel.key(key), digest);
-    let other = by("other", "sha256")?;
-    let trailer = other.bytes.len() - SIGNATURE_MARK.len() - 12;
+    let other = kernel.signed(plain.clone(), "other", "sha256")?;
     let with = |extra: &[u8]| plain.clone().with_bytes(|bytes| bytes.extend_from_slice(extra));
     let lying: Vec<u8> = [&[0, 0, 2, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff], SIGNATURE_MARK].concat();
     let mut all = vec![
         ("unsigned", plain.clone()),
         ("by-a-foreign-key", other.clone()),
-        ("by-a-foreign-key-sha512", by("other", "sha512")?),
         (
-            "twice",
-            other
-                .clone()
-                .signed(&kernel.sign_file(), &kernel.key("other"), "sha256")?,
+            "by-a-foreign-key-sha512",
+            kernel.signed(plain.clone(), "other", "sha512")?,
         ),
-        (
-            "altered-after",
-            other
-                .clone()
-                .with_elf(|elf| elf.replace_everywhere(b"description=plain", b"description=PLAIN")),
-        ),
+        ("twice", kernel.signed(other.clone(), "other", "sha256")?),
+        ("altered-after", altered(&other)),
         ("mark-alone", with(SIGNATURE_MARK)),
         ("mark-in-a-longer-file", with(&[SIGNATURE_MARK, b"x"].concat())),
         ("longer-than-the-file", with(&lying)),
@@ -66,15 +53,34 @@ fn signed(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Ko)>> {
             "of-length-0",
             with(&[&[0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0], SIGNATURE_MARK].concat()),
         ),
-        (
-            "mark-cut-off",
-            other.clone().cut(other.bytes.len() - SIGNATURE_MARK.len()),
-        ),
-        ("mark-cut-by-one", other.clone().cut(other.bytes.len() - 1)),
-        ("der-damaged", other.clone().patched(trailer - 40, &[0; 8])),
+    ];
+    all.extend(broken(&plain, &other));
+    all.extend(forms(kernel, &plain, "other")?);
+    if let Some(dummy) = kernel.in_tree("dummy")? {
+        all.push(("by-debian", dummy));
+    }
+    Ok(all)
+}
+
+/// Changed after it was signed, in what no code looks at.
+pub(super) fn altered(signed: &Ko) -> Ko {
+    let change = |bytes: &mut Vec<u8>| {
+        crate::truth::elf::Elf::new(bytes).replace_everywhere(b"description=plain", b"description=PLAIN");
+    };
+    signed.clone().with_bytes(change)
+}
+
+/// What is left of a signature that was damaged.
+pub(super) fn broken(plain: &Ko, signed: &Ko) -> Vec<(&'static str, Ko)> {
+    let length = signed.bytes.len();
+    let trailer = length - SIGNATURE_MARK.len() - 12;
+    let mut all = vec![
+        ("mark-cut-off", signed.clone().cut(length - SIGNATURE_MARK.len())),
+        ("mark-cut-by-one", signed.clone().cut(length - 1)),
+        ("der-damaged", signed.clone().patched(trailer - 40, &[0; 8])),
         (
             "der-damaged-at-its-beginning",
-            other.clone().patched(plain.bytes.len(), &[0xff; 4]),
+            signed.clone().patched(plain.bytes.len(), &[0xff; 4]),
         ),
     ];
     for (name, at, value) in [
@@ -86,12 +92,24 @@ fn signed(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Ko)>> {
         ("signer-length-set", 3, 1),
         ("key-id-length-set", 4, 1),
         ("padding-set", 5, 1),
-        ("one-byte-shorter", 11, other.bytes[trailer + 11].wrapping_sub(1)),
+        ("one-byte-shorter", 11, signed.bytes[trailer + 11].wrapping_sub(1)),
     ] {
-        all.push((name, other.clone().patched(trailer + at, &[value])));
+        all.push((name, signed.clone().patched(trailer + at, &[value])));
     }
-    if let Some(dummy) = kernel.in_tree("dummy")? {
-        all.push(("by-debian", dummy));
-    }
-    Ok(all)
+    all
+}
+
+/// Messages that openssl writes, of forms that the kernel takes or not (`crypto/asymmetric_keys/pkcs7_verify.c:
+/// pkcs7_verify`, `pkcs7_supply_detached_data`).
+pub(super) fn forms(kernel: &Kernel, plain: &Ko, key: &str) -> anyhow::Result<Vec<(&'static str, Ko)>> {
+    let by = |options: &[&str]| kernel.signed_by_openssl(plain.clone(), key, options);
+    Ok(vec![
+        ("as-sign-file-does", by(&["-noattr", "-nocerts"])?),
+        ("with-its-certificate", by(&["-noattr"])?),
+        ("with-attributes", by(&["-nocerts"])?),
+        ("with-content", by(&["-noattr", "-nocerts", "-nodetach"])?),
+        ("of-no-message", plain.clone().with_message(b"")),
+        ("of-text", plain.clone().with_message(b"signed by hand")),
+        ("by-key-id", by(&["-noattr", "-nocerts", "-keyid"])?),
+    ])
 }

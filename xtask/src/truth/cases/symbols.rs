@@ -11,6 +11,29 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         kernel.case("missing-forced").ko(ko("missing_symbol")?).args(&["-f"]),
         kernel.case("weak-missing").ko(ko("weak")?),
         kernel
+            .case("weak-exported-by-the-kernel")
+            .ko(ko("weak")?.with_elf(|elf| elf.rename_symbol("nobody_exports_this", "jiffies_to_msecs"))),
+        kernel.case("weak-exported-by-the-kernel-no-versions").ko(ko("weak")?
+            .without_section("__versions")
+            .with_elf(|elf| elf.rename_symbol("nobody_exports_this", "jiffies_to_msecs"))),
+        kernel
+            .case("weak-exported-by-an-unlinked-in-tree-module")
+            .ko(ko("weak")?
+                .without_section("__versions")
+                .with_elf(|elf| elf.rename_symbol("nobody_exports_this", "lc_create"))),
+        kernel.case("weak-gpl-only-and-proprietary").ko(ko("weak")?
+            .with_modinfo("license", "Proprietary")
+            .without_section("__versions")
+            .with_elf(|elf| elf.rename_symbol("nobody_exports_this", "crypto_alloc_shash"))),
+        kernel
+            .case("weak-of-a-namespace-not-imported")
+            .ko(ko("weak")?
+                .without_section("__versions")
+                .with_elf(|elf| elf.rename_symbol("nobody_exports_this", "exporter_in_namespace"))
+                .adding_modinfo("softdep", "pre: exporter")
+                .seen_by_depmod())
+            .ko(ko("exporter")?),
+        kernel
             .case("missing-by-another-name")
             .ko(ko("plain")?.with_elf(|elf| elf.rename_symbol("_printk", "_printk_of_nobody"))),
         kernel
@@ -42,6 +65,21 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .case("namespace-imported-in-lower-case")
             .ko(ko("importer")?.with_modinfo("import_ns", "exporter"))
             .ko(ko("exporter")?),
+        kernel
+            .case("namespace-imported-empty")
+            .ko(ko("importer")?.with_modinfo("import_ns", ""))
+            .ko(ko("exporter")?),
+        kernel
+            .case("namespace-imported-twice")
+            .ko(ko("importer")?.adding_modinfo("import_ns", "EXPORTER"))
+            .ko(ko("exporter")?),
+        kernel
+            .case("namespace-imported-with-a-space")
+            .ko(ko("importer")?.with_modinfo("import_ns", "EXPORTER "))
+            .ko(ko("exporter")?),
+        kernel
+            .case("namespace-imported-needlessly")
+            .ko(ko("plain")?.adding_modinfo("import_ns", "NOBODYS")),
         kernel
             .case("namespaces-imported-two")
             .ko(ko("importer")?

@@ -14,8 +14,7 @@ use anyhow::Context;
 use super::case::Case;
 use super::kernel::Kernel;
 use super::ko::Ko;
-use super::report::Row;
-use super::{Options, Places, Round, kernels};
+use super::{Answer, Options, Round, Subject, kernels};
 use place::Place;
 use table::Table;
 
@@ -43,14 +42,14 @@ struct Damage {
 }
 
 impl Damages {
-    /// Asks about all of them. Returns the rows, and the chapter about them.
+    /// Asks about all of them.
     pub(super) fn ask(
         &self,
         options: &Options,
         cache: &Path,
-        places: Places<'_>,
+        work: &Path,
         print: &mut impl FnMut(&str),
-    ) -> anyhow::Result<(Vec<Row>, String)> {
+    ) -> anyhow::Result<Answer> {
         let releases = match options.kernels.as_slice() {
             [] => vec![KERNEL.to_owned()],
             named => named.to_vec(),
@@ -64,14 +63,15 @@ impl Damages {
                 .map(|(id, damage)| ("damages", 0, damage.case(id, &kernel, &ko)))
                 .collect();
             for some in cases.chunks(AT_ONCE) {
-                let round = Round::new(&kernel, some.to_vec(), &options.named(), places)?;
+                let round = Round::new(&kernel, some.to_vec(), &options.named(), work)?;
                 for row in round.rows(options.guests, print)? {
                     table.add(made.get(&row.id).context("a damage of that name")?, &row);
                     rows.push(row);
                 }
             }
         }
-        Ok((rows, table.text(self, &releases)))
+        let text = table.text(self, &releases);
+        Ok(Answer::of(Subject::Damages, rows, text, print))
     }
 
     /// The damages of a module, by names that are also those of images.

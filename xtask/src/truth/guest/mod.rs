@@ -4,25 +4,29 @@
 //! a guest ended is asked again in the next one, first thing: what came before may have been to blame.
 
 mod cpio;
+mod fact;
 mod machine;
+mod store;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
 
 use super::case::{Boot, Case};
 use super::kernel::Kernel;
 use super::layout::hex;
 use super::programs::Programs;
+use crate::firmware::Firmware;
 use cpio::Cpio;
+use fact::Telling;
+pub(crate) use fact::{Fact, Outcome};
 use machine::{Heard, Machine};
+use store::Store;
 
 /// How long a guest may take to boot, or for one case. Under TCG either takes seconds, and many of them on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -31,46 +35,8 @@ const PROGRESS: usize = 50;
 /// How many guests in a row may end without having said anything of a case.
 const MAX_SILENT_GUESTS: usize = 2;
 const INIT: &str = include_str!("init.sh");
-/// What modprobe, insmod and rmmod are.
+/// Debian's own kmod.
 const KMOD: &str = "bin/kmod";
-
-/// What a kernel did with a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// modprobe answers success, and the module is there.
-    Loaded,
-    /// modprobe answers success, and the module is not there.
-    NothingLoaded,
-    /// The copy step fails, or modprobe does.
-    Refused,
-    /// The kernel died of it, or never came back.
-    Crashed,
-}
-
-/// What became of a case, with the words of all who had a say.
-#[derive(Clone, Debug)]
-pub(crate) struct Fact {
-    pub(crate) outcome: Outcome,
-    /// What modprobe or the copy step said.
-    pub(crate) said: Vec<String>,
-    /// What the kernel said.
-    pub(crate) kernel: Vec<String>,
-}
-
-impl Fact {
-    /// The most telling line.
-    pub(crate) fn reason(&self) -> String {
-        let telling = |line: &&String| !line.contains("insmod ") && !line.contains("tainting kernel");
-        let kernel = self.kernel.iter().filter(telling).map(|line| without_time(line));
-        let said = self.said.iter().filter(telling).map(String::as_str);
-        said.chain(kernel).collect::<Vec<_>>().join(" | ")
-    }
-}
-
-/// A line of the kernel's log without the time before it.
-fn without_time(line: &str) -> &str {
-    line.split_once("] ").map_or(line, |(_, rest)| rest)
-}
 
 /// A layer of an image, as a tar.
 #[derive(Clone)]
@@ -84,9 +50,13 @@ pub(crate) struct LayerFile {
 pub(crate) struct Batch<'a> {
     pub(crate) kernel: &'a Kernel,
     pub(crate) boot: Boot,
+    /// The folder of the worker's modprobe, where it is not Debian's.
+    pub(crate) kmod: Option<PathBuf>,
+    /// What starts the kernel, where QEMU does not do it alone.
+    pub(crate) firmware: Option<Firmware>,
     /// The cases with their images' layers.
     pub(crate) cases: Vec<(&'a Case, Vec<LayerFile>)>,
-    /// Where facts are kept: a kernel says the same of the same image every time.
+    /// Where facts are kept: a folder.
     pub(crate) store: PathBuf,
     /// How many guests run at once.
     pub(crate) guests: usize,
@@ -95,10 +65,10 @@ pub(crate) struct Batch<'a> {
 impl Batch<'_> {
     /// A fact for every case, in their order: boots as often as it takes to learn those that are not known yet.
     pub(crate) fn facts(&self, work: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Fact>> {
-        let keys = self.keys()?;
+        let (keys, store) = (self.keys()?, self.store());
         let mut told: BTreeMap<usize, Telling> = BTreeMap::new();
         for (number, key) in keys.iter().enumerate() {
-            if let Some(telling) = self.recall(key) {
+            if let Some(telling) = store.recall(key) {
                 told.insert(number, telling);
             }
         }
@@ -156,12 +126,13 @@ impl Batch<'_> {
         progress: &Sender<()>,
     ) -> anyhow::Result<BTreeMap<usize, Telling>> {
         fs::write(initrd, self.initrd(asked)?)?;
+        let store = self.store();
         let mut told = BTreeMap::new();
         let (mut rest, mut silent) = (asked, 0);
         while let Some(from) = rest.first() {
             let before = told.len();
             let last = self.boot_once(initrd, *from, |number, telling| {
-                self.remember(&keys[number], &telling)?;
+                store.remember(&keys[number], &telling)?;
                 told.insert(number, telling);
                 // Nobody need listen.
                 let _ = progress.send(());
@@ -231,6 +202,7 @@ impl Batch<'_> {
         let console = architecture.console();
         let mut command = architecture.qemu();
         command
+            .args(self.firmware.iter().flat_map(Firmware::arguments))
             .args(["-m", "1024", "-nographic", "-no-reboot", "-nic", "none", "-kernel"])
             .arg(fs::canonicalize(self.kernel.vmlinuz())?)
             .arg("-initrd")
@@ -243,30 +215,33 @@ impl Batch<'_> {
         Ok(command)
     }
 
+    fn store(&self) -> Store {
+        Store::new(self.store.clone())
+    }
+
     /// What all that decides about a case comes to.
     fn keys(&self) -> anyhow::Result<Vec<String>> {
-        let kmod = self.kernel.programs.read(KMOD)?;
+        let kmod = self.kernel.programs.read(&self.kmod())?;
         let node = fs::read(self.kernel.node_tree().join("modules.dep"))?;
         let kernel = fs::read(self.kernel.vmlinuz())?;
         let common = [hex(&kmod), hex(&node), hex(&kernel), hex(INIT.as_bytes())].concat();
+        let mut boot = self.boot.command_line().to_owned();
+        if self.firmware.is_some() {
+            for certificate in self.kernel.certificates() {
+                boot += &hex(&fs::read(certificate)?);
+            }
+        }
         let key = |(case, layers): &(&Case, Vec<LayerFile>)| {
             let told: Vec<String> = instructions(case, layers).into_iter().map(|(_, text)| text).collect();
-            hex(format!("{common} {} {}", self.boot.command_line(), told.join("\0")).as_bytes())
+            hex(format!("{common} {boot} {}", told.join("\0")).as_bytes())
         };
         Ok(self.cases.iter().map(key).collect())
     }
 
-    fn recall(&self, key: &str) -> Option<Telling> {
-        serde_json::from_slice(&fs::read(self.store.join(key)).ok()?).ok()
-    }
-
-    /// Others may read the same store: a fact is there as a whole, or not at all.
-    fn remember(&self, key: &str, telling: &Telling) -> anyhow::Result<()> {
-        fs::create_dir_all(&self.store)?;
-        let mut fact = tempfile::NamedTempFile::new_in(&self.store)?;
-        fact.write_all(&serde_json::to_vec(telling)?)?;
-        fact.persist(self.store.join(key))?;
-        Ok(())
+    /// What the worker's modprobe, insmod and rmmod are.
+    fn kmod(&self) -> String {
+        let own = |folder: &PathBuf| folder.join("kmod").to_string_lossy().into_owned();
+        self.kmod.as_ref().map_or_else(|| KMOD.to_owned(), own)
     }
 
     /// The worker's file system, and the cases.
@@ -274,7 +249,7 @@ impl Batch<'_> {
         let mut cpio = Cpio::default();
         cpio.file("init", INIT.as_bytes());
         cpio.file("bin/busybox", &self.kernel.programs.busybox()?);
-        worker(&mut cpio, &self.kernel.programs)?;
+        worker(&mut cpio, &self.kernel.programs, &self.kmod())?;
         let node = self.kernel.node_tree();
         add_tree(&mut cpio, &node, &format!("lib/modules/{}", self.kernel.release))?;
         let mut layers = BTreeMap::new();
@@ -305,12 +280,12 @@ fn name_of(path: &Path) -> String {
 }
 
 /// modprobe and what it is linked to.
-fn worker(cpio: &mut Cpio, programs: &Programs) -> anyhow::Result<()> {
-    cpio.file(KMOD, &programs.read(KMOD)?);
+fn worker(cpio: &mut Cpio, programs: &Programs, kmod: &str) -> anyhow::Result<()> {
+    cpio.file("bin/kmod", &programs.read(kmod)?);
     for name in ["modprobe", "insmod", "rmmod"] {
         cpio.link(&format!("sbin/{name}"), "/bin/kmod");
     }
-    for (path, bytes) in programs.linked(KMOD)? {
+    for (path, bytes) in programs.linked(kmod)? {
         cpio.file(&path, &bytes);
     }
     Ok(())
@@ -380,47 +355,4 @@ fn copy_command(from: &str, to: &str) -> String {
 
 fn lines(words: &[String]) -> String {
     words.iter().flat_map(|word| [word.as_str(), "\n"]).collect()
-}
-
-/// What a guest says of one case.
-#[derive(Default, Serialize, Deserialize)]
-struct Telling {
-    copied: Option<bool>,
-    loaded: Option<bool>,
-    modules: Vec<String>,
-    said: Vec<String>,
-    kernel: Vec<String>,
-    noise: Vec<String>,
-    ended: bool,
-}
-
-impl Telling {
-    fn add(&mut self, word: &str, rest: &str) {
-        match word {
-            "copied" => self.copied = Some(rest == "0"),
-            "loaded" => self.loaded = Some(rest == "0"),
-            "module" => self.modules.push(rest.to_owned()),
-            "kernel" => self.kernel.push(rest.to_owned()),
-            "end" => self.ended = true,
-            _ => self.said.push(rest.to_owned()),
-        }
-    }
-
-    fn fact(mut self, case: &Case) -> Fact {
-        let expected = case.expected.clone().unwrap_or_else(|| case.module.replace('-', "_"));
-        let outcome = match (self.ended, self.copied, self.loaded) {
-            (false, ..) => Outcome::Crashed,
-            (true, Some(true), Some(true)) if self.modules.contains(&expected) => Outcome::Loaded,
-            (true, Some(true), Some(true)) => Outcome::NothingLoaded,
-            (true, ..) => Outcome::Refused,
-        };
-        if outcome == Outcome::Crashed {
-            self.kernel.append(&mut self.noise);
-        }
-        Fact {
-            outcome,
-            said: self.said,
-            kernel: self.kernel,
-        }
-    }
 }

@@ -13,8 +13,7 @@ use anyhow::Context;
 use super::case::Case;
 use super::kernel::Kernel;
 use super::ko::Ko;
-use super::report::Row;
-use super::{Options, Places, Round, kernels};
+use super::{Answer, Options, Round, Subject, kernels};
 use table::Table;
 
 /// The packages: file systems, network, block devices, packet filters, tracing, drivers from user space.
@@ -65,13 +64,13 @@ struct Trial<'a> {
     packaging: Packaging,
 }
 
-/// Asks about all of them. Returns the rows, and the chapter about them.
+/// Asks about all of them.
 pub(super) fn ask(
     options: &Options,
     cache: &Path,
-    places: Places<'_>,
+    work: &Path,
     print: &mut impl FnMut(&str),
-) -> anyhow::Result<(Vec<Row>, String)> {
+) -> anyhow::Result<Answer> {
     let releases = match options.kernels.as_slice() {
         [] => KERNELS.map(str::to_owned).to_vec(),
         named => named.to_vec(),
@@ -90,14 +89,14 @@ pub(super) fn ask(
         let kernel = kernel.with_in_tree(needed(&shipments))?;
         let trials: BTreeMap<String, Trial<'_>> = shipments.iter().flat_map(Shipment::trials).collect();
         let cases = trials.iter().map(|(id, trial)| ("shipped", 0, trial.case(id, &kernel)));
-        let round = Round::new(&kernel, cases.collect(), &options.named(), places)?;
+        let round = Round::new(&kernel, cases.collect(), &options.named(), work)?;
         for row in round.rows(options.guests, print)? {
             table.add(trials.get(&row.id).context("a trial of that name")?, &row);
             rows.push(row);
         }
     }
     let text = table.text(&shipments);
-    Ok((rows, text))
+    Ok(Answer::of(Subject::Shipped, rows, text, print))
 }
 
 /// The modules that any of them names as needed; those that no kernel has in its tree do no harm.

@@ -1,0 +1,61 @@
+//! Keys that exist only in the cache, with their certificates.
+
+use std::fs;
+use std::path::Path;
+
+use rcgen::{
+    CertificateParams, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd,
+};
+
+/// What a key is made for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Rsa,
+    Elliptic,
+    /// An RSA key whose certificate was good for a year that is over.
+    Expired,
+}
+
+const KEYS: [(&str, Kind); 4] = [
+    ("trusted", Kind::Rsa),
+    ("other", Kind::Rsa),
+    ("elliptic", Kind::Elliptic),
+    ("expired", Kind::Expired),
+];
+
+/// The keys whose certificates cases call trusted: those of the firmware, where it has any, and those that check is told of.
+pub(crate) const TRUSTED: [&str; 3] = ["trusted", "elliptic", "expired"];
+
+/// Makes those that are missing: `<folder>/<name>.pem` and `.crt`.
+pub(crate) fn make(folder: &Path) -> anyhow::Result<()> {
+    for (name, kind) in KEYS {
+        if !folder.join(name).with_extension("crt").exists() {
+            make_one(folder, name, kind)?;
+        }
+    }
+    Ok(())
+}
+
+fn make_one(folder: &Path, name: &str, kind: Kind) -> anyhow::Result<()> {
+    let key = match kind {
+        Kind::Elliptic => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
+        Kind::Rsa | Kind::Expired => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?,
+    };
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, format!("kmm-preflight truth {name}"));
+    // A certificate that says so has a key identifier, by which some signatures name it.
+    params.is_ca = IsCa::ExplicitNoCa;
+    if kind == Kind::Expired {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    }
+    fs::create_dir_all(folder)?;
+    let place = |extension| folder.join(name).with_extension(extension);
+    fs::write(place("pem"), key.serialize_pem())?;
+    // The certificate comes last, and at once: where it is, the key is whole.
+    let made = folder.join(format!("{name}.new.{}", std::process::id()));
+    fs::write(&made, params.self_signed(&key)?.pem())?;
+    Ok(fs::rename(made, place("crt"))?)
+}
