@@ -81,7 +81,6 @@ pub(super) fn ask(
         .iter()
         .flat_map(|kernel| PACKAGES.map(|package| (kernel, package)))
     {
-        print(&format!("{}: compiling {package} if it is missing", kernel.release));
         shipments.push(Shipment::compiled(cache, kernel, package)?);
     }
     let (mut rows, mut table) = (Vec::new(), Table::default());
