@@ -55,6 +55,9 @@ enum Task {
         /// On every kernel, not only on the core's
         #[arg(long)]
         all: bool,
+        /// Only the core's cases, also on other kernels than the core's
+        #[arg(long)]
+        core: bool,
         /// On this kernel of Debian's instead; may be given several times. With --all, every kernel's modules are tried on it
         #[arg(long = "kernel", value_name = "RELEASE")]
         kernels: Vec<String>,
@@ -104,6 +107,7 @@ fn main() -> Result<()> {
         } => build_image(which, &kernel.unwrap_or_default(), push, tls_verify),
         Task::Truth {
             all,
+            core,
             kernels,
             only,
             shipped,
@@ -113,6 +117,7 @@ fn main() -> Result<()> {
             guests,
         } => tell_truth(&truth::Options {
             all,
+            core,
             kernels,
             only,
             shipped,

@@ -14,7 +14,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         see: "xz -t FILE.ko.xz\ngzip -t FILE.ko.gz\nzstd -t FILE.ko.zst",
         mend: "Build the image again, from a good file.",
         source: "kmod `libkmod/libkmod-file.c`; `kernel/module/decompress.c`",
-        depends_on: "",
+        depends_on: "nothing with KMM's worker, whose kmod 28 unpacks by itself; kmod 31 and later leave it to kernels with \
+                     `CONFIG_MODULE_DECOMPRESS`, as far as these know the format",
         certainty: "Sure. Which formats the worker's kmod reads depends on its build; those of UBI 9 and later read all.",
     },
     Explanation {

@@ -149,6 +149,7 @@ pub(super) const TEXTS: &[Explanation] = &[
         mend: "Rename the module, or do not ship the kernel's `modules.builtin` in the image's folder.",
         source: "`kernel/module/sysfs.c: mod_sysfs_init`; kmod `libkmod/libkmod.c: kmod_lookup_alias_is_builtin`",
         depends_on: "",
-        certainty: "Decides where the image itself says so; otherwise it warns, since not every one has parameters.",
+        certainty: "Decides where the image itself says so, and where the toolkit's `modules.builtin.modinfo` names \
+                    parameters of it; otherwise it warns.",
     },
 ];

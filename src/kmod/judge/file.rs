@@ -38,6 +38,21 @@ pub(super) fn elf<'f>(content: &'f ModuleContent, kernel: &Kernel<'_>) -> Result
     Ok(elf)
 }
 
+/// kbuild writes one name (`KBUILD_MODNAME`) into `struct module` and into `.modinfo`. The kernel knows the module by the
+/// first: where it differs, the section lies elsewhere than its table says, and neither KMM nor modprobe will ever find a
+/// module of the name that they have loaded.
+pub(super) fn one_name(elf: &ElfModule) -> Option<Finding> {
+    let (in_struct, told) = (elf.name.as_deref()?, elf.info("name")?);
+    let normal = |name: &str| name.replace('-', "_");
+    (normal(in_struct) != normal(told)).then(|| {
+        let message = format!(
+            "the file's struct module is out of place: the module would be loaded as {in_struct}, and calls itself {told}; \
+             build it again"
+        );
+        Finding::decides(Rule::ElfMalformed, message)
+    })
+}
+
 /// What the kernel stumbles over when it loads and links the sections (`layout_and_allocate`, `apply_relocations`).
 pub(super) fn flaws(elf: &ElfModule, kernel: &Kernel<'_>) -> Vec<Finding> {
     elf.flaws.iter().map(|flaw| defect(flaw, kernel)).collect()

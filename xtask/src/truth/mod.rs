@@ -20,6 +20,7 @@ mod layer;
 mod layout;
 mod predict;
 mod programs;
+mod proofs;
 mod report;
 mod shipped;
 mod signing;
@@ -60,6 +61,8 @@ const ALL: [&str; 7] = [
 pub struct Options {
     /// Every kernel, not only the core's.
     pub all: bool,
+    /// Only the core's cases, also of other kernels than the core's.
+    pub core: bool,
     /// These kernels instead; with `all`, the others only give the modules that were compiled for them.
     pub kernels: Vec<String>,
     /// Only cases whose group and name contain one of these.
@@ -94,14 +97,19 @@ impl Options {
         }
     }
 
+    /// Whether every case is asked of every kernel.
+    const fn asks_everything(&self) -> bool {
+        self.all && self.kernels.is_empty() && self.only.is_empty()
+    }
+
     /// What is asked of the kernel of this number.
     fn choice(&self, kernel: usize) -> Choice<'_> {
         if !self.only.is_empty() {
             self.named()
-        } else if self.all || !self.kernels.is_empty() {
-            Choice::All
-        } else {
+        } else if self.core || (!self.all && self.kernels.is_empty()) {
             Choice::Core(kernel)
+        } else {
+            Choice::All
         }
     }
 }
@@ -169,12 +177,22 @@ fn own_cases(options: &Options, cache: &Path, work: &Path, print: &mut impl FnMu
     if options.report.is_some() {
         choice::remember(&rows)?;
     }
+    let unfounded = proofs::unfounded(&findings()?, &rows, options.asks_everything());
     let chapter = document::document(&kernels, &rows, &configured)?;
     let mut answer = Answer::of(Subject::OwnCases, rows, chapter, print);
     print(&report::configured_disagreements(&configured));
     print(&report::configurations(&configured));
-    answer.agrees &= configured.iter().all(Compared::agrees);
+    for sentence in &unfounded {
+        print(sentence);
+    }
+    answer.agrees &= configured.iter().all(Compared::agrees) && unfounded.is_empty();
     Ok(answer)
+}
+
+/// `docs/findings.md`, which says what shows each rule.
+fn findings() -> anyhow::Result<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/findings.md");
+    fs::read_to_string(page).context("no docs/findings.md")
 }
 
 /// The rows of kernels that cannot be booted, made from the first one that they can be made from.

@@ -43,6 +43,24 @@ fn what_stands_in_the_file() {
             "elf-relocation!",
         ),
         (
+            "a name in .modinfo that is another one in struct module", // truth: headers/this-module-offset-one-more
+            with(
+                a_module()
+                    .info("name", "drv_")
+                    .change(|elf| elf.name = Some("rv".to_owned())),
+            ),
+            "elf-malformed!",
+        ),
+        (
+            "one name with a dash", // truth: files/name-altered
+            with(
+                a_module()
+                    .info("name", "d-rv")
+                    .change(|elf| elf.name = Some("d_rv".to_owned())),
+            ),
+            "",
+        ),
+        (
             "code that may be written to, on a kernel that minds", // truth: headers/symtab-flags-all-ones
             flawed(ElfDefectKind::WritableCode).config("MODVERSIONS STRICT_MODULE_RWX"),
             "elf-malformed!",

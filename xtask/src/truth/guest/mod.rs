@@ -160,10 +160,10 @@ impl Batch<'_> {
         from: usize,
         mut tell: impl FnMut(usize, Telling) -> anyhow::Result<()>,
     ) -> anyhow::Result<String> {
-        let machine = Machine::start(self.qemu(initrd, from)?)?;
+        let mut machine = Machine::start(self.qemu(initrd, from)?)?;
         let (mut current, mut last) = (None::<(usize, Telling)>, String::new());
         let mut until = Instant::now() + PATIENCE;
-        while let Heard::Line(line) = machine.hear(until) {
+        while let Heard::Line(line) = machine.hear(until)? {
             let Some((word, rest)) = answer(&line) else {
                 if let Some((_, telling)) = &mut current {
                     telling.noise.push(line.clone());
