@@ -74,12 +74,11 @@ impl Table {
     /// The chapter, in Markdown.
     pub(super) fn text(&self, damages: &Damages, kernels: &[String]) -> String {
         let mut text = format!(
-            "One byte of `{MODULE}.ko`, anywhere in the file, is another one; {} damages on {}, {AT_ONCE} for a pair of fresh\n\
-             guests, judged with the toolkit. Written by `cargo xtask truth --damages {} --seed {} --report docs/truth.md`.\n\n",
-            damages.count,
+            "One byte of `{MODULE}.ko`, anywhere in the file, is another one: {count} damages on {}, in fresh guests for every\n\
+             {AT_ONCE}, judged with the toolkit. `cargo xtask truth --damages {count} --seed {} --report docs/truth.md` writes this.\n\n",
             kernels.join(", "),
-            damages.count,
             damages.seed,
+            count = damages.count,
         );
         let names: Vec<&str> = Column::ALL.iter().map(|(_, name)| *name).collect();
         let _ = writeln!(text, "| what stood there | damages | {} |", names.join(" | "));
