@@ -177,7 +177,7 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
         Proof::Cases(&[
             "headers/magic-zero",
             "headers/symtab-flags-all-ones",
-            "headers/this-module-offset-one-more",
+            "headers/modinfo-flags-all-ones",
             "files/text",
         ]),
     ),
@@ -206,6 +206,7 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
             "files/emptied-init-text",
             "files/emptied-rela-init-text",
             "headers/symtab-align-all-ones",
+            "headers/this-module-offset-one-more",
         ]),
     ),
     (

@@ -38,18 +38,16 @@ pub(super) fn elf<'f>(content: &'f ModuleContent, kernel: &Kernel<'_>) -> Result
     Ok(elf)
 }
 
-/// kbuild writes one name (`KBUILD_MODNAME`) into `struct module` and into `.modinfo`. The kernel knows the module by the
-/// first: where it differs, the section lies elsewhere than its table says, and neither KMM nor modprobe will ever find a
-/// module of the name that they have loaded.
+/// kbuild writes one name (`KBUILD_MODNAME`) into `struct module` and into `.modinfo`, and the kernel knows the module by the
+/// first.
 pub(super) fn one_name(elf: &ElfModule) -> Option<Finding> {
     let (in_struct, told) = (elf.name.as_deref()?, elf.info("name")?);
-    let normal = |name: &str| name.replace('-', "_");
-    (normal(in_struct) != normal(told)).then(|| {
+    (in_struct != told).then(|| {
         let message = format!(
-            "the file's struct module is out of place: the module would be loaded as {in_struct}, and calls itself {told}; \
-             build it again"
+            "the module calls itself {told} in .modinfo, but {in_struct} in its struct module, under which the kernel loads it: \
+             nothing that looks for {told} will find it, and KMM cannot unload it; build it again"
         );
-        Finding::decides(Rule::ElfMalformed, message)
+        Finding::warns(Rule::ElfMalformed, message)
     })
 }
 
