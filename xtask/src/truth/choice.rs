@@ -8,7 +8,7 @@ use super::case::Case;
 use super::report::Row;
 
 /// Of each group every n-th case is in the core, beginning with another one on each kernel.
-const EVERY: usize = 5;
+const EVERY: usize = 8;
 /// Cases of which `check` once said something else than a kernel; they are always in the core.
 const ONCE_WRONG: &str = include_str!("../../truth/once-wrong.txt");
 

@@ -35,7 +35,7 @@ QEMU, once for each boot configuration, and does with every image what KMM does:
 - **false alarm**: it loads, and `check` says that it does not.
 - **false all-clear**: it does not load, and `check` says that it does, with nothing left unchecked.
 
-`cargo xtask truth` alone asks the core, as CI does: one kernel of each of two series, of each group every fifth case, and
+`cargo xtask truth` alone asks the core, as CI does: one kernel of each of two series, of each group every eighth case, and
 always those that were wrong once (`xtask/truth/once-wrong.txt`). It fails on any disagreement. `--kernel` names other
 kernels of Debian's. Where Debian's archive has dropped one, the next newer one of its line takes its place, and the run
 says so: then name it in `CORE` and `ALL` of `xtask/src/truth/mod.rs` and write this file anew. Answers are kept in
