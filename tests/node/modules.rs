@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 /// The Module whose build fails, and tells for whom it was.
 pub(crate) const NAMED: &str = "named";
+/// The Module whose registry asks for a password, and is asked by the operator alone: a node would ask it over TLS.
+const CLOSED: &str = "closed";
 /// The namespace of all of them.
 pub(crate) const NAMESPACE: &str = "drivers";
 
@@ -82,7 +84,7 @@ impl Places {
                 ),
             },
             Case {
-                name: "closed",
+                name: CLOSED,
                 row: "D11",
                 verdict: "Success",
                 words: &["not pushed: would be"],
@@ -280,7 +282,10 @@ pub(crate) fn list(cases: &[Case]) -> Value {
 }
 
 fn object(name: &str, spec: &Value) -> Value {
-    let metadata = json!({ "name": name, "namespace": NAMESPACE });
+    let mut metadata = json!({ "name": name, "namespace": NAMESPACE });
+    if name == CLOSED {
+        metadata["annotations"] = json!({ "preflight.kmm.sigs.x-k8s.io/image-check": "registry" });
+    }
     json!({ "apiVersion": "kmm.sigs.x-k8s.io/v1beta1", "kind": "Module", "metadata": metadata, "spec": spec })
 }
 

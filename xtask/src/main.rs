@@ -64,6 +64,15 @@ enum Task {
         /// Only the cases whose group or name contains this; may be given several times
         #[arg(long, value_name = "TEXT")]
         only: Vec<String>,
+        /// Of the modules that Debian's packages for DKMS ship, rather than of our own; with --all besides
+        #[arg(long)]
+        shipped: bool,
+        /// Of one good module with so many random damages, rather than of our own cases
+        #[arg(long, value_name = "N")]
+        damages: Option<usize>,
+        /// What the random damages begin from
+        #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "damages")]
+        seed: u64,
         /// Where the table goes to
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
@@ -101,6 +110,9 @@ fn main() -> Result<()> {
             core,
             kernels,
             only,
+            shipped,
+            damages,
+            seed,
             report,
             guests,
         } => tell_truth(&truth::Options {
@@ -108,6 +120,8 @@ fn main() -> Result<()> {
             core,
             kernels,
             only,
+            shipped,
+            damages: damages.map(|count| truth::Damages { count, seed }),
             report,
             guests: guests.into(),
         }),

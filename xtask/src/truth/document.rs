@@ -1,4 +1,4 @@
-//! `docs/truth.md`: the tables, and what one must know to read them.
+//! The chapter about our own cases: the tables, and what one must know to read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -47,12 +47,12 @@ changed; what a kernel of that configuration does with it stands in the source t
 `untold` the toolkit has no configuration at all: there `check` must say what it assumed.
 ";
 
-/// The whole file.
+/// The whole chapter, without its heading.
 pub(super) fn document(kernels: &[Kernel], rows: &[Row], configured: &[Compared]) -> anyhow::Result<String> {
     let distinct: BTreeSet<String> = rows.iter().map(distinct_name).collect();
     let groups: BTreeSet<&str> = rows.iter().map(|row| row.group).collect();
     Ok(format!(
-        "# Truth\n\n{INTRODUCTION}\n{} distinct cases in {} groups, {} answers of {} kernels.\n\n{}\n\
+        "{INTRODUCTION}\n{} distinct cases in {} groups, {} answers of {} kernels.\n\n{}\n\
          ## Kernels\n\n{}\n### Whose modules load where\n\n{}\n### Boots\n\n{}\n\
          ## By group\n\n{}\n## Where they disagree\n\n{}\n\
          ## Cases that not every kernel has\n\nThey alter what only some modules have.\n\n{}\n\

@@ -43,7 +43,7 @@ pub(crate) fn unfounded(page: &str, rows: &[Row], all_were_asked: bool) -> Vec<S
         for case in cases {
             match by_case.get(&case) {
                 None if all_were_asked => {
-                    unfounded.push(format!("{case} is said to show {rule}, and there is no such case"))
+                    unfounded.push(format!("{case} is said to show {rule}, and there is no such case"));
                 }
                 Some(rows) if !rows.iter().any(|row| shows(&row, &rule)) => {
                     unfounded.push(format!("{case} is said to show {rule}, and does so on no kernel"));
