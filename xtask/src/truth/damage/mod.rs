@@ -96,6 +96,10 @@ impl Damages {
 }
 
 impl Damage {
+    fn words(&self) -> String {
+        format!("{}, {:02x}, {:02x}", self.at, self.was, self.becomes)
+    }
+
     fn case(&self, id: &str, kernel: &Kernel, ko: &Ko) -> Case {
         let damaged = ko.clone().patched(self.at, &[self.becomes]);
         let name = place::module_name(&damaged.bytes, &ko.bytes);

@@ -12,8 +12,12 @@ use crate::truth::report::{Row, Standing};
 #[derive(Default)]
 pub(super) struct Table {
     places: BTreeMap<Place, BTreeMap<Column, usize>>,
-    disagreements: String,
+    /// Those that were not foreseen, with the damages of each cause.
+    causes: BTreeMap<(Column, Place, String), Vec<String>>,
 }
+
+/// How many damages of one cause are shown.
+const SHOWN: usize = 3;
 
 /// What came of a damage.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +42,11 @@ impl Column {
         (Self::CrashesUnforeseen, "crashes, false all-clear"),
     ];
 
+    fn name(self) -> &'static str {
+        let found = Self::ALL.into_iter().find(|(column, _)| *column == self);
+        found.map_or("", |(_, name)| name)
+    }
+
     fn of(row: &Row) -> Self {
         let crashed = row.fact.outcome == Outcome::Crashed;
         match row.with_toolkit() {
@@ -54,20 +63,12 @@ impl Column {
 
 impl Table {
     pub(super) fn add(&mut self, damage: &Damage, row: &Row) {
+        let column = Column::of(row);
         let counts = self.places.entry(damage.place.clone()).or_default();
-        *counts.entry(Column::of(row)).or_default() += 1;
-        if !row.with_toolkit().agrees() {
-            let _ = writeln!(
-                self.disagreements,
-                "- offset {} ({}), {:02x} to {:02x}: {:?}; {:?}: {}",
-                damage.at,
-                damage.place.words(),
-                damage.was,
-                damage.becomes,
-                row.with_toolkit(),
-                row.fact.outcome,
-                row.fact.reason(),
-            );
+        *counts.entry(column).or_default() += 1;
+        if !matches!(column, Column::Loads | Column::Refused) {
+            let damages = self.causes.entry((column, damage.place.clone(), cause(row)));
+            damages.or_default().push(damage.words());
         }
     }
 
@@ -87,10 +88,27 @@ impl Table {
             let _ = writeln!(text, "| {} | {} |", place.words(), line(counts));
         }
         let _ = writeln!(text, "| all | {} |", line(&self.sums()));
-        if !self.disagreements.is_empty() {
-            let _ = write!(text, "\nWhere they disagree:\n\n{}", self.disagreements);
+        text + &self.caused()
+    }
+
+    /// What was not foreseen, by what caused it.
+    fn caused(&self) -> String {
+        let mut text = String::from(
+            "\n| what came of it | what stood there | why | damages | offset, was, is |\n|---|---|---|---:|---|\n",
+        );
+        for ((column, place, cause), damages) in &self.causes {
+            let some = damages.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>();
+            let more = if damages.len() > SHOWN { " …" } else { "" };
+            let _ = writeln!(
+                text,
+                "| {} | {} | {cause} | {} | {}{more} |",
+                column.name(),
+                place.words(),
+                damages.len(),
+                some.join("; "),
+            );
         }
-        text
+        if self.causes.is_empty() { String::new() } else { text }
     }
 
     fn sums(&self) -> BTreeMap<Column, usize> {
@@ -99,6 +117,24 @@ impl Table {
             *sums.entry(*column).or_default() += count;
         }
         sums
+    }
+}
+
+/// What the kernel said of it, in few words: of an oops the function that it happened in.
+fn cause(row: &Row) -> String {
+    let function = |line: &String| {
+        let (_, place) = line.split_once("RIP: 0010:").or_else(|| line.split_once("pc : "))?;
+        Some(format!("in `{}`", place.split('+').next()?))
+    };
+    match row.fact.outcome {
+        Outcome::Crashed => row
+            .fact
+            .kernel
+            .iter()
+            .find_map(function)
+            .unwrap_or_else(|| "it never comes back".to_owned()),
+        Outcome::Loaded => row.with_toolkit.reason.clone(),
+        _ => row.fact.reason().replace('|', "/"),
     }
 }
 
