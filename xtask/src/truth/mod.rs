@@ -177,7 +177,11 @@ fn own_cases(options: &Options, cache: &Path, work: &Path, print: &mut impl FnMu
     if options.report.is_some() {
         choice::remember(&rows)?;
     }
-    let unfounded = proofs::unfounded(&findings()?, &rows, options.asks_everything());
+    let mut unfounded = proofs::unfounded(&findings()?, &rows, options.asks_everything());
+    if !options.kernels.is_empty() {
+        // What is named alone may lack what a rule is about.
+        unfounded.clear();
+    }
     let chapter = document::document(&kernels, &rows, &configured)?;
     let mut answer = Answer::of(Subject::OwnCases, rows, chapter, print);
     print(&report::configured_disagreements(&configured));
