@@ -45,15 +45,6 @@ pub(super) enum Packing {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Part {
-    #[serde(default)]
-    media_type: String,
-    digest: Digest,
-    size: u64,
-}
-
-#[derive(Deserialize)]
 struct Step {
     #[serde(default)]
     empty_layer: bool,
@@ -64,23 +55,18 @@ impl ImageDocument {
     pub(super) fn parse(media_type: &str, bytes: &[u8]) -> Result<Self, LookFailure> {
         let manifest = Fields::parse(bytes).map_err(|error| malformed("manifest", &error))?;
         let field = |error| malformed("manifest", &error);
-        let config: Option<Part> = manifest.get("config").map_err(field)?;
-        let config = config.ok_or_else(|| damaged("its manifest names no configuration"))?;
+        let config: Option<Descriptor> = manifest.get("config").map_err(field)?;
         Ok(Self {
             media_type: media_type.to_owned(),
             layers: manifest.get("layers").map_err(field)?.unwrap_or_default(),
             manifest,
-            config: Descriptor {
-                digest: config.digest,
-                size: config.size,
-                media_type: config.media_type,
-            },
+            config: config.ok_or_else(|| damaged("its manifest names no configuration"))?,
         })
     }
 
     /// How its topmost layer is compressed; one more is compressed likewise. Docker's own types know gzip alone.
     pub(super) fn packing(&self) -> Packing {
-        let top: Option<Part> = self.layers.last().and_then(|top| serde_json::from_str(top.get()).ok());
+        let top: Option<Descriptor> = self.layers.last().and_then(|top| serde_json::from_str(top.get()).ok());
         let media_type = top.map(|top| top.media_type).unwrap_or_default();
         match media_type.rsplit(['.', '+']).next() {
             Some("zstd") if !self.is_docker() => Packing::Zstd,

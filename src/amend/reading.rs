@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::document::ImageDocument;
@@ -14,7 +15,7 @@ use super::{Job, Signer, Step};
 use crate::image::{LookFailure, LookFailureKind};
 use crate::inspect::failure::in_layer;
 use crate::inspect::layer::{Limits, ScanError, Survey, Taken, take_out};
-use crate::registry::{BlobReader, Descriptor, PublishFailure, PublishFailureKind};
+use crate::registry::{BlobReader, Descriptor, PublishFailure};
 
 /// The files of one layer that are to be signed: by member of its tar the paths at which they will stand, and how often
 /// each is signed.
@@ -178,6 +179,5 @@ fn wanted(selection: &Selection, layer: usize) -> Wanted {
 }
 
 fn cannot_write(error: &io::Error) -> AmendFailure {
-    let message = format!("the new layer cannot be written: {error}");
-    AmendFailure::Publish(PublishFailure::new(PublishFailureKind::Disk, message))
+    AmendFailure::Publish(PublishFailure::disk(Path::new("the new layer"), error))
 }

@@ -5,7 +5,7 @@ use anyhow::bail;
 use super::args::{ExplainArgs, ExplainFormat};
 use super::{Ending, output};
 use crate::api::Rule;
-use crate::kmod::explain::{Explanation, explanation, markdown};
+use crate::kmod::explain::{Explanation, explanation, markdown, proof};
 
 /// How many names are offered instead of an unknown one.
 const MAX_OFFERED: usize = 3;
@@ -62,12 +62,14 @@ fn list() -> String {
 }
 
 fn text(explanation: &Explanation) -> String {
+    let shown = proof(explanation.rule).markdown();
     let sections = [
         ("MEANING", explanation.meaning),
         ("MEND IT", explanation.mend),
         ("DEPENDS ON", explanation.depends_on),
         ("HOW SURE", explanation.certainty),
         ("SOURCE", explanation.source),
+        ("SHOWN BY", &shown),
     ];
     let see = format!("\nSEE IT BY HAND\n  {}\n", explanation.see.replace('\n', "\n  "));
     let mut text = format!("{}: {}\n", explanation.rule, explanation.title);

@@ -127,14 +127,18 @@ pub(super) fn of_refused(module: &ObjectName, errand: &Errand, why: &str) -> [Ne
 /// A Job has ended.
 pub(super) fn of_ended(module: &ObjectName, job: &ObjectName, errand: &Errand, ended: &Ended) -> [News; 2] {
     let (kind, what) = match ended {
-        Ended::Judged { findings, .. } if decides(findings) => (
+        Ended::Judged { findings, warnings, .. } if decides(findings) => (
             (true, "JobSucceeded"),
-            "has ended; the module would not load".to_owned(),
+            with("has ended; the module would not load", warnings),
         ),
-        Ended::Judged { pushed: true, .. } => {
-            ((false, "JobSucceeded"), "has ended, and its image is pushed".to_owned())
+        Ended::Judged { pushed, warnings, .. } => {
+            let ended = if *pushed {
+                "has ended, and its image is pushed"
+            } else {
+                "has ended"
+            };
+            ((!warnings.is_empty(), "JobSucceeded"), with(ended, warnings))
         }
-        Ended::Judged { .. } => ((false, "JobSucceeded"), "has ended".to_owned()),
         Ended::Unseen(failure) => ((true, "JobFailed"), format!("came to nothing: {}", failure.message)),
         Ended::Failed { why, .. } => ((true, "JobFailed"), format!("failed: {why}")),
         Ended::Interrupted { why } => ((true, "JobInterrupted"), format!("was interrupted: {why}")),
@@ -148,6 +152,28 @@ pub(super) fn of_ended(module: &ObjectName, job: &ObjectName, errand: &Errand, e
         job.1
     );
     of_both(module, Some(job), kind, &note)
+}
+
+fn with(ended: &str, warnings: &[String]) -> String {
+    match warnings {
+        [] => ended.to_owned(),
+        warnings => format!("{ended}; warning: {}", warnings.join("; ")),
+    }
+}
+
+/// A build was given up whose temporary tag stands in its registry.
+pub(super) fn of_abandoned((namespace, name): (&str, &str), job: &ObjectName, tag: &str) -> News {
+    News {
+        module: Some((namespace.to_owned(), name.to_owned())),
+        job: Some(job.clone()),
+        warns: true,
+        reason: "TemporaryTagLeft",
+        note: format!(
+            "the build {}/{} was given up before what it made was judged; its temporary tag {tag} is left: remove it from \
+             the registry",
+            job.0, job.1
+        ),
+    }
 }
 
 /// What is done, as the beginning of a sentence.

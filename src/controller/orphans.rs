@@ -1,14 +1,14 @@
 //! Deletes the Jobs of preflights that are gone. The garbage collector would do so too, but not at once.
-#![expect(clippy::disallowed_types, reason = "hands the client to the cluster room")]
-
 use std::collections::HashSet;
 use std::time::Duration;
 
-use kube::Client;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::foundry::Foundry;
+use super::news::of_abandoned;
+use super::scribe::tell_of_module;
+use super::tidy::module_of;
 use super::{Operator, is_going};
 use crate::cluster::{CallError, OwnJob, jobs};
 
@@ -34,12 +34,19 @@ pub(super) async fn clear(operator: &Operator) {
     }
 }
 
-/// Deletes a Job, or the Build before it.
-pub(super) async fn delete(client: &Client, own: &OwnJob) -> Result<(), CallError> {
+/// Deletes a Job, or the Build before it, and tells what that leaves in a registry: to clean up there would take the right to push,
+/// which the operator itself never uses.
+pub(super) async fn delete(operator: &Operator, own: &OwnJob) -> Result<(), CallError> {
+    let client = &operator.client;
     match &own.build {
-        Some(_) => jobs::delete_build(client, &own.work.job, &own.uid).await,
-        None => jobs::delete(client, &own.work.job, &own.uid).await,
+        Some(_) => jobs::delete_build(client, &own.work.job, &own.uid).await?,
+        None => jobs::delete(client, &own.work.job, &own.uid).await?,
     }
+    if let (Some(tag), Some((namespace, module))) = (own.leaves(), module_of(&own.work)) {
+        warn!("the temporary tag {tag} is left: its build was given up");
+        tell_of_module(operator, of_abandoned((namespace, module), &own.work.job, tag));
+    }
+    Ok(())
 }
 
 /// Deletes what can be deleted now; whether nothing is left to be tried again.
@@ -63,7 +70,7 @@ async fn pass(operator: &Operator, foundry: &Foundry) -> bool {
     {
         for own in foundry.jobs.of(gone).iter().filter(|own| !own.work.going) {
             let (namespace, name) = &own.work.job;
-            match delete(&operator.client, own).await {
+            match delete(operator, own).await {
                 Ok(()) => info!("the Job {namespace}/{name} is deleted: its preflight is gone"),
                 Err(why) => {
                     warn!("the Job {namespace}/{name} could not be deleted: {why}");

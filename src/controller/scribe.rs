@@ -157,10 +157,21 @@ fn failed(operator: &Operator, preflight: &PreflightValidationOCP, why: &CallErr
 
 /// Hands news to those who publish them; where too many wait already, the status still says it.
 pub(super) fn tell(operator: &Operator, preflight: &PreflightValidationOCP, news: News) {
-    let on = match &news.module {
-        None => Some(preflight.object_ref(&())),
-        Some(name) => operator.module(name).map(|module| module.object_ref(&())),
-    };
+    match news.module {
+        None => publish(operator, preflight.object_ref(&()), news),
+        Some(_) => tell_of_module(operator, news),
+    }
+}
+
+/// The same for news of a Module, as long as that is there.
+pub(super) fn tell_of_module(operator: &Operator, news: News) {
+    let module = news.module.as_ref().and_then(|name| operator.module(name));
+    if let Some(module) = module {
+        publish(operator, module.object_ref(&()), news);
+    }
+}
+
+fn publish(operator: &Operator, on: ObjectReference, news: News) {
     let notice = Notice {
         weight: if news.warns { Weight::Warning } else { Weight::Normal },
         reason: news.reason,
@@ -168,9 +179,7 @@ pub(super) fn tell(operator: &Operator, preflight: &PreflightValidationOCP, news
         note: news.note,
         related: news.job.map(|job| Box::new(reference(job))),
     };
-    if let Some(on) = on {
-        let _ = operator.notices.try_send((on, notice));
-    }
+    let _ = operator.notices.try_send((on, notice));
 }
 
 /// A Job, as Events name it.

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use crate::cluster::OwnJob;
 use crate::plan::ObjectName;
 use crate::plan::work::{
-    ATTEMPT, ContainerSeen, ContainerState, ERRAND, FINGERPRINT, JobEnd, MODULE, PodSeen, WorkSeen,
+    ATTEMPT, BuildSeen, ContainerSeen, ContainerState, ERRAND, FINGERPRINT, JobEnd, MODULE, PodSeen, TEMPORARY_IMAGE,
+    WorkSeen,
 };
 
 /// A Job's name.
@@ -36,6 +37,28 @@ pub(super) fn job_at_work(name: &str, errand: &str) -> OwnJob {
         build: None,
         is_followed: false,
     }
+}
+
+/// An OpenShift Build in that phase, made and perhaps ended at the beginning of time.
+pub(super) fn build_in(phase: &str) -> OwnJob {
+    let mut own = job_at_work("j", "make-and-push");
+    let tag = (
+        TEMPORARY_IMAGE.to_owned(),
+        "r.example.com/nic:kmm-preflight-1".to_owned(),
+    );
+    own.work.annotations.extend([tag]);
+    own.work.pod = None;
+    own.build = Some(BuildSeen {
+        name: own.work.job.clone(),
+        labels: own.work.labels.clone(),
+        created: Timestamp::UNIX_EPOCH,
+        ended: None,
+        phase: phase.to_owned(),
+        reason: String::new(),
+        message: String::new(),
+        log: String::new(),
+    });
+    own
 }
 
 /// One that has ended, at the beginning of time: well, with the image judged good, or not, for good.

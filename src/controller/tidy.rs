@@ -25,7 +25,8 @@ pub(super) struct Standing<'a> {
     pub(super) was_verified: bool,
     /// Whether its answer is Success.
     pub(super) is_verified: bool,
-    /// Whether what the Job came to is known, and stands in the status with all it led to.
+    /// Whether what the Job came to is known, and stands in the status with all it led to, so that it would be known after a
+    /// restart as well.
     pub(super) is_told: bool,
 }
 
@@ -50,14 +51,17 @@ pub(super) fn fate(own: &OwnJob, standing: Option<&Standing<'_>>, keep: SignedDu
     }
     match own.progress() {
         Work::Underway { .. } if standing.is_verified => Fate::Goes("the answer is known without it"),
-        Work::Ended { ended, .. } if standing.is_told => of_ended(seen, &ended, keep, now),
+        Work::Ended { ended, .. } if standing.is_told => of_ended(own, &ended, keep, now),
         _ => Fate::Stays,
     }
 }
 
-fn of_ended(seen: &WorkSeen, ended: &Ended, keep: SignedDuration, now: Timestamp) -> Fate {
-    let until = seen.end.as_ref().map(|end| end.at.saturating_add(keep));
-    match until {
+fn of_ended(own: &OwnJob, ended: &Ended, keep: SignedDuration, now: Timestamp) -> Fate {
+    let at = match &own.build {
+        Some(build) => Some(build.ended.unwrap_or(build.created)),
+        None => own.work.end.as_ref().map(|end| end.at),
+    };
+    match at.map(|at| at.saturating_add(keep)) {
         _ if matches!(ended, Ended::Judged { .. }) => Fate::Goes("its answer is written"),
         // What waits for an image that does not come has told all it can.
         None => Fate::Goes("its answer is written"),
@@ -74,7 +78,7 @@ pub(super) fn module_of(seen: &WorkSeen) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::tests::{ended_job, job_at_work};
+    use crate::controller::tests::{build_in, ended_job, job_at_work};
 
     const KEEP: SignedDuration = SignedDuration::from_secs(60);
 
@@ -159,5 +163,16 @@ mod tests {
         ] {
             assert_eq!(word(seen, standing.as_ref(), at), expected, "{case}");
         }
+    }
+
+    #[test]
+    fn an_openshift_build_that_failed_is_kept_as_long() {
+        let told = Standing { is_told: true, ..OPEN };
+        let build = build_in("Failed");
+        assert_eq!(word(&build, Some(&told), 59), "stays until 60");
+        assert_eq!(word(&build, Some(&told), 60), "goes");
+        assert_eq!(build.leaves(), None, "it has left nothing");
+        let done = build_in("Complete");
+        assert_eq!(done.leaves(), Some("r.example.com/nic:kmm-preflight-1"));
     }
 }

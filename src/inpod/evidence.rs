@@ -1,12 +1,12 @@
 //! What a driver toolkit says, from the container that reads it to the one that judges: one file in a folder that they
 //! share.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use super::Failure;
+use super::whole::write_whole;
 use crate::kmod::toolkit::ToolkitEvidence;
 
 /// The first bytes of such a file. The same program writes and reads it; another version's file is not read.
@@ -22,18 +22,12 @@ const MODE: u32 = 0o444;
 pub(super) fn write(evidence: &ToolkitEvidence, to: &Path) -> Result<(), Failure> {
     let bytes = postcard::to_stdvec(evidence)
         .map_err(|error| Failure::lasting(format!("the toolkit's facts cannot be written down: {error}")))?;
-    let write = || -> io::Result<()> {
-        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
+    let written = write_whole(to, MODE, |file| {
         file.write_all(HEADER.as_bytes())?;
-        file.write_all(&bytes)?;
-        file.as_file().set_permissions(Permissions::from_mode(MODE))?;
-        file.persist(to).map(drop).map_err(|error| error.error)
-    };
+        file.write_all(&bytes)
+    });
     let doing = || format!("the toolkit's facts cannot be written to {}", to.display());
-    write().map_err(|error| Failure::of_file(&doing(), &error))
+    written.map_err(|error| Failure::of_file(&doing(), &error))
 }
 
 /// Reads a toolkit's facts.

@@ -47,6 +47,13 @@ impl Failure {
         }
     }
 
+    /// And this besides.
+    #[must_use]
+    pub fn and(mut self, besides: &str) -> Self {
+        self.message = format!("{}; {besides}", self.message.trim_end_matches('.'));
+        self
+    }
+
     /// With the last lines that a tool said.
     #[must_use]
     pub fn with_log(mut self, log: Vec<String>) -> Self {

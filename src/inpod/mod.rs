@@ -10,9 +10,10 @@ mod judge;
 mod place;
 mod push;
 mod toolkit;
+mod whole;
 
 pub use failure::Failure;
 pub use judge::{Judged, Judging, Subject, judge};
-pub use place::place;
+pub use place::{place, place_certificates};
 pub use push::{Pushing, push, remove};
 pub use toolkit::{Reading, read_toolkit};

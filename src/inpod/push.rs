@@ -66,7 +66,14 @@ pub async fn remove(tag: &Reference, access: &Access, settings: &Settings) -> Re
     let destination = sources.destination(&Location::Registry(tag.clone()), access)?;
     Ok(match destination.clean().await? {
         Cleaned::Gone => None,
-        Cleaned::Left { reference, why } => Some(format!("the temporary tag {reference} is left, and empty: {why}")),
+        Cleaned::Left {
+            reference,
+            is_empty,
+            why,
+        } => {
+            let empty = if is_empty { ", and empty" } else { "" };
+            Some(format!("the temporary tag {reference} is left{empty}: {why}"))
+        }
     })
 }
 

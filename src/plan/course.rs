@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::decide::{Look, UNREACHABLE_PATIENCE, World, decides};
 use super::making;
-use super::reason;
+use super::reason::{self, Made};
 use super::resolve::Target;
 use super::supplies::ObjectName;
 use super::verdict::Verdict;
@@ -113,7 +113,13 @@ fn pushed(world: &World<'_>, target: &Target, look: &Look, made: &Work, now: Tim
         Look::Failed { failure, .. } => failure.kind == LookFailureKind::NotFound,
     };
     if !decides_itself {
-        return Some(making::pushed(target, job, digest.as_ref(), findings, warnings));
+        let made = Made {
+            digest: digest.as_ref(),
+            findings,
+            warnings,
+            is_pushed: true,
+        };
+        return Some(making::pushed(target, job, &made));
     }
     let is_old = now < *at + PUSH_SETTLES || matches!(look, Look::Pending);
     is_old.then(|| Verdict::in_progress(reason::pushed_not_seen(target, job)).by_job(job))

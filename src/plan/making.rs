@@ -5,13 +5,11 @@ use jiff::Timestamp;
 use super::course::Make;
 use super::decide::{World, decides};
 use super::looking::{SHORT_PAUSE, after, pause};
-use super::reason;
+use super::reason::{self, Made};
 use super::resolve::Target;
 use super::supplies::ObjectName;
 use super::verdict::Verdict;
 use super::work::{ATTEMPTS, Ended, Errand, Next, Push, Step, Work};
-use crate::api::Finding;
-use crate::image::Digest;
 
 /// What is missing for it, each as a sentence.
 pub(super) fn lacks(world: &World<'_>, target: &Target) -> Vec<String> {
@@ -63,11 +61,17 @@ fn ended_with(target: &Target, make: &Make, job: &ObjectName, attempt: u32, ende
             warnings,
             ..
         } => {
-            let verdict = match reason::would_not_load(findings, *left_out) {
-                Some((why, _)) => Verdict::failure(reason::made_badly(target, &make.because, job, &why)),
-                None => Verdict::success(reason::made(target, digest.as_ref(), job, findings, warnings)),
+            let made = Made {
+                digest: digest.as_ref(),
+                findings,
+                warnings,
+                is_pushed: false,
             };
-            verdict.with(digest.clone(), findings)
+            match reason::would_not_load(findings, *left_out) {
+                Some((why, _)) => Verdict::failure(reason::made_badly(target, &make.because, job, &why)),
+                None => Verdict::success(reason::made(target, job, &made)),
+            }
+            .with(digest.clone(), findings)
         }
         Ended::Failed { step, why } => Verdict::failure(reason::making_failed(&make.because, *step, why, job)),
         Ended::Interrupted { why } if attempt < ATTEMPTS => {
@@ -79,15 +83,9 @@ fn ended_with(target: &Target, make: &Make, job: &ObjectName, attempt: u32, ende
 }
 
 /// The verdict on what a Job judged good and pushed, where the operator cannot look at it itself.
-pub(super) fn pushed(
-    target: &Target,
-    job: &ObjectName,
-    digest: Option<&Digest>,
-    findings: &[Finding],
-    warnings: &[String],
-) -> Verdict {
-    let reason = reason::made_and_pushed(target, digest, job, findings, warnings);
-    Verdict::success(reason).by_job(job).with(digest.cloned(), findings)
+pub(super) fn pushed(target: &Target, job: &ObjectName, made: &Made<'_>) -> Verdict {
+    let verdict = Verdict::success(reason::made(target, job, made)).by_job(job);
+    verdict.with(made.digest.cloned(), made.findings)
 }
 
 /// When an image is made: once for the same inputs, and a few times more where that came to nothing for a reason that

@@ -10,26 +10,41 @@ use super::settings::SettingsError;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-/// Every certificate of a PEM file.
-pub(super) fn read(path: &Path) -> Result<Vec<Certificate>, SettingsError> {
+/// Every certificate of a PEM file, in DER, in their order.
+///
+/// # Errors
+///
+/// The file cannot be read, has none, or one that is none.
+pub fn ca_certificates(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
     let text = std::fs::read(path).map_err(|source| SettingsError::UnreadableCa {
         path: path.to_owned(),
         source,
     })?;
     let mut certificates = Vec::new();
     for (position, found) in CertificateDer::pem_slice_iter(&text).enumerate() {
-        let damaged = || SettingsError::DamagedCa {
-            path: path.to_owned(),
-            number: position + 1,
-        };
-        let der = found.map_err(|_error| damaged())?;
-        Parsed::from_der(&der).map_err(|_error| damaged())?;
-        certificates.push(Certificate::from_der(&der).map_err(|_error| damaged())?);
+        let der = found.map_err(|_error| damaged(path, position))?;
+        Parsed::from_der(&der).map_err(|_error| damaged(path, position))?;
+        certificates.push(der.to_vec());
     }
     if certificates.is_empty() {
         return Err(SettingsError::EmptyCa { path: path.to_owned() });
     }
     Ok(certificates)
+}
+
+/// The same, as the HTTP client takes them.
+pub(super) fn read(path: &Path) -> Result<Vec<Certificate>, SettingsError> {
+    let certificates = ca_certificates(path)?.into_iter().enumerate();
+    certificates
+        .map(|(position, der)| Certificate::from_der(&der).map_err(|_error| damaged(path, position)))
+        .collect()
+}
+
+fn damaged(path: &Path, position: usize) -> SettingsError {
+    SettingsError::DamagedCa {
+        path: path.to_owned(),
+        number: position + 1,
+    }
 }
 
 #[cfg(test)]

@@ -39,13 +39,15 @@ pub enum Manifest {
 }
 
 /// What names a blob in a manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// Its digest.
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
     /// Its media type.
+    #[serde(default)]
     pub media_type: String,
 }
 

@@ -40,6 +40,7 @@ mod trouble;
 
 pub use access::Access;
 pub use blob::{Blob, BlobReader};
+pub use certificates::ca_certificates;
 pub use credential::{Credential, Fingerprint};
 pub use keyring::{Candidates, Keyring, KeyringError, usual_files};
 pub use layout::{Layout, LayoutError};

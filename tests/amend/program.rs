@@ -4,6 +4,7 @@ use std::process::Output;
 
 use assert_cmd::Command;
 
+use crate::support::small_disk::SmallDisk;
 use crate::*;
 
 const IMAGES: &str = "examples/upgrade/images";
@@ -158,6 +159,25 @@ fn what_went_wrong_is_said_to_people_and_to_the_operator() {
         assert!(err(&output).contains(said), "{}", err(&output));
         std::fs::remove_file(folder.path().join("log")).unwrap();
     }
+}
+
+#[test]
+fn a_disk_that_is_full_may_have_room_another_time() {
+    let folder = with_key();
+    let Some(_disk) = SmallDisk::at(&folder.path().join("disk"), 16) else {
+        return;
+    };
+    let (from, log) = (format!("oci:{IMAGES}:{ATTESTOR}"), folder.path().join("log"));
+    let words = ["--file", MODULE, "--testimony", "HERE/log", &from, "oci:HERE/disk/to:x"];
+    let output = sign(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(3), "{}", err(&output));
+    let log: Value = serde_json::from_slice(&std::fs::read(log).unwrap()).unwrap();
+    assert_eq!(log["again"], json!(true), "{log}");
+    let message = log["message"].as_str().unwrap();
+    assert!(
+        message.contains("No space left on device") && message.contains("make room there"),
+        "{log}"
+    );
 }
 
 #[test]

@@ -5,21 +5,7 @@ use serde_json::json;
 use crate::chart::release::{Cluster, NAME};
 
 /// KMM's service account, with every right to its own objects, and somebody else who has the same.
-const ACCOUNTS: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: kmm}
-rules:
-- {apiGroups: [kmm.sigs.x-k8s.io], resources: ['*'], verbs: ['*']}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: kmm}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: kmm}
-subjects:
-- {kind: ServiceAccount, name: kmm-operator-controller, namespace: openshift-kmm}
-- {kind: ServiceAccount, name: somebody-else, namespace: openshift-kmm}
-";
+const ACCOUNTS: &str = include_str!("../fixtures/kmm.yaml");
 
 const KMM: &str = "--as=system:serviceaccount:openshift-kmm:kmm-operator-controller";
 const SOMEBODY_ELSE: &str = "--as=system:serviceaccount:openshift-kmm:somebody-else";

@@ -106,8 +106,13 @@ fn keys_are_taken_in_every_form_in_which_sign_file_takes_them() {
 }
 
 /// What is made, and what is said of it.
-const REFUSED: [(&[&str], &str); 12] = [
+const REFUSED: [(&[&str], &str); 14] = [
     (&[RSA, CERTIFICATE, "rm key.pem"], "cannot open key.pem: No such file"),
+    (
+        &[RSA, CERTIFICATE, "rm key.pem"],
+        "`kmm-preflight sign --help` shows how a key and its certificate are made",
+    ),
+    (&[RSA, CERTIFICATE, "rm cert.pem"], "`openssl req -x509 -key KEY"),
     (&[RSA, CERTIFICATE, "rm cert.pem"], "cannot read cert.pem: No such file"),
     (&[RSA, CERTIFICATE, "cp key.pem cert.pem"], "cert.pem is no certificate"),
     (
@@ -253,6 +258,8 @@ fn an_owner_is_told_what_is_strange() {
 fn files_that_cannot_be_signed_or_written_are_named() {
     let sign = |files: &str| sign(&[P256, CERTIFICATE], &format!("--key key.pem --cert cert.pem {files}"));
     sign("nowhere.ko out.ko").fails_with("cannot open nowhere.ko: No such file");
+    sign("nowhere.ko out.ko").fails_with("an image is written oci:DIR:NAME or docker://REFERENCE");
+    sign("nic.ko oci:out").fails_with("IN is the file nic.ko, and by its --file or its OUT this is about an image");
     sign(". out.ko").fails_with("cannot read .: Is a directory");
     sign("nic.ko nowhere/out.ko").fails_with("cannot write nowhere/out.ko: No such file");
     let cut = sign("nic.ko.xz out.ko");

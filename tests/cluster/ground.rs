@@ -56,6 +56,21 @@ pub(crate) fn delete(cluster: &ControlPlane, arguments: &[&str]) {
         .expect("deleted");
 }
 
+/// Writes the status of the node `n1`, as its kubelet would.
+pub(crate) fn node_status(cluster: &ControlPlane, patch: &str) {
+    cluster
+        .run_kubectl([
+            "patch",
+            "node",
+            "n1",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            patch,
+        ])
+        .expect("patched");
+}
+
 /// A definition whose Modules may hold anything, as an older or newer KMM's might.
 pub(crate) fn loose_modules() -> String {
     let mut definition: Value = serde_saphyr::from_str(MODULES).expect("YAML");

@@ -4,7 +4,7 @@ use kmm_preflight::cluster::{WatchSettings, Watches};
 use kmm_preflight::kernel::KernelVersion;
 use serde_json::json;
 
-use crate::ground::{MODULES, OUR_PREFLIGHTS, SOON, apply, cluster, delete, until};
+use crate::ground::{MODULES, OUR_PREFLIGHTS, SOON, apply, cluster, delete, node_status, until};
 
 const IMAGE_STREAMS: &str = "
 apiVersion: apiextensions.k8s.io/v1
@@ -51,18 +51,7 @@ async fn the_toolkit_of_a_release_is_known_by_the_kernel_of_its_nodes() {
         "bootID": "", "containerRuntimeVersion": "", "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "",
         "operatingSystem": "linux", "systemUUID": "",
     }}});
-    let patch = info.to_string();
-    cluster
-        .run_kubectl([
-            "patch",
-            "node",
-            "n1",
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            &patch,
-        ])
-        .expect("patched");
+    node_status(&cluster, &info.to_string());
     let settings = WatchSettings {
         toolkits: None,
         image_stream: Some(("openshift".to_owned(), "driver-toolkit".to_owned())),

@@ -6,7 +6,7 @@ use kmm_preflight::cluster::{TOOLKITS_KEY, WatchSettings, Watches};
 use kmm_preflight::plan::Surroundings;
 use xtask::ControlPlane;
 
-use crate::ground::{MODULES, OUR_PREFLIGHTS, SOON, apply, cluster, delete, loose_modules, until};
+use crate::ground::{MODULES, OUR_PREFLIGHTS, SOON, apply, cluster, delete, loose_modules, node_status, until};
 
 const MODULE: &str = "
 apiVersion: kmm.sigs.x-k8s.io/v1beta1
@@ -46,20 +46,6 @@ fn toolkits(text: &str) -> String {
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: toolkits, namespace: default}}\ndata: {{{TOOLKITS_KEY}: '{text}'}}\n"
     )
-}
-
-fn node_status(cluster: &ControlPlane, patch: &str) {
-    cluster
-        .run_kubectl([
-            "patch",
-            "node",
-            "n1",
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            patch,
-        ])
-        .expect("patched");
 }
 
 fn settings() -> WatchSettings {

@@ -9,7 +9,7 @@ use xtask::node::{BUSYBOX, GATEWAY, MIRRORED};
 
 use crate::node::keys::make_secrets;
 use crate::node::killing::kill;
-use crate::node::modules::{Case, NAMESPACE, Places, dockerfiles, list};
+use crate::node::modules::{Case, NAMED, NAMESPACE, Places, dockerfiles, list};
 use crate::node::release::{Release, example};
 use crate::node::standing::{copy, manifest, signature};
 
@@ -23,10 +23,13 @@ fn modules_are_built_signed_and_looked_at_before_the_answer() {
     let before = workshop.standing();
     workshop.ask("pushed", &workshop.kernels[0], true);
     workshop.ask("tried", &workshop.kernels[1], false);
+    workshop.jobs_run_on_nodes_of_the_kernels_architecture();
     workshop.every_case_has_its_answer();
     workshop.the_example_is_pushed_signed();
     workshop.without_push_nothing_is_pushed();
     assert_eq!(workshop.standing(), before, "an image that would load is not touched");
+    workshop.an_expired_certificate_is_told();
+    workshop.another_build_argument_is_another_build();
     workshop.nothing_is_left_at_work();
     workshop.no_status_tells_a_secret();
     workshop.an_operator_that_is_killed_again_and_again_comes_to_the_same();
@@ -36,8 +39,9 @@ fn modules_are_built_signed_and_looked_at_before_the_answer() {
 struct Workshop {
     release: Release,
     kernels: [String; 2],
+    places: Places,
     cases: Vec<Case>,
-    _read_only: Registry,
+    _others: [Registry; 2],
 }
 
 impl Workshop {
@@ -48,18 +52,20 @@ impl Workshop {
         let release = Release::install(1, &values)?;
         let kernels = oldest_and_newest();
         let read_only = Registry::start_read_only_at(SocketAddrV4::new(GATEWAY, 0)).unwrap();
-        let cases = Places {
+        let closed = Registry::start_with_password_at(SocketAddrV4::new(GATEWAY, 0)).unwrap();
+        let places = Places {
             registry: release.registry().host(),
             read_only: read_only.host(),
+            closed: closed.host(),
             mirrored: MIRRORED.to_owned(),
             kernel: kernels[0].clone(),
-        }
-        .cases();
+        };
         let workshop = Self {
             release,
             kernels,
-            cases,
-            _read_only: read_only,
+            cases: places.cases(),
+            places,
+            _others: [read_only, closed],
         };
         workshop.push_tools();
         workshop.make_modules();
@@ -78,7 +84,7 @@ impl Workshop {
     fn make_modules(&self) {
         self.release.kubectl(&format!("create namespace {NAMESPACE}"));
         make_secrets(&self.release, NAMESPACE);
-        self.apply(&dockerfiles(BUSYBOX));
+        self.apply(&dockerfiles(BUSYBOX, &self.image("storage/fastblk:2.4")));
         self.release
             .apply(&self.release.here(&example("build/module.yaml")))
             .unwrap();
@@ -117,7 +123,7 @@ impl Workshop {
 
     fn wait_for(&self, preflight: &str) {
         self.release.kubectl(&format!(
-            "wait --for=condition=Complete preflightvalidationocp/{preflight} --timeout=6m"
+            "wait --for=condition=Complete preflightvalidationocp/{preflight} --timeout=12m"
         ));
     }
 
@@ -136,10 +142,42 @@ impl Workshop {
         let (verdict, reason) = self.row("pushed", case.name);
         let absent: Vec<_> = case.words.iter().filter(|&&word| !reason.contains(word)).collect();
         let is_as_it_should = verdict == case.verdict && absent.is_empty();
-        let (name, expected) = (case.name, case.verdict);
-        (!is_as_it_should).then(|| format!("{name}: {expected} with {absent:?} expected, but {verdict}: {reason}"))
+        let (name, row, expected) = (case.name, case.row, case.verdict);
+        (!is_as_it_should)
+            .then(|| format!("{name} {row}: {expected} with {absent:?} expected, but {verdict}: {reason}"))
     }
 
+    /// "D19"
+    fn jobs_run_on_nodes_of_the_kernels_architecture(&self) {
+        let selector = "{.items[*].spec.template.spec.nodeSelector['kubernetes\\.io/arch']}";
+        self.release.eventually("a Job is there", |release| {
+            let found = release.kubectl(&format!("get jobs -n {NAMESPACE} -o=jsonpath={selector}"));
+            let is_amd64 = !found.is_empty() && found.split(' ').all(|one| one == "amd64");
+            is_amd64.then_some(()).ok_or(found)
+        });
+    }
+
+    /// The kernel does not mind; who signs should.
+    fn an_expired_certificate_is_told(&self) {
+        self.release.eventually("an Event tells of it", |release| {
+            let told = release.kubectl(&format!("get events -n {NAMESPACE}"));
+            told.contains("has expired").then_some(()).ok_or(told)
+        });
+    }
+
+    /// "D24": the Dockerfile is the same.
+    fn another_build_argument_is_another_build(&self) {
+        self.apply(&self.places.named_with("second"));
+        self.release.eventually("it is built again", |_| {
+            let (_, reason) = self.row("pushed", NAMED);
+            reason
+                .contains("built for named in drivers, second")
+                .then_some(())
+                .ok_or(reason)
+        });
+    }
+
+    /// "D12" and "D13": built and signed at once, with and without a push.
     fn the_example_is_pushed_signed(&self) {
         let kernel = &self.kernels[0];
         let (verdict, reason) = self.row("pushed", "heartbeat");

@@ -15,23 +15,7 @@ const NAMESPACE: &str = "openshift-kmm";
 const ACCOUNT: &str = "kmm-operator-controller";
 
 /// What upstream's manifests give that account of its own group.
-const RIGHTS: &str = "
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: kmm-operator-controller, namespace: openshift-kmm}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: kmm}
-rules:
-- {apiGroups: [kmm.sigs.x-k8s.io], resources: ['*'], verbs: ['*']}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: kmm}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: kmm}
-subjects: [{kind: ServiceAccount, name: kmm-operator-controller, namespace: openshift-kmm}]
-";
+const RIGHTS: &str = include_str!("../fixtures/kmm.yaml");
 
 /// How often each write went well, and how often it was refused.
 #[derive(Default)]
@@ -210,6 +194,7 @@ fn stage_with_kmm() -> Option<Stage> {
     let definition = project("tests/compat/crds/preflightvalidations.yaml");
     stage.plane.define(&definition).expect("a definition");
     stage.kubectl(["create", "namespace", NAMESPACE]);
+    stage.kubectl(["create", "serviceaccount", ACCOUNT, "-n", NAMESPACE]);
     stage.apply(RIGHTS);
     stage.apply(&module("a", "quicknic", &stage.quicknic(KERNEL)));
     Some(stage)

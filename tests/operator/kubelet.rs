@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Event, Pod, ServiceAccount};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt};
@@ -211,7 +211,28 @@ async fn pod_of(client: &Client, job: &Job) -> Result<Pod, kube::Error> {
     pod["metadata"]["labels"]["batch.kubernetes.io/job-name"] = json!(job.name_any());
     pod["metadata"]["ownerReferences"] = json!([{"apiVersion": "batch/v1", "kind": "Job", "name": job.name_any(), "uid": job.uid(), "controller": true}]);
     let pod = serde_json::from_value(pod).expect("a pod");
-    pods.create(&PostParams::default(), &pod).await
+    let made = pods.create(&PostParams::default(), &pod).await;
+    if let Err(kube::Error::Api(refusal)) = &made {
+        tell_refusal(client, job, &refusal.message).await?;
+    }
+    made
+}
+
+/// A Job without its pod says nothing: as the controller of Jobs does, an Event tells why (`pkg/controller: FailedCreatePodReason`).
+async fn tell_refusal(client: &Client, job: &Job, why: &str) -> Result<(), kube::Error> {
+    let (namespace, name) = (job.namespace().unwrap_or_default(), job.name_any());
+    let (now, event_name) = (moment(), format!("{name}.refused"));
+    let event = json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": event_name, "namespace": namespace},
+        "involvedObject": {"apiVersion": "batch/v1", "kind": "Job", "name": name, "namespace": namespace, "uid": job.uid()},
+        "type": "Warning", "reason": "FailedCreate", "message": format!("Error creating: {why}"), "source": {"component": "job-controller"},
+        "firstTimestamp": now, "lastTimestamp": now, "count": 1,
+    });
+    let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
+    events
+        .patch(&event_name, &PatchParams::apply("kubelet"), &Patch::Apply(event))
+        .await
+        .map(drop)
 }
 
 /// The service account that a controller manager gives each namespace, and without which no pod is admitted.
@@ -302,7 +323,7 @@ fn container(play: &Play, all: &[&String], name: &str) -> Value {
             let waits = json!({"waiting": {"reason": reason, "message": message}});
             around(all, container, name, waits)
         }
-        Play::Runs(container) => around(all, container, name, json!({"running": {"startedAt": now()}})),
+        Play::Runs(container) => around(all, container, name, json!({"running": {"startedAt": moment()}})),
         Play::Fails(container, said) => around(all, container, name, ended(1, said)),
         Play::Unschedulable(_) | Play::Evicted | Play::TooLong => Value::Null,
     };
@@ -326,14 +347,14 @@ fn ended(code: i32, said: &Value) -> Value {
     } else {
         said.to_string()
     };
-    let (now, reason) = (now(), if code == 0 { "Completed" } else { "Error" });
+    let (now, reason) = (moment(), if code == 0 { "Completed" } else { "Error" });
     json!({"terminated": {"exitCode": code, "reason": reason, "message": message,
            "startedAt": now, "finishedAt": now, "containerID": "containerd://1"}})
 }
 
 /// The status of a Job that has ended.
 fn job_status(play: &Play) -> Option<Value> {
-    let now = now();
+    let now = moment();
     let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason, "message": reason, "lastProbeTime": now, "lastTransitionTime": now});
     match play {
         Play::Completes(_) => Some(json!({
@@ -354,6 +375,6 @@ fn failed(now: &Timestamp, condition: &impl Fn(&str, &str) -> Value, reason: &st
 }
 
 #[expect(clippy::disallowed_methods, reason = "a cluster has a clock")]
-fn now() -> Timestamp {
+pub(crate) fn moment() -> Timestamp {
     Timestamp::now()
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::stage::{Run, open_to_all, pod, present, run, variable};
 use crate::support::fake_image::{FakeImage, digest_of};
+use crate::support::small_disk::SmallDisk;
 
 /// How long something that has to happen is waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -150,6 +151,32 @@ fn buildah_is_told_all_that_was_ordered_and_nothing_else() {
     assert!(environment.contains("\nSTORAGE_DRIVER=vfs\n"), "{environment}");
     assert_eq!(fs::read_to_string(bench.path("seen")).expect("a copy"), "FROM base\n");
     assert_eq!(bench.left_behind(), [""; 0]);
+}
+
+/// The folder that buildah is given beside the system's holds these certificates and nothing that stands beside them.
+#[test]
+fn what_registries_are_trusted_by_is_handed_to_buildah() {
+    let bench = with_good_stand_in();
+    let script = fs::read_to_string(bench.path("programs/buildah")).expect("the program");
+    let peeking = "[ \"$1\" = bud ] && cp -R \"${SSL_CERT_DIR##*:}\" $HERE/trusted\n";
+    fs::write(
+        bench.path("programs/buildah"),
+        script.replacen('\n', &format!("\n{peeking}"), 1),
+    )
+    .expect("a program");
+    let ca = bench.secret("trust", "ca.pem", "-----BEGIN CERTIFICATE-----");
+    bench.secret("trust", "other.pem", "another's");
+    let ca = format!("{ca}/ca.pem");
+    let mut command = bench.command(&["--ca-file", &ca]);
+    command.env("SSL_CERT_DIR", "/etc/mine");
+    run(command).ended_with(0);
+    let names = fs::read_dir(bench.path("trusted")).expect("a copy").flatten();
+    let names: Vec<_> = names.map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["0.pem"]);
+    let copy = fs::read_to_string(bench.path("trusted/0.pem")).expect("a copy");
+    assert_eq!(copy, "-----BEGIN CERTIFICATE-----");
+    let gone = bench.build(&["--ca-file", "/nowhere/ca.pem"]).ended_with(1);
+    assert!(gone.failure().0.contains("the CA file /nowhere/ca.pem cannot be taken"));
 }
 
 #[test]
@@ -547,4 +574,46 @@ fn what_a_dockerfile_runs_ends_with_its_time() {
         assert!(Instant::now() < deadline, "what it ran outlives it");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn a_disk_that_is_full_is_told_and_may_have_room_another_time() {
+    let Some((bench, storage)) = real("FROM localhost/base\nRUN true\n") else {
+        return;
+    };
+    let Some(_disk) = SmallDisk::at(&bench.path("built"), 64) else {
+        return;
+    };
+    let (message, log, again) = build_really(&bench, &storage, &[]).ended_with(1).failure();
+    assert!(
+        message.starts_with("the build ran out of disk: no space left on device"),
+        "{message} {log:?}"
+    );
+    assert!(again, "{message}");
+}
+
+/// buildah itself, which trusts the registry by what it was handed alone.
+#[test]
+fn a_base_image_of_a_registry_with_a_ca_of_its_own_is_pulled() {
+    if !present(&["docker-registry", "skopeo"]) {
+        return;
+    }
+    let registry = xtask::Registry::start_with_tls().expect("a registry");
+    let base = registry.reference("registry.example.com/network/legacynic:1.9");
+    let Some((bench, storage)) = real(&format!("FROM {base}\nLABEL trusted=yes\n")) else {
+        return;
+    };
+    registry
+        .push_layout(Path::new("examples/upgrade/images"))
+        .expect("images");
+    let (message, ..) = build_really(&bench, &storage, &[]).ended_with(1).failure();
+    assert!(message.contains("certificate"), "{message}");
+    let ca = registry.ca_file();
+    let options = ["--ca-file", ca.to_str().expect("text")];
+    let built = build_really(&bench, &storage, &options).ended_with(0);
+    assert!(
+        matches!(built.testimony(), Testimony::Built { .. }),
+        "{}",
+        built.message
+    );
 }

@@ -2,8 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::stage::{pod, pod_of, run};
+use crate::support::small_disk::SmallDisk;
 
 #[test]
 fn the_copy_is_the_program_itself_and_runs() {
@@ -33,6 +38,39 @@ fn what_stands_there_is_replaced_even_while_it_runs() {
 }
 
 #[test]
+fn certificates_are_placed_as_one_pem_file_that_anybody_may_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let certificates = ["a.example", "b.example"].map(|name| {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
+        made.cert.der().to_vec()
+    });
+    let [first, second] = certificates.clone().map(|der| STANDARD.encode(der));
+    let (to, trusted) = (path("program"), path("trust/ca.pem"));
+    let words = [
+        "place",
+        "--to",
+        &to,
+        "--trusted",
+        &trusted,
+        "--trust",
+        &first,
+        "--trust",
+        &second,
+    ];
+    run(pod(&words)).ended_with(0);
+    let read = kmm_preflight::registry::ca_certificates(Path::new(&trusted)).expect("certificates");
+    assert_eq!(read, certificates);
+    assert_eq!(
+        fs::metadata(&trusted).expect("a file").permissions().mode() & 0o777,
+        0o444
+    );
+    let words = ["place", "--to", &to, "--trusted", &trusted, "--trust", "no Base64"];
+    let (message, ..) = run(pod(&words)).ended_with(1).failure();
+    assert!(message.contains("certificate 1 of --trust is no Base64"), "{message}");
+}
+
+#[test]
 fn a_place_that_cannot_be_written_is_testified() {
     let placed = run(pod(&["place", "--to", "/proc/self/nowhere/kmm-preflight"])).ended_with(1);
     let (message, _, again) = placed.failure();
@@ -42,6 +80,20 @@ fn a_place_that_cannot_be_written_is_testified() {
     );
     assert!(!again);
     assert!(placed.err.starts_with("error: "), "{}", placed.err);
+}
+
+#[test]
+fn a_disk_without_room_for_the_program_may_have_it_another_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(_disk) = SmallDisk::at(&folder.path().join("bin"), 64) else {
+        return;
+    };
+    let to = folder.path().join("bin/kmm-preflight");
+    let (message, _, again) = run(pod(&["place", "--to", to.to_str().expect("text")]))
+        .ended_with(1)
+        .failure();
+    assert!(message.contains("No space left on device") && again, "{message}");
+    assert!(!to.exists(), "whole, or not at all");
 }
 
 #[test]

@@ -1,73 +1,30 @@
 //! `pod judge --push`: only what is good, only where nobody else has put something, and never half.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::Command;
 
 use kmm_preflight::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy};
 use kmm_preflight::plan::work::{Brief, Testimony};
-use tempfile::TempDir;
 
 use crate::stage::{IMAGES, KERNEL, Run, pod, present, run};
 
-/// How long a registry may take to listen; it takes 50 ms.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// A good image of the example.
 const GOOD: &str = "registry.example.com/network/quicknic:6.1.0-50-cloud-amd64";
-/// Who may push where a registry asks, as htpasswd keeps it: the password is `pw`.
-const HTPASSWD: &str = "example:$2y$05$abcdefghijklmnopqrstuuHIrMEWpUCQe2YqFR3sXwQ75u4od..9q\n";
 
 /// Docker's registry on a free port; it ends with the value.
-struct Registry {
-    child: Child,
-    place: String,
-    _folder: TempDir,
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        self.child.kill().expect("its end");
-        self.child.wait().expect("its end");
-    }
-}
+struct Registry(xtask::Registry);
 
 impl Registry {
-    fn start(auth: &str) -> Option<Self> {
-        if !present(&["docker-registry", "skopeo"]) {
-            return None;
-        }
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = folder.path().to_str().expect("text");
-        let config = format!(
-            "version: 0.1\nlog: {{level: info}}\nhttp: {{addr: '127.0.0.1:0', secret: example}}\n\
-             storage: {{filesystem: {{rootdirectory: {at}/data}}, delete: {{enabled: true}}}}\n{}\n",
-            auth.replace("FOLDER", at)
-        );
-        fs::write(folder.path().join("htpasswd"), HTPASSWD).expect("passwords");
-        fs::write(folder.path().join("config.yml"), config).expect("a configuration");
-        let mut child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(folder.path().join("config.yml"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("a registry");
-        let place = listening_place(&mut child);
-        Some(Self {
-            child,
-            place,
-            _folder: folder,
-        })
+    fn open() -> Option<Self> {
+        Self::of(xtask::Registry::start)
     }
 
-    fn open() -> Option<Self> {
-        Self::start("")
+    fn of(start: impl FnOnce() -> anyhow::Result<xtask::Registry>) -> Option<Self> {
+        present(&["docker-registry", "skopeo"]).then(|| Self(start().expect("a registry")))
     }
 
     fn image(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.place)
+        format!("{}/{rest}", self.0.host())
     }
 
     /// Puts an image of the example there.
@@ -85,6 +42,12 @@ impl Registry {
         assert!(status.expect("skopeo").success());
     }
 
+    /// A good image under a temporary tag: that, and the final one.
+    fn building(&self) -> (String, String) {
+        self.put(GOOD, "net/quicknic:1-building");
+        (self.image("net/quicknic:1-building"), self.image("net/quicknic:1"))
+    }
+
     /// The digest that a tag has there.
     fn digest(&self, image: &str) -> Option<String> {
         let place = format!("docker://{}", self.image(image));
@@ -97,22 +60,6 @@ impl Registry {
             .success()
             .then(|| crate::support::fake_image::digest_of(&output.stdout))
     }
-}
-
-/// Where it listens, as it says in its log; the rest of the log is read away, lest it waits for a reader.
-fn listening_place(child: &mut Child) -> String {
-    let log = BufReader::new(child.stderr.take().expect("its log"));
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in log.lines().map_while(Result::ok) {
-            let place = line.split_once("listening on ").map(|(_, rest)| rest);
-            if let Some(place) = place.and_then(|rest| rest.split(['"', ' ', ',']).next()) {
-                // Nobody waits for a second place.
-                let _second = sender.send(place.to_owned());
-            }
-        }
-    });
-    receiver.recv_timeout(PATIENCE).expect("a registry that listens")
 }
 
 /// The brief of a Module whose module is in the good image, and of one whose is not.
@@ -212,11 +159,7 @@ fn a_tag_that_came_into_being_meanwhile_is_left_alone() {
 #[test]
 fn a_temporary_tag_is_judged_pushed_and_removed() {
     let Some(registry) = Registry::open() else { return };
-    registry.put(GOOD, "net/quicknic:1-building");
-    let (from, to) = (
-        registry.image("net/quicknic:1-building"),
-        registry.image("net/quicknic:1"),
-    );
+    let (from, to) = registry.building();
     let run = judge(
         &brief(&to, "quicknic"),
         &from,
@@ -233,11 +176,7 @@ fn a_temporary_tag_is_judged_pushed_and_removed() {
 #[test]
 fn a_temporary_tag_is_removed_although_its_image_is_no_good() {
     let Some(registry) = Registry::open() else { return };
-    registry.put(GOOD, "net/quicknic:1-building");
-    let (from, to) = (
-        registry.image("net/quicknic:1-building"),
-        registry.image("net/quicknic:1"),
-    );
+    let (from, to) = registry.building();
     let run = judge(&brief(&to, "other"), &from, &to, &["--insecure", "--temporary", &from]).ended_with(0);
     assert!(!pushed(&run).1);
     assert_eq!(registry.digest("net/quicknic:1-building"), None, "{}", run.err);
@@ -246,7 +185,7 @@ fn a_temporary_tag_is_removed_although_its_image_is_no_good() {
 
 #[test]
 fn credentials_decide_who_may_push() {
-    let Some(registry) = Registry::start("auth: {htpasswd: {realm: example, path: FOLDER/htpasswd}}") else {
+    let Some(registry) = Registry::of(xtask::Registry::start_with_password) else {
         return;
     };
     let to = registry.image("net/quicknic:1");
@@ -261,12 +200,68 @@ fn credentials_decide_who_may_push() {
     let secret = folder.path().join(".dockerconfigjson");
     let auths = format!(
         r#"{{"auths":{{"{}":{{"username":"example","password":"pw"}}}}}}"#,
-        registry.place
+        registry.0.host()
     );
     fs::write(&secret, auths).expect("a secret");
     let options = ["--push-authfile", secret.to_str().expect("text")];
     let run = judge(&brief, &in_layout(GOOD), &to, &options).ended_with(0);
     assert!(pushed(&run).1, "{}", run.message);
+}
+
+/// By the certificates that its Job was given; and without them it says so.
+#[test]
+fn a_registry_whose_ca_the_operator_trusts_is_trusted() {
+    let Some(registry) = Registry::of(xtask::Registry::start_with_tls) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (program, trusted) = (folder.path().join("program"), folder.path().join("ca.pem"));
+    let [program, trusted] = [&program, &trusted].map(|path| path.to_str().expect("text").to_owned());
+    let pem = fs::read_to_string(registry.0.ca_file()).expect("a certificate");
+    let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let place = ["place", "--to", &program, "--trusted", &trusted, "--trust", &base64];
+    run(pod(&place)).ended_with(0);
+    let to = registry.image("net/quicknic:1");
+    let brief = brief(&to, "quicknic");
+    let words = ["judge", "--brief", &brief, "--image", &in_layout(GOOD), "--push", &to];
+    let (message, ..) = run(pod(&words)).ended_with(1).failure();
+    assert!(message.contains("certificate"), "{message}");
+    assert_eq!(registry.digest("net/quicknic:1"), None);
+    let trusting = run(pod(&[words.as_slice(), &["--ca-file", &trusted]].concat())).ended_with(0);
+    assert!(pushed(&trusting).1, "{}", trusting.message);
+}
+
+#[test]
+fn a_temporary_tag_that_cannot_be_removed_is_told() {
+    let Some(registry) = Registry::of(xtask::Registry::start_without_deletion) else {
+        return;
+    };
+    let (from, to) = registry.building();
+    let run = judge(
+        &brief(&to, "quicknic"),
+        &from,
+        &to,
+        &["--insecure", "--temporary", &from],
+    )
+    .ended_with(0);
+    let Testimony::Judged { warnings, pushed, .. } = run.testimony() else {
+        panic!("not judged: {}", run.message);
+    };
+    assert!(pushed, "{}", run.message);
+    let left = format!("the temporary tag {from} is left, and empty: ");
+    assert!(warnings.len() == 1 && warnings[0].starts_with(&left), "{warnings:?}");
+}
+
+/// What came to nothing says so of its tag, too.
+#[test]
+fn a_temporary_tag_of_a_registry_that_is_gone_is_told() {
+    let (from, to) = ("127.0.0.1:1/net/quicknic:1-building", "127.0.0.1:1/net/quicknic:1");
+    let options = ["--insecure", "--temporary", from];
+    let (message, ..) = judge(&brief(to, "quicknic"), from, to, &options)
+        .ended_with(1)
+        .failure();
+    let left = format!("; the temporary tag {from} is left: ");
+    assert!(message.contains(&left), "{message}");
 }
 
 #[test]

@@ -371,9 +371,15 @@ async fn a_registry_that_deletes_nothing_is_left_with_an_empty_tag_that_is_repor
     registry.push("acme/kmod:final", &image());
     registry.push("acme/kmod:temporary", &image());
     let temporary = destination(&registry, "acme/kmod:temporary", &anonymous());
-    let Cleaned::Left { reference, why } = temporary.clean().await.unwrap() else {
+    let Cleaned::Left {
+        reference,
+        is_empty,
+        why,
+    } = temporary.clean().await.unwrap()
+    else {
         panic!("gone");
     };
+    assert!(is_empty);
     assert_eq!(reference, registry.reference("acme/kmod:temporary"));
     assert!(why.contains("unsupported"), "{why}");
     let (_, left) = registry.manifest("acme/kmod:temporary").unwrap();

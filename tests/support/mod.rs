@@ -4,3 +4,4 @@
 pub mod fake_image;
 pub mod fake_layer;
 pub mod fake_registry;
+pub mod small_disk;

@@ -55,12 +55,24 @@ enum Task {
         /// On every kernel, not only on the core's
         #[arg(long)]
         all: bool,
+        /// Only the core's cases, also on other kernels than the core's
+        #[arg(long)]
+        core: bool,
         /// On this kernel of Debian's instead; may be given several times. With --all, every kernel's modules are tried on it
         #[arg(long = "kernel", value_name = "RELEASE")]
         kernels: Vec<String>,
         /// Only the cases whose group or name contains this; may be given several times
         #[arg(long, value_name = "TEXT")]
         only: Vec<String>,
+        /// Of the modules that Debian's packages for DKMS ship, rather than of our own; with --all besides
+        #[arg(long)]
+        shipped: bool,
+        /// Of one good module with so many random damages, rather than of our own cases
+        #[arg(long, value_name = "N")]
+        damages: Option<usize>,
+        /// What the random damages begin from
+        #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "damages")]
+        seed: u64,
         /// Where the table goes to
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
@@ -95,14 +107,21 @@ fn main() -> Result<()> {
         } => build_image(which, &kernel.unwrap_or_default(), push, tls_verify),
         Task::Truth {
             all,
+            core,
             kernels,
             only,
+            shipped,
+            damages,
+            seed,
             report,
             guests,
         } => tell_truth(&truth::Options {
             all,
+            core,
             kernels,
             only,
+            shipped,
+            damages: damages.map(|count| truth::Damages { count, seed }),
             report,
             guests: guests.into(),
         }),

@@ -16,7 +16,14 @@ use crate::process::Process;
 /// How long it may take; it takes 50 ms.
 const READY: Duration = Duration::from_secs(30);
 
-/// A registry of which everybody may pull and push. It is killed, and what it holds is removed, when this is dropped.
+/// Who may pull and push where a password is asked for.
+pub const USER: &str = "example";
+/// With which password.
+pub const PASSWORD: &str = "pw";
+/// The password as htpasswd keeps it.
+const PASSWORD_HASH: &str = "$2y$05$abcdefghijklmnopqrstuuHIrMEWpUCQe2YqFR3sXwQ75u4od..9q";
+
+/// A registry of which everybody may pull and push, unless it asks for a password. It is killed, and what it holds is removed, when this is dropped.
 pub struct Registry {
     // Dropped before its folder.
     _server: Process,
@@ -42,6 +49,29 @@ impl Registry {
         let folder = Folder::create()?;
         let mut config = config_at(address, folder.path());
         config["storage"]["maintenance"] = json!({ "readonly": { "enabled": true } });
+        Self::start_with(&config, folder)
+    }
+
+    /// Starts one on a free port of 127.0.0.1, over plain HTTP, of which nothing can be deleted.
+    pub fn start_without_deletion() -> anyhow::Result<Self> {
+        let folder = Folder::create()?;
+        let mut config = config_at(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), folder.path());
+        config["storage"]["delete"]["enabled"] = json!(false);
+        Self::start_with(&config, folder)
+    }
+
+    /// Starts one on a free port of 127.0.0.1, over plain HTTP, of which only [`USER`] may pull and push.
+    pub fn start_with_password() -> anyhow::Result<Self> {
+        Self::start_with_password_at(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
+    }
+
+    /// The same at an address of this machine; port 0 is any that is free.
+    pub fn start_with_password_at(address: SocketAddrV4) -> anyhow::Result<Self> {
+        let folder = Folder::create()?;
+        let passwords = folder.path().join("htpasswd");
+        fs::write(&passwords, format!("{USER}:{PASSWORD_HASH}\n"))?;
+        let mut config = config_at(address, folder.path());
+        config["auth"] = json!({ "htpasswd": { "realm": "example", "path": passwords } });
         Self::start_with(&config, folder)
     }
 

@@ -41,7 +41,7 @@ impl OperatorSettings {
                 &mut wrong,
             ),
             registries: registries(&args.registries, &variable, &mut wrong),
-            workshop: workshop(&args.work, &variable, &mut wrong),
+            workshop: workshop(&args.work, &args.registries.ca_files, &variable, &mut wrong),
         };
         if wrong.is_empty() {
             Ok(settings)

@@ -1,9 +1,14 @@
 //! Arguments about work in pods → the [`Workshop`] that plans are made for.
 
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
 
 use super::args::{Builder, PullPolicy, Way, WorkArgs};
 use crate::plan::work::{Amount, BuildWith, LookBy, Room, Share, Workshop};
+use crate::registry::ca_certificates;
 
 /// The longest time that one Job may take: a kernel module that takes longer to build is no kernel module.
 const LONGEST_JOB: SignedDuration = SignedDuration::from_hours(24);
@@ -11,11 +16,27 @@ const LONGEST_JOB: SignedDuration = SignedDuration::from_hours(24);
 const LONGEST_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// The variables of the operator's own environment that its pods are given too: they reach registries by the same way.
-const HANDED_ON: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+const HANDED_ON: [&str; 8] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+];
+
+/// How many bytes of certificates a Job is given, in Base64: twice what a distribution trusts, and a third of what the API server
+/// stores in one object.
+const MOST_TRUSTED: usize = 512 << 10;
+/// The largest certificate, in Base64: Linux takes no argument of a program beyond 128 KiB.
+const LARGEST_CERTIFICATE: usize = 64 << 10;
 
 /// What an administrator has set; `None` where nothing is to run in pods. `variable` reads the environment.
 pub(super) fn workshop(
     args: &WorkArgs,
+    ca_files: &[PathBuf],
     variable: impl Fn(&str) -> Option<String>,
     wrong: &mut Vec<String>,
 ) -> Option<Workshop> {
@@ -31,8 +52,9 @@ pub(super) fn workshop(
     let environment = HANDED_ON
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
+    let image = args.work_image.clone()?;
     Some(Workshop {
-        image: args.work_image.clone()?,
+        image,
         builder_image: args.builder_image.clone(),
         pull_policy: match args.work_pull_policy {
             PullPolicy::Always => "Always",
@@ -57,7 +79,33 @@ pub(super) fn workshop(
         user_namespaces: args.user_namespaces,
         room,
         environment: environment.collect(),
+        trusted: trusted(ca_files, wrong),
     })
+}
+
+/// The certificates of these files, each once. Files that are none at all are complained of elsewhere.
+fn trusted(ca_files: &[PathBuf], wrong: &mut Vec<String>) -> Vec<String> {
+    let mut trusted = Vec::new();
+    for file in ca_files.iter().filter(|file| file.is_file()) {
+        match ca_certificates(file) {
+            Ok(found) => trusted.extend(found.iter().map(|der| STANDARD.encode(der))),
+            Err(error) => wrong.push(format!("--ca-file: {error}")),
+        }
+    }
+    trusted.sort_unstable();
+    trusted.dedup();
+    let size: usize = trusted.iter().map(String::len).sum();
+    if size > MOST_TRUSTED || trusted.iter().any(|one| one.len() > LARGEST_CERTIFICATE) {
+        wrong.push(format!(
+            "--ca-file: {} certificates of {} KiB are more than Jobs can be given ({} KiB, {} KiB each): name the CAs of your \
+             registries, not all that a machine trusts",
+            trusted.len(),
+            size >> 10,
+            MOST_TRUSTED >> 10,
+            LARGEST_CERTIFICATE >> 10
+        ));
+    }
+    trusted
 }
 
 fn room(args: &WorkArgs, wrong: &mut Vec<String>) -> Room {

@@ -28,15 +28,26 @@ pub(in crate::cli) struct PodArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PodStep {
-    /// Copy this program to where the other containers find it
-    Place {
-        /// The copy, which is made executable
-        #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
-        to: PathBuf,
-    },
+    Place(PlaceArgs),
     Toolkit(ToolkitArgs),
     Build(BuildArgs),
     Judge(JudgeArgs),
+}
+
+/// Copy this program, and the certificates that are trusted, to where the other containers find them
+#[derive(Debug, Args)]
+pub(super) struct PlaceArgs {
+    /// The copy of this program, which is made executable
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) to: PathBuf,
+
+    /// The file for the certificates (PEM)
+    #[arg(long, value_name = "FILE", requires = "trust", value_hint = ValueHint::FilePath)]
+    pub(super) trusted: Option<PathBuf>,
+
+    /// A certificate: DER in Base64, as between the first and the last line of a PEM file; may be given several times
+    #[arg(long, value_name = "BASE64", requires = "trusted")]
+    pub(super) trust: Vec<String>,
 }
 
 /// Read the driver toolkit in whose image this runs, and write down what it says of a kernel
@@ -92,6 +103,10 @@ pub(super) struct BuildArgs {
     /// The folder for the OCI layout; the image is named `built` in it
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) to: PathBuf,
+
+    /// Certificates (PEM) to trust beside the system's when base images are pulled; may be given several times
+    #[arg(long = "ca-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) ca_files: Vec<PathBuf>,
 
     /// How long it may take
     #[arg(long, value_name = "DURATION", default_value = "2h")]

@@ -5,19 +5,18 @@ mod settings;
 mod testimony;
 
 use std::io;
-use std::path::Path;
 use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 pub(super) use args::PodArgs;
-use args::{BuildArgs, JudgeArgs, PodStep, ToolkitArgs};
+use args::{BuildArgs, JudgeArgs, PlaceArgs, PodStep, ToolkitArgs};
 
 use settings::{JudgeSettings, Temporary};
 
 use super::settings::WrongArguments;
 use super::{Ending, environment, output};
-use crate::inpod::{self, Failure, Reading};
+use crate::inpod::{self, Failure, Judged, Reading};
 use crate::plan::work::Testimony;
 
 /// What a step came to; nothing where there is nothing to say.
@@ -26,7 +25,7 @@ type Outcome = Result<Option<Testimony>, Failure>;
 /// Does one step, and testifies.
 pub(super) fn run(args: PodArgs) -> anyhow::Result<Ending> {
     let outcome = match args.step {
-        PodStep::Place { to } => place(&to),
+        PodStep::Place(args) => place(&args),
         PodStep::Toolkit(args) => toolkit(args)?,
         PodStep::Build(args) => build(args)?,
         PodStep::Judge(args) => judge(&args)?,
@@ -41,10 +40,14 @@ pub(super) fn run(args: PodArgs) -> anyhow::Result<Ending> {
     Ok(ending)
 }
 
-fn place(to: &Path) -> Outcome {
+fn place(args: &PlaceArgs) -> Outcome {
     let program = std::env::current_exe();
     let program = program.map_err(|error| Failure::of_file("this program does not find itself", &error))?;
-    inpod::place(&program, to).map(|()| None)
+    inpod::place(&program, &args.to)?;
+    if let Some(file) = &args.trusted {
+        inpod::place_certificates(&args.trust, file)?;
+    }
+    Ok(None)
 }
 
 fn toolkit(args: ToolkitArgs) -> Result<Outcome, WrongArguments> {
@@ -76,33 +79,42 @@ fn judge(args: &JudgeArgs) -> anyhow::Result<Outcome> {
 }
 
 async fn judge_and_push(settings: &JudgeSettings) -> Outcome {
-    let JudgeSettings {
-        judging,
-        pushing,
-        temporary,
-    } = settings;
-    let judged = async {
-        let judged = inpod::judge(judging).await?;
-        let pushed = match pushing {
-            Some(pushing) => inpod::push(pushing, &judged).await?,
-            None => false,
-        };
-        Ok(Some(Testimony::Judged {
+    let judged = judged(settings).await;
+    let left = match &settings.temporary {
+        Some(temporary) => left(temporary).await,
+        None => None,
+    };
+    if let Some(left) = &left {
+        output::complain(&format!("warning: {left}"));
+    }
+    match (judged, left) {
+        (Ok((judged, pushed)), left) => Ok(Some(Testimony::Judged {
             digest: judged.digest,
             findings: judged.findings,
             left_out: 0,
             pushed,
-        }))
-    };
-    let outcome = judged.await;
-    if let Some(Temporary { tag, access, settings }) = temporary {
-        let removed = inpod::remove(tag, access, settings).await;
-        let left = removed.unwrap_or_else(|failure| Some(failure.message));
-        if let Some(left) = left {
-            output::complain(&format!("warning: {left}"));
-        }
+            warnings: left.into_iter().collect(),
+        })),
+        (Err(failure), Some(left)) => Err(failure.and(&left)),
+        (Err(failure), None) => Err(failure),
     }
-    outcome
+}
+
+/// What is found, and whether it stands under its final tag now.
+async fn judged(settings: &JudgeSettings) -> Result<(Judged, bool), Failure> {
+    let judged = inpod::judge(&settings.judging).await?;
+    let pushed = match &settings.pushing {
+        Some(pushing) => inpod::push(pushing, &judged).await?,
+        None => false,
+    };
+    Ok((judged, pushed))
+}
+
+/// Removes the temporary tag; says what is left of it.
+async fn left(temporary: &Temporary) -> Option<String> {
+    let Temporary { tag, access, settings } = temporary;
+    let removed = inpod::remove(tag, access, settings).await;
+    removed.unwrap_or_else(|failure| Some(format!("the temporary tag {tag} is left: {}", failure.message)))
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

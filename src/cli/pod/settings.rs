@@ -63,6 +63,7 @@ pub(super) fn building(args: BuildArgs, variable: impl Fn(&str) -> Option<String
             dockerfile_digest,
             build_args: args.arguments,
             authfile: args.access.authfile,
+            ca_files: args.ca_files,
             any_certificate: args.access.insecure || args.access.skip_tls_verify,
             secret_dirs: args.secret_dirs,
             architecture: args.architecture,
@@ -71,6 +72,7 @@ pub(super) fn building(args: BuildArgs, variable: impl Fn(&str) -> Option<String
             surroundings: Surroundings {
                 isolation: variable("BUILDAH_ISOLATION").unwrap_or(usual.isolation),
                 storage_driver: variable("STORAGE_DRIVER").unwrap_or(usual.storage_driver),
+                certificate_folders: variable("SSL_CERT_DIR").unwrap_or(usual.certificate_folders),
             },
         }),
         _ => Err(WrongArguments(wrong)),

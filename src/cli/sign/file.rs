@@ -11,10 +11,14 @@ use crate::cli::{Ending, output};
 use crate::kmod::facts::{ModuleFile, Signature};
 use crate::kmod::signing::{MAX_MODULE, Signer};
 
+/// Where the module file is not.
+const FILE_ADVICE: &str =
+    "IN is a module file here; an image is written oci:DIR:NAME or docker://REFERENCE, or comes with a --file";
+
 /// Signs the module file `from` into `to`, which may be the same.
 pub(super) fn sign(signer: &Signer, from: &Path, to: &Path) -> anyhow::Result<Ending> {
     let limit = usize::try_from(MAX_MODULE).unwrap_or(usize::MAX);
-    let module = super::read(from, limit)?;
+    let module = super::advised(super::read(from, limit), FILE_ADVICE)?;
     for note in notes(&module) {
         output::complain(&format!("note: {}: {note}", from.display()));
     }

@@ -1,10 +1,10 @@
 //! An image: signed into a layout or a registry, with what came of it for people and for the operator.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -87,6 +87,7 @@ impl SignImageArgs {
     ) -> anyhow::Result<Ending> {
         let warnings = signer.warnings(environment::now());
         let subject = signer.certificate().subject().to_owned();
+        is_no_file(from)?;
         let (from, to) = (Location::parse(from)?, Location::parse(to)?);
         let (sources, access) = (self.sources()?, self.access()?);
         let bar = Bar::new();
@@ -162,6 +163,16 @@ impl SignImageArgs {
         let keyring = answer::own_keyring(self.authfile.as_ref())?;
         Ok(Access::new(Arc::new(keyring), tls))
     }
+}
+
+/// A file's name would be taken for that of an image on Docker Hub.
+fn is_no_file(from: &str) -> anyhow::Result<()> {
+    ensure!(
+        !Path::new(from).is_file(),
+        "IN is the file {from}, and by its --file or its OUT this is about an image; to sign the file, leave --file out and name a \
+         file as OUT; an image of that name is written docker://{from}"
+    );
+    Ok(())
 }
 
 fn testimony_of(amended: &Amended) -> Testimony {

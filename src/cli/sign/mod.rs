@@ -54,7 +54,15 @@ EXIT CODES
   0  signed
   1  the image could not be read, signed or written
   2  the arguments, the key or the certificate cannot be used
-  3  a registry did not answer: another time it may work";
+  3  a registry did not answer, or a disk is full: another time it may work";
+
+/// Where the key is not.
+const KEY_ADVICE: &str = "--key names the private key, a PEM file that is not encrypted: `kmm-preflight sign --help` shows how a key \
+                          and its certificate are made, and in a cluster they stand in the Module's keySecret (`key`) and \
+                          certSecret (`cert`)";
+/// Where the certificate is not.
+const CERTIFICATE_ADVICE: &str = "--cert names the certificate of that key, in PEM or DER: `openssl req -x509 -key KEY -sha256 \
+                                  -days 3650 -batch -subj '/CN=Our modules' -addext keyUsage=digitalSignature -out CERT` makes one";
 
 /// Sign kernel modules, as the kernel's own sign-file does
 ///
@@ -129,12 +137,17 @@ impl SignArgs {
 
     fn signer(&self) -> anyhow::Result<Signer> {
         let key = self.key.display();
-        let bytes = Zeroizing::new(read(&self.key, MAX_KEY)?);
+        let bytes = Zeroizing::new(advised(read(&self.key, MAX_KEY), KEY_ADVICE)?);
         let signing_key = SigningKey::from_pem(&bytes).with_context(|| format!("{key} is no key to sign with"))?;
-        let certificate = answer::certificate(&self.certificate)?;
+        let certificate = advised(answer::certificate(&self.certificate), CERTIFICATE_ADVICE)?;
         Signer::new(signing_key, certificate, self.hash.into())
             .with_context(|| format!("{key} and {} do not belong together", self.certificate.display()))
     }
+}
+
+/// What went wrong, and what to do about it.
+fn advised<T>(outcome: anyhow::Result<T>, advice: &str) -> anyhow::Result<T> {
+    outcome.map_err(|error| anyhow::anyhow!("{error:#}; {advice}"))
 }
 
 /// A file, up to one byte beyond a limit: who takes it says that it is too large.

@@ -19,8 +19,8 @@ use crate::controller::orphans::delete;
 use crate::controller::scribe::tell;
 use crate::controller::tidy::{Fate, Standing, fate, module_of};
 use crate::controller::wallet::signatures;
-use crate::plan::ObjectName;
 use crate::plan::work::{ATTEMPT, Errand, FINGERPRINT, Next, Order, Work};
+use crate::plan::{ObjectName, Verdict};
 
 /// When a deletion that failed is tried again.
 const AGAIN: SignedDuration = SignedDuration::from_secs(5);
@@ -89,9 +89,12 @@ impl Worker {
         self.operator.telemetry.job_ended(errand.name(), outcome(ended));
         let named = format!("{}/{}", job.0, job.1);
         let rows = self.scribe.standing().map_or(&[][..], |status| &status.modules);
-        let is_told = |row: &&ModuleStatus| {
-            row.job.as_ref() == Some(&named) && row.verification_status != VerificationStatus::InProgress
+        // A schema without room for the Job's name still has the reason, which tells it.
+        let is_named = |row: &ModuleStatus| match (&row.job, &row.status_reason) {
+            (Some(job), _) => *job == named,
+            (None, reason) => reason.as_ref().is_some_and(|reason| reason.contains(&named)),
         };
+        let is_told = |row: &&ModuleStatus| is_named(row) && row.verification_status != VerificationStatus::InProgress;
         if rows.iter().find(is_told).is_none() {
             self.tell(preflight, of_ended(&case.name, job, errand, ended));
         }
@@ -246,12 +249,15 @@ impl Worker {
         let foundry = operator.foundry.as_ref()?;
         let jobs = foundry.jobs.of(self.uid.as_deref()?);
         self.cleared.retain(|uid| jobs.iter().any(|own| own.uid == *uid));
+        // As long as nobody knows, nothing that may be needed goes.
+        let schema = operator.schemas.current().await;
+        let remembers = schema.is_ok_and(|schema| schema.row_has("inputs") && schema.row_has("job"));
         let mut later = Vec::new();
         for own in jobs {
             if own.work.going || self.cleared.contains(&own.uid) {
                 continue;
             }
-            match self.fate(gathered, &own, is_written, now) {
+            match self.fate(gathered, &own, (is_written, remembers), now) {
                 Fate::Stays => {}
                 Fate::StaysUntil(moment) => later.push(moment),
                 Fate::Goes(why) => later.extend(self.delete(&own, why).await.map(|()| now + AGAIN)),
@@ -260,17 +266,21 @@ impl Worker {
         later.into_iter().min()
     }
 
-    fn fate(&self, gathered: &Gathered, own: &OwnJob, is_written: bool, now: Timestamp) -> Fate {
+    /// What becomes of a Job; the pair says of the status whether it tells what is known, and whether it has room for the Job
+    /// that this rests on.
+    fn fate(&self, gathered: &Gathered, own: &OwnJob, (is_written, remembers): (bool, bool), now: Timestamp) -> Fate {
         let case = gathered.cases.iter().find(|case| is_of(own, case));
         let standing = case.and_then(|case| {
             case.target()?;
             let answer = gathered.answer(case, &self.memory, now);
             let ledger = self.memory.ledger(&case.name);
+            let named = format!("{}/{}", own.work.job.0, own.work.job.1);
+            let is_memory = !remembers && answer.job == Some(named) && is_worth_remembering(own, &answer);
             Some(Standing {
                 work: case.work.as_deref(),
                 was_verified: self.memory.was_verified(&case.name),
                 is_verified: answer.status == VerificationStatus::Success,
-                is_told: is_written && ledger.is_some_and(|ledger| ledger.has_read(&own.work.job)),
+                is_told: is_written && !is_memory && ledger.is_some_and(|ledger| ledger.has_read(&own.work.job)),
             })
         });
         let keep = self
@@ -284,7 +294,7 @@ impl Worker {
     /// Deletes a Job; something comes back where that is to be tried again.
     async fn delete(&mut self, own: &OwnJob, why: &str) -> Option<()> {
         let (namespace, name) = &own.work.job;
-        match delete(&self.operator.client, own).await {
+        match delete(&self.operator, own).await {
             Ok(()) => {
                 info!("the Job {namespace}/{name} is deleted: {why}");
                 self.cleared.insert(own.uid.clone());
@@ -308,6 +318,13 @@ fn of_case<'a>(jobs: &'a [OwnJob], case: &Case) -> impl Iterator<Item = &'a OwnJ
 
 fn is_of(own: &OwnJob, case: &Case) -> bool {
     module_of(&own.work) == Some((case.name.0.as_str(), case.name.1.as_str()))
+}
+
+/// Whether an answer that rests on this Job would cost much to find again: what was made would be made again; a node that found an
+/// image bad looks again anyway.
+fn is_worth_remembering(own: &OwnJob, answer: &Verdict) -> bool {
+    let makes = own.progress().errand().is_some_and(Errand::makes);
+    makes || answer.status == VerificationStatus::Success
 }
 
 /// What an answer to the making of a Job means.

@@ -13,6 +13,12 @@ pub(super) const PROGRAM: &str = "buildah";
 /// `buildah bud`: from the Dockerfile to an image in buildah's own storage.
 pub(super) fn bud(building: &Building, bench: &Bench) -> Command {
     let mut command = buildah(building, "bud");
+    if !building.ca_files.is_empty() {
+        let mut folders = OsString::from(&building.surroundings.certificate_folders);
+        folders.push(":");
+        folders.push(bench.trusted());
+        command.env("SSL_CERT_DIR", folders);
+    }
     // One layer for each stage: the intermediate ones would be stored for nobody.
     command.args(["--layers=false", "--format=oci", "--file"]);
     command.arg(bench.dockerfile()).arg("--iidfile").arg(bench.image_id());

@@ -46,6 +46,8 @@ pub struct Building {
     pub build_args: Vec<String>,
     /// Credentials for base images, in a form of Docker's.
     pub authfile: Option<PathBuf>,
+    /// Certificates (PEM) that the registries of base images are trusted by, beside those of the system.
+    pub ca_files: Vec<PathBuf>,
     /// Whether the registries of base images may speak plain HTTP, or have any certificate.
     pub any_certificate: bool,
     /// Folders of secrets; each is seen by the Dockerfile's commands as `/run/secrets/<its name>`.
@@ -67,6 +69,8 @@ pub struct Surroundings {
     pub isolation: String,
     /// `STORAGE_DRIVER`.
     pub storage_driver: String,
+    /// `SSL_CERT_DIR`: the folders of certificates that Go's programs trust, beside one file for all; separated by colons.
+    pub certificate_folders: String,
 }
 
 impl Default for Surroundings {
@@ -75,6 +79,7 @@ impl Default for Surroundings {
         Self {
             isolation: "chroot".to_owned(),
             storage_driver: "vfs".to_owned(),
+            certificate_folders: "/etc/ssl/certs:/etc/pki/tls/certs".to_owned(),
         }
     }
 }
@@ -135,6 +140,9 @@ async fn perform(
     }
 }
 
+/// The folder of certificates on a bench.
+const TRUST: &str = "trust";
+
 /// What buildah works with: a copy of the Dockerfile that nobody changes any more, an empty context.
 struct Bench {
     folder: TempDir,
@@ -148,6 +156,7 @@ impl Bench {
             let folder = tempfile::Builder::new().prefix("kmm-preflight-build-").tempdir()?;
             fs::write(folder.path().join("Dockerfile"), text)?;
             fs::create_dir(folder.path().join("context"))?;
+            fs::create_dir(folder.path().join(TRUST))?;
             let authfile = building.authfile.as_deref();
             Ok(Self {
                 authfile: authfile.map(|file| modern(file, folder.path())).transpose()?,
@@ -157,7 +166,17 @@ impl Bench {
         let bench = set_up().map_err(|error| Failure::of_file("the build cannot be prepared", &error))?;
         fs::create_dir_all(&building.to)
             .map_err(|error| Failure::of_file(&format!("{} cannot be made", building.to.display()), &error))?;
+        for (at, file) in building.ca_files.iter().enumerate() {
+            fs::copy(file, bench.trusted().join(format!("{at}.pem"))).map_err(|error| {
+                Failure::of_file(&format!("the CA file {} cannot be taken", file.display()), &error)
+            })?;
+        }
         Ok(bench)
+    }
+
+    /// The folder of the certificates that are trusted; whatever else stands beside the files that were named is not.
+    fn trusted(&self) -> PathBuf {
+        self.folder.path().join(TRUST)
     }
 
     fn dockerfile(&self) -> PathBuf {

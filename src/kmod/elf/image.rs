@@ -216,6 +216,17 @@ impl<'a> Image<'a> {
             .is_some_and(|rest| rest.first() == Some(&0))
     }
 
+    /// Whether any section has that name.
+    pub(super) fn has_any(&self, name: &str) -> bool {
+        self.sections.iter().any(|section| self.has_name(section, name))
+    }
+
+    /// Whether one section, and no more, has that name.
+    pub(super) fn is_only_one(&self, name: &str) -> bool {
+        let named = self.sections.iter().filter(|section| self.has_name(section, name));
+        named.take(2).count() == 1
+    }
+
     /// Whether a section is needed at the start only (`module_init_section`).
     pub(super) fn is_for_init(&self, section: &Section) -> bool {
         self.stored_name(section).starts_with(b".init")

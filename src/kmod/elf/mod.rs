@@ -57,16 +57,18 @@ fn read_as(bytes: &[u8], era: Era) -> Reading {
     let symbols = Symbols::find(&image)?;
     let versions = versions::read(&image, &mut budget)?;
     symbols.check_names()?;
-    let loading = Loading::new(&image, &symbols, modinfo_at);
+    let structure = image.content(this_module);
+    let mut flaws = Loading::new(&image, &symbols, modinfo_at).flaws();
+    flaws.extend(out_of_place(structure, &modinfo));
     Ok(ElfModule {
         machine: image.machine,
         this_module_size: this_module.size,
-        name: module_name(image.content(this_module)),
+        name: module_name(structure),
         modinfo,
         versions,
         exports: exports::read(&image, &symbols, &mut budget)?,
         undefined: symbols.undefined(&mut budget)?,
-        flaws: loading.flaws(),
+        flaws,
     })
 }
 
@@ -124,6 +126,20 @@ fn module_name(this_module: &[u8]) -> Option<String> {
     let name = field.get(..field.iter().position(|byte| *byte == 0)?)?;
     let plausible = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
     plausible.then(|| String::from_utf8_lossy(name).into_owned())
+}
+
+/// kbuild writes one name (`KBUILD_MODNAME`) into `struct module` and into `.modinfo`. Where another name is read from the
+/// structure, and that one stands elsewhere in it, the section does not begin where the structure does.
+fn out_of_place(this_module: &[u8], modinfo: &[(String, String)]) -> Option<ElfDefect> {
+    let (_, told) = modinfo.iter().find(|(key, _)| key == "name")?;
+    let read = module_name(this_module).filter(|read| read != told)?;
+    let whole = format!("{told}\0");
+    let at = this_module
+        .windows(whole.len())
+        .position(|window| window == whole.as_bytes())?;
+    Some(deadly(format!(
+        "its struct module is out of place: its name {told} stands at byte {at} instead of {NAME_OFFSET}, where {read} is read"
+    )))
 }
 
 /// What may still be kept of a module's texts, so that a small file with a million overlapping names stays small.

@@ -24,6 +24,10 @@ const NEAR: i64 = 1 << 30;
 
 /// The first thing that goes wrong with the relocations, if anything does.
 pub(super) fn flaw(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
+    first_that_fails(loading).or_else(|| code_without(loading))
+}
+
+fn first_that_fails(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
     let sections = &loading.image.sections;
     let tables = sections.iter().enumerate().skip(1);
     tables
@@ -34,6 +38,29 @@ pub(super) fn flaw(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
             let table = Table::new(loading, at, table, target);
             loading.is_kept_or_symbols(target_at).then(|| table.flaw()).flatten()
         })
+}
+
+/// Code whose relocations are in the file, by their section's name, but are none to the kernel: it runs with the gaps in it.
+/// Of several sections of one name nobody can say whose they are.
+fn code_without(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
+    let image = loading.image;
+    let is_linked = |at: usize| {
+        let is_for =
+            |table: &Section| table.kind == SHT_RELA && table.size > 0 && usize::try_from(table.info) == Ok(at);
+        image.sections.iter().any(is_for)
+    };
+    let sections = image.sections.iter().enumerate();
+    let mut code = sections.filter(|(at, section)| {
+        loading.is_kept(*at) && section.flags & SHF_EXECINSTR != 0 && section.size > 0 && section.is_copied()
+    });
+    let (at, section) = code.find(|(at, section)| {
+        let name = image.name(section);
+        !is_linked(*at) && image.has_any(&format!(".rela{name}")) && image.is_only_one(&name)
+    })?;
+    let name = image.name(section);
+    Some(deadly(format!(
+        "the relocations of {name} (section {at}) are gone: .rela{name} is empty, or is none of it"
+    )))
 }
 
 /// The relocations of one section.
@@ -71,10 +98,6 @@ impl<'l, 'i, 'a> Table<'l, 'i, 'a> {
     fn flaw(&self) -> Option<ElfDefect> {
         if self.table.kind == SHT_REL {
             return Some(self.refused("are of a form without addends, which 64-bit kernels do not take"));
-        }
-        let is_code = self.target.flags & SHF_EXECINSTR != 0 && self.target.size > 0;
-        if is_code && self.table.size == 0 {
-            return Some(self.deadly("are gone: its table is empty, and the code runs with the gaps in it"));
         }
         let mut last_end = 0;
         let mut places = Vec::new();

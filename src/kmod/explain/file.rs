@@ -112,7 +112,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         rule: Rule::ElfMalformed,
         title: "not a file that the kernel takes",
         meaning: "The kernel's first checks refuse it: not ELF, not relocatable, impossible tables, names without an \
-                  end, common symbols, code that may be written to.",
+                  end, common symbols, code that may be written to. It warns of a module that the kernel would load under \
+                  another name than it gives itself.",
         see: "readelf -h FILE.ko\nreadelf -S FILE.ko\ndmesg | tail   # on a node, after insmod",
         mend: "Build it again with kbuild; do not post-process it with tools that rewrite sections.",
         source: "`kernel/module/main.c: elf_validity_cache_copy` (before 6.4 `elf_validity_check`); \
@@ -193,7 +194,7 @@ pub(super) const TEXTS: &[Explanation] = &[
         meaning: "The kernel does not check everything that it is given. This file passes its checks, and then makes it read or \
                   write where nothing or something else is: sections over one another or outside of the reserved memory, \
                   relocations that lead out of their section or name a symbol that does not exist, code whose relocations are \
-                  gone. Some such files end in an error, most in an oops; none is loaded and sound.",
+                  gone, a `struct module` that is not where its section begins. Some such files end in an error, most in an oops; none is loaded and sound.",
         see: "readelf -SW FILE.ko\nreadelf -rW FILE.ko\nreadelf -sW FILE.ko",
         mend: "Build it again with kbuild, and never load this one.",
         source: "`kernel/module/main.c: layout_sections, move_module, apply_relocations`; `kernel/module/kallsyms.c: layout_symtab, \

@@ -4,11 +4,14 @@
 mod copy;
 mod file;
 mod modprobe;
+mod proof;
 mod symbols;
 mod unchecked;
 mod version;
 
 use crate::api::Rule;
+use proof::PROOFS;
+pub use proof::Proof;
 
 /// All there is to say about one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +51,23 @@ pub fn explanation(rule: Rule) -> &'static Explanation {
         .expect("invariant: every rule is explained, which a test checks")
 }
 
+/// What shows that a rule agrees with real kernels.
+pub fn proof(rule: Rule) -> Proof {
+    let found = PROOFS.iter().find(|(of, _)| *of == rule);
+    found
+        .map(|(_, proof)| *proof)
+        .expect("invariant: every rule has its proof, which a test checks")
+}
+
 /// `docs/findings.md`.
 pub fn markdown() -> String {
     let mut page = String::from(HEAD);
+    page.extend(
+        CHAPTERS
+            .iter()
+            .flat_map(|(_, texts)| texts.iter())
+            .map(Explanation::row),
+    );
     for (chapter, texts) in CHAPTERS {
         page.push_str("\n## ");
         page.push_str(chapter);
@@ -68,9 +85,31 @@ const HEAD: &str = "\
 Every finding of `kmm-preflight` comes from one of these rules, in the order in which a node would meet them.
 A finding *decides* (the module does not load), *warns* (it loads, but not as its owner expects) or *informs*.
 `kmm-preflight explain RULE` prints the same text. This file is generated from it.
+
+The cases in the last column are those of `cargo xtask truth`: what real kernels did with them stands in
+[truth.md](truth.md). In each of them the rule speaks, and the kernel does what it says.
+
+| rule | how sure | depends on | decided in | shown by |
+|---|---|---|---|---|
 ";
 
 impl Explanation {
+    /// Its row in the table of `docs/findings.md`.
+    fn row(&self) -> String {
+        let depends = if self.depends_on.is_empty() {
+            "–"
+        } else {
+            self.depends_on
+        };
+        format!(
+            "| [`{0}`](#{0}) | {1} | {depends} | {2} | {3} |\n",
+            self.rule,
+            self.certainty,
+            self.source,
+            proof(self.rule).markdown()
+        )
+    }
+
     /// Its section of `docs/findings.md`.
     pub fn markdown(&self) -> String {
         let commands = self.see.replace('\n', "\n    ");
@@ -80,9 +119,15 @@ impl Explanation {
             self.depends_on
         };
         format!(
-            "\n### `{}`: {}\n\n{}\n\nSee it by hand:\n\n    {commands}\n\n- Mend it: {}\n- Source: {}\n\
-             - Depends on: {depends}\n- How sure: {}\n",
-            self.rule, self.title, self.meaning, self.mend, self.source, self.certainty
+            "\n### <a id=\"{0}\"></a>`{0}`: {1}\n\n{2}\n\nSee it by hand:\n\n    {commands}\n\n- Mend it: {3}\n- Source: {4}\n\
+             - Depends on: {depends}\n- How sure: {5}\n- Shown by: {6}\n",
+            self.rule,
+            self.title,
+            self.meaning,
+            self.mend,
+            self.source,
+            self.certainty,
+            proof(self.rule).markdown()
         )
     }
 }
@@ -111,6 +156,28 @@ mod tests {
             ] {
                 assert!(!part.trim().is_empty(), "{rule}");
             }
+        }
+    }
+
+    #[test]
+    fn every_rule_has_what_shows_it() {
+        let shown: Vec<Rule> = PROOFS.iter().map(|(rule, _)| *rule).collect();
+        assert_eq!(shown, Rule::ALL, "in the order of the rules");
+        for (rule, proof) in PROOFS {
+            let sound = match proof {
+                Proof::Cases(cases) => !cases.is_empty() && cases.iter().all(|case| case.split('/').count() == 2),
+                Proof::Tests(sentence) | Proof::Nothing(sentence) => !sentence.is_empty(),
+            };
+            assert!(sound, "{rule}: {proof:?}");
+        }
+    }
+
+    #[test]
+    fn no_cell_of_the_table_breaks_it() {
+        for rule in Rule::ALL {
+            let row = explanation(*rule).row();
+            assert_eq!(row.matches('|').count(), 6, "{row}");
+            assert_eq!(row.matches('\n').count(), 1, "{row}");
         }
     }
 

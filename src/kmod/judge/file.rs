@@ -38,6 +38,19 @@ pub(super) fn elf<'f>(content: &'f ModuleContent, kernel: &Kernel<'_>) -> Result
     Ok(elf)
 }
 
+/// kbuild writes one name (`KBUILD_MODNAME`) into `struct module` and into `.modinfo`, and the kernel knows the module by the
+/// first.
+pub(super) fn one_name(elf: &ElfModule) -> Option<Finding> {
+    let (in_struct, told) = (elf.name.as_deref()?, elf.info("name")?);
+    (in_struct != told).then(|| {
+        let message = format!(
+            "the module calls itself {told} in .modinfo, but {in_struct} in its struct module, under which the kernel loads it: \
+             nothing that looks for {told} will find it, and KMM cannot unload it; build it again"
+        );
+        Finding::warns(Rule::ElfMalformed, message)
+    })
+}
+
 /// What the kernel stumbles over when it loads and links the sections (`layout_and_allocate`, `apply_relocations`).
 pub(super) fn flaws(elf: &ElfModule, kernel: &Kernel<'_>) -> Vec<Finding> {
     elf.flaws.iter().map(|flaw| defect(flaw, kernel)).collect()

@@ -138,6 +138,7 @@ impl<'a, 'c> Chain<'a, 'c> {
             folder: self.load.image_folder(),
         };
         report.extend(file::struct_size(elf, self.kernel));
+        report.extend(file::one_name(elf));
         report.extend(file::flaws(elf, self.kernel));
         report.extend(version::check(elf, self.command, self.kernel));
         resolution.check(report);

@@ -112,42 +112,28 @@ pub(in crate::plan) fn made_badly(target: &Target, because: &str, job: &ObjectNa
     )
 }
 
-pub(in crate::plan) fn made(
-    target: &Target,
-    digest: Option<&Digest>,
-    job: &ObjectName,
-    findings: &[Finding],
-    warnings: &[String],
-) -> String {
-    let sentence = format!(
-        "{} in Job {}, not pushed: would be {}{}, and loads {} on {}",
-        made_how(target),
-        named(job),
-        target.image_text,
-        in_brackets(digest),
-        target.what_loads(),
-        target.kernel.raw()
-    );
-    with_doubts(warned(sentence, warnings), findings)
+/// What was made and would load.
+pub(in crate::plan) struct Made<'a> {
+    /// Its digest, where it is known.
+    pub(in crate::plan) digest: Option<&'a Digest>,
+    /// What the rules found.
+    pub(in crate::plan) findings: &'a [Finding],
+    /// What its owner should know.
+    pub(in crate::plan) warnings: &'a [String],
+    /// Whether it stands under its final tag.
+    pub(in crate::plan) is_pushed: bool,
 }
 
-pub(in crate::plan) fn made_and_pushed(
-    target: &Target,
-    digest: Option<&Digest>,
-    job: &ObjectName,
-    findings: &[Finding],
-    warnings: &[String],
-) -> String {
-    let sentence = format!(
-        "{} and pushed in Job {}: {}{} loads {} on {}",
-        made_how(target),
-        named(job),
-        target.image_text,
-        in_brackets(digest),
-        target.what_loads(),
-        target.kernel.raw()
-    );
-    with_doubts(warned(sentence, warnings), findings)
+pub(in crate::plan) fn made(target: &Target, job: &ObjectName, made: &Made<'_>) -> String {
+    let (how, job) = (made_how(target), named(job));
+    let image = format!("{}{}", target.image_text, in_brackets(made.digest));
+    let loads = format!("loads {} on {}", target.what_loads(), target.kernel.raw());
+    let sentence = if made.is_pushed {
+        format!("{how} and pushed in Job {job}: {image} {loads}")
+    } else {
+        format!("{how} in Job {job}, not pushed: would be {image}, and {loads}")
+    };
+    with_doubts(warned(sentence, made.warnings), made.findings)
 }
 
 pub(in crate::plan) fn pushed_not_seen(target: &Target, job: &ObjectName) -> String {

@@ -73,6 +73,7 @@ pub(super) fn workshop() -> Workshop {
         user_namespaces: false,
         room: Room::default(),
         environment: Vec::new(),
+        trusted: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
-use super::{Errand, Owner};
+use super::{Errand, Owner, Workshop};
 use crate::kernel::Architecture;
 use crate::plan::{ObjectName, Target, World, inputs};
 
@@ -17,8 +17,8 @@ const NAME_LIMIT: usize = 63;
 /// How the names of our objects begin.
 const PREFIX: &str = "kmm-preflight-";
 
-/// The fingerprint of the work for a target: its preflight, its Module, all its inputs (`plan::inputs`), and which
-/// content its Secrets have. `None` while one of these is not known.
+/// The fingerprint of the work for a target: its preflight, its Module, all its inputs (`plan::inputs`), which content its
+/// Secrets have, and the settings that it is done by. `None` while one of these is not known.
 pub fn fingerprint(
     world: &World<'_>,
     target: &Target,
@@ -39,6 +39,7 @@ pub fn fingerprint(
         target.name.clone().into(),
         inputs(target, world, architecture).into(),
         versions.into(),
+        world.workshop.map(Workshop::stakes).into(),
     ]))
 }
 

@@ -43,6 +43,8 @@ pub const ATTEMPT: &str = "preflight.kmm.sigs.x-k8s.io/attempt";
 pub const MODULE: &str = "preflight.kmm.sigs.x-k8s.io/module";
 /// The annotation with the digest of the image that may be replaced.
 pub const REPLACES: &str = "preflight.kmm.sigs.x-k8s.io/replaces";
+/// The annotation with the image under whose tag an OpenShift Build leaves what the Job judges.
+pub const TEMPORARY_IMAGE: &str = "preflight.kmm.sigs.x-k8s.io/temporary-image";
 /// The annotation of a Module that tells how its image is looked at: `auto`, `registry` or `runtime`.
 pub const IMAGE_CHECK: &str = "preflight.kmm.sigs.x-k8s.io/image-check";
 

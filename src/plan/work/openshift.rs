@@ -62,7 +62,7 @@ impl Order {
         let toolkit = self.toolkit_image.as_deref().filter(|_| dockerfile.contains(DTK_AUTO));
         let secret = self.target.pull_secret.as_ref().map(|name| json!({"name": name}));
         let volumes: Vec<Value> = build_secrets(build).into_iter().map(volume).collect();
-        let mut metadata = self.metadata();
+        let mut metadata = self.metadata(workshop);
         metadata.labels.get_or_insert_default().extend(self.upstreams_labels());
         let mut made = json!({
             "apiVersion": BUILD_API,

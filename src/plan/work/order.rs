@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::fingerprint::{fingerprint, job_name};
 use super::{
     ATTEMPT, BuildWith, ERRAND, Errand, FINGERPRINT, MANAGED_BY, MANAGER, MODULE, PREFLIGHT_UID, Push, REPLACES,
-    Workshop,
+    TEMPORARY_IMAGE, Workshop,
 };
 use crate::kernel::Architecture;
 use crate::kmod::load::{Load, SignaturePolicy};
@@ -146,15 +146,18 @@ impl Order {
     }
 
     /// The annotations of its objects.
-    pub fn annotations(&self) -> BTreeMap<String, String> {
+    pub fn annotations(&self, workshop: &Workshop) -> BTreeMap<String, String> {
         let module = format!("{}/{}", self.target.namespace, self.target.name);
+        let temporary = self.temporary_image(workshop);
         let replaces = match &self.errand {
             Errand::Make {
                 push: Push::Over(digest),
             } => Some((REPLACES.to_owned(), digest.to_string())),
             _ => None,
         };
-        [(MODULE.to_owned(), module)].into_iter().chain(replaces).collect()
+        let temporary = temporary.map(|image| (TEMPORARY_IMAGE.to_owned(), image));
+        let module = (MODULE.to_owned(), module);
+        [module].into_iter().chain(replaces).chain(temporary).collect()
     }
 }
 

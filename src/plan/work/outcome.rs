@@ -3,7 +3,7 @@
 use super::progress::refusal;
 use super::pull::brief;
 use super::seen::{ContainerSeen, ContainerState, JobEnd, PodSeen, Step, WorkSeen};
-use super::{Ended, Errand, Testimony};
+use super::{Ended, Errand, TEMPORARY_IMAGE, Testimony};
 use crate::image::Digest;
 
 /// Exit codes of what was killed from outside (128 + SIGKILL, 128 + SIGTERM).
@@ -11,6 +11,28 @@ const KILLED: [i32; 2] = [137, 143];
 
 /// What the Job came to.
 pub(super) fn of(errand: &Errand, end: &JobEnd, seen: &WorkSeen) -> Ended {
+    let mut ended = told(errand, end, seen);
+    if let (Ended::Failed { why, .. } | Ended::Interrupted { why }, Some(tag)) = (&mut ended, seen.leaves()) {
+        *why = format!(
+            "{}; the temporary tag {tag} is left in its registry",
+            why.trim_end_matches('.')
+        );
+    }
+    ended
+}
+
+impl WorkSeen {
+    /// The temporary tag that a Build has made, as long as nothing has removed it: the step that judges does so, and testifies.
+    pub fn leaves(&self) -> Option<&str> {
+        let tag = self.annotations.get(TEMPORARY_IMAGE)?;
+        let containers = self.pod.iter().flat_map(|pod| &pod.containers);
+        let mut judges = containers.filter(|container| container.step() == Some(Step::Judge));
+        let has_removed_it = judges.any(|judge| testimony(judge).is_some());
+        (!has_removed_it).then_some(tag)
+    }
+}
+
+fn told(errand: &Errand, end: &JobEnd, seen: &WorkSeen) -> Ended {
     let pod = match (&seen.pod, &seen.refused) {
         (Some(pod), _) => pod,
         (None, Some(why)) => return interrupted(refusal(why)),
@@ -55,7 +77,9 @@ fn judged(errand: &Errand, pod: &PodSeen) -> Ended {
                 findings,
                 left_out,
                 pushed,
+                warnings: told,
             }) => {
+                warnings.extend(told);
                 let seen = pulled(&container.image_id).filter(|_| *errand == Errand::Look);
                 return Ended::Judged {
                     digest: digest.or(seen),

@@ -47,6 +47,9 @@ pub enum Testimony {
         /// Whether it stands under its final tag now.
         #[serde(default)]
         pushed: bool,
+        /// What its owner should know, like a temporary tag that is left.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
     },
     /// It came to nothing.
     Failed {
@@ -95,7 +98,10 @@ impl Testimony {
         match self {
             Self::Built { .. } => {}
             Self::Signed { warnings, .. } => warnings.iter_mut().for_each(|text| cut(text, longest)),
-            Self::Judged { findings, .. } => {
+            Self::Judged { findings, warnings, .. } => {
+                for text in warnings {
+                    cut(text, longest);
+                }
                 for finding in findings {
                     cut(&mut finding.message, longest);
                     finding

@@ -1,6 +1,8 @@
 //! What an administrator may set about work in pods.
 
 use jiff::SignedDuration;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 /// Settings of everything that runs in pods.
 #[derive(Clone, Debug)]
@@ -31,10 +33,29 @@ pub struct Workshop {
     pub room: Room,
     /// Environment variables of every container, like `HTTPS_PROXY`.
     pub environment: Vec<(String, String)>,
+    /// Certificates that registries are trusted by beside those of the images: DER, in Base64.
+    pub trusted: Vec<String>,
+}
+
+impl Workshop {
+    /// What of it decides what a Job comes to. What failed is made again where an administrator has changed it; the images'
+    /// own version is no part of it: an update of the operator begins nothing anew.
+    pub(super) fn stakes(&self) -> Value {
+        json!({
+            "builder": self.builder_image,
+            "deadline": self.deadline.as_secs(),
+            "serviceAccount": self.service_account,
+            "privileged": self.privileged,
+            "userNamespaces": self.user_namespaces,
+            "room": self.room,
+            "environment": self.environment,
+            "trusted": self.trusted,
+        })
+    }
 }
 
 /// What the containers of a Job may use.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Room {
     /// The builder.
     pub build: Share,
@@ -45,7 +66,7 @@ pub struct Room {
 }
 
 /// What one container may use.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Share {
     /// What it is sure to get.
     pub requested: Amount,
@@ -54,7 +75,7 @@ pub struct Share {
 }
 
 /// Quantities as Kubernetes writes them; nothing is said of what is `None`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Amount {
     /// Like `500m`.
     pub cpu: Option<String>,

@@ -27,10 +27,12 @@ const TAG: &str = "io.github.kmm-preflight.temporary-tag";
 pub enum Cleaned {
     /// It is gone.
     Gone,
-    /// It is still there, with nothing in it, since the registry does not delete: a person may.
+    /// It is still there, since the registry does not delete: a person may.
     Left {
         /// The tag's reference.
         reference: String,
+        /// Whether nothing is in it any more; some registries take images only.
+        is_empty: bool,
         /// Why.
         why: String,
     },
@@ -55,8 +57,7 @@ pub(super) async fn clean(pusher: &Pusher) -> Result<Cleaned, PublishFailure> {
     };
     match emptied.await {
         Ok(()) => delete(pusher, &manifest).await,
-        // Some registries take images only; the image stays then, too.
-        Err(failure) if failure.kind == PublishFailureKind::Rejected => Ok(left(pusher, failure.message)),
+        Err(failure) if failure.kind == PublishFailureKind::Rejected => Ok(left(pusher, false, failure.message)),
         Err(failure) => Err(failure),
     }
 }
@@ -75,13 +76,14 @@ async fn delete(pusher: &Pusher, manifest: &Held) -> Result<Cleaned, PublishFail
         Ok(_deleted) => Ok(Cleaned::Gone),
         Err(trouble) if trouble.kind == LookFailureKind::NotFound => Ok(Cleaned::Gone),
         Err(trouble) if trouble.kind == LookFailureKind::Unreachable => Err(pusher.failure(&trouble)),
-        Err(trouble) => Ok(left(pusher, trouble.message)),
+        Err(trouble) => Ok(left(pusher, true, trouble.message)),
     }
 }
 
-fn left(pusher: &Pusher, why: String) -> Cleaned {
+fn left(pusher: &Pusher, is_empty: bool, why: String) -> Cleaned {
     Cleaned::Left {
         reference: pusher.image().to_string(),
+        is_empty,
         why,
     }
 }

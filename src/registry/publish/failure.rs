@@ -36,6 +36,8 @@ pub enum PublishFailureKind {
     Source(LookFailureKind),
     /// The disk: a layout that cannot be written.
     Disk,
+    /// A disk that is full: another time, or another node's, may have room.
+    DiskFull,
 }
 
 impl PublishFailure {
@@ -51,7 +53,9 @@ impl PublishFailure {
     pub fn may_pass(&self) -> bool {
         matches!(
             self.kind,
-            PublishFailureKind::Unreachable | PublishFailureKind::Source(LookFailureKind::Unreachable)
+            PublishFailureKind::Unreachable
+                | PublishFailureKind::DiskFull
+                | PublishFailureKind::Source(LookFailureKind::Unreachable)
         )
     }
 
@@ -73,10 +77,19 @@ impl PublishFailure {
     }
 
     /// A trouble with the disk.
-    pub(super) fn disk(path: &Path, error: &io::Error) -> Self {
+    pub(crate) fn disk(path: &Path, error: &io::Error) -> Self {
+        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let (kind, what_next) = if is_full {
+            (
+                PublishFailureKind::DiskFull,
+                "; make room there, or give Jobs a larger disk",
+            )
+        } else {
+            (PublishFailureKind::Disk, "")
+        };
         Self::new(
-            PublishFailureKind::Disk,
-            format!("{} cannot be written: {error}", path.display()),
+            kind,
+            format!("{} cannot be written: {error}{what_next}", path.display()),
         )
     }
 }

@@ -36,12 +36,9 @@ struct Entry {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Part {
-    #[serde(default)]
-    media_type: String,
-    digest: Digest,
-    size: u64,
+    #[serde(flatten)]
+    descriptor: Descriptor,
     #[serde(default)]
     urls: Option<Vec<String>>,
 }
@@ -55,7 +52,11 @@ impl Parts {
         } else {
             let image: Image = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
             let all = std::iter::once(image.config).chain(image.layers);
-            Self::Blobs(all.filter(|part| !part.is_elsewhere()).map(Part::descriptor).collect())
+            Self::Blobs(
+                all.filter(|part| !part.is_elsewhere())
+                    .map(|part| part.descriptor)
+                    .collect(),
+            )
         };
         if parts.count() > PARTS_CAP {
             let message = format!("the manifest names more than {PARTS_CAP} parts");
@@ -78,16 +79,9 @@ impl Parts {
 impl Part {
     /// Whether it is a foreign layer, which no registry keeps (image specification, "non-distributable layers").
     fn is_elsewhere(&self) -> bool {
-        let foreign = self.media_type.contains("foreign") || self.media_type.contains("nondistributable");
+        let media_type = &self.descriptor.media_type;
+        let foreign = media_type.contains("foreign") || media_type.contains("nondistributable");
         foreign && self.urls.as_ref().is_some_and(|urls| !urls.is_empty())
-    }
-
-    fn descriptor(self) -> Descriptor {
-        Descriptor {
-            digest: self.digest,
-            size: self.size,
-            media_type: self.media_type,
-        }
     }
 }
 

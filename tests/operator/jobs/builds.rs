@@ -1,9 +1,9 @@
 //! OpenShift builds where that is wanted, its API is served, and the result is to be pushed. A definition of ours stands in for its own.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Fate, judged, reason, verdict};
-use crate::kubelet::{Kubelet, Play, name_of};
+use crate::kubelet::{Kubelet, Play, moment, name_of};
 use crate::stage::{KERNEL, Stage, eventually};
 
 const BUILDS: &str = "
@@ -98,17 +98,61 @@ fn a_build_that_fails_is_an_answer_and_without_a_push_a_job_builds() {
         return;
     };
     stage.buildable(&["nic"]);
-    let _operator = stage.operator_with_jobs(&["--build-with", "openshift"]);
+    let _operator = stage.operator_with_jobs(&["--build-with", "openshift", "--keep-failed-jobs", "10s"]);
     stage.pushing_preflight("upgrade", KERNEL);
     let build = stage.wait_for_build();
-    let failed = r#"{"phase":"Failed","reason":"DockerBuildFailed","message":"the docker build failed","logSnippet":"cc: no such file"}"#;
-    stage.build_is(&build, failed);
+    let failed = r#"{"phase":"Failed","reason":"DockerBuildFailed","message":"the docker build failed","logSnippet":"cc: no such file","completionTimestamp":"NOW"}"#;
+    stage.build_is(&build, &failed.replace("NOW", &moment().to_string()));
     let failed = stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Failure");
     assert!(reason(&failed).contains("cc: no such file"), "{failed:#}");
+    assert_eq!(stage.builds().len(), 1, "it is kept for a person to look at");
     assert!(eventually(|| stage.builds().is_empty()), "{:#?}", stage.builds());
     assert_eq!(kubelet.names(), Vec::<String>::new());
     stage.preflight("unpushed", KERNEL);
     stage.wait_for_row("unpushed", "nic", |row| verdict(row) == "Success");
     assert_eq!(kubelet.names().len(), 1);
     assert!(stage.builds().is_empty(), "{:#?}", stage.builds());
+}
+
+#[test]
+fn a_build_that_is_given_up_leaves_a_tag_of_which_an_event_tells() {
+    // "D12"
+    let Some((stage, kubelet)) = Stage::with_builds(&Fate::new(Play::Runs("judge"))) else {
+        return;
+    };
+    stage.buildable(&["nic"]);
+    let _operator = stage.operator_with_jobs(&["--build-with", "openshift"]);
+    stage.pushing_preflight("upgrade", KERNEL);
+    let build = stage.wait_for_build();
+    stage.build_is(&build, r#"{"phase":"Complete"}"#);
+    kubelet.wait_for_jobs(1);
+    // Its Job is at work, and is of no more use.
+    stage.dockerfile("FROM scratch\\nLABEL a=b");
+    let tag = build["spec"]["output"]["to"]["name"].as_str().expect("an output");
+    let events = || stage.kubectl(["get", "events", "-A"]);
+    let is_told = || {
+        events()
+            .lines()
+            .any(|line| line.contains("TemporaryTagLeft") && line.contains(tag))
+    };
+    assert!(eventually(is_told), "{tag}: {}", events());
+}
+
+#[test]
+fn a_signature_that_fails_after_a_build_tells_of_the_tag_that_is_left() {
+    let said = json!({"outcome": "failed", "message": "the key does not match the certificate"});
+    let Some((stage, _kubelet)) = Stage::with_builds(&Fate::new(Play::Fails("sign", said))) else {
+        return;
+    };
+    stage.secrets(&["key", "cert"]);
+    let sign = "sign: {keySecret: {name: key}, certSecret: {name: cert}, filesToSign: [/opt/a.ko]}, build: ";
+    stage.apply(&super::buildable("nic", &stage.quicknic("missing-nic")).replace("build: ", sign));
+    let _operator = stage.operator_with_jobs(&["--build-with", "openshift"]);
+    stage.pushing_preflight("upgrade", KERNEL);
+    let build = stage.wait_for_build();
+    stage.build_is(&build, r#"{"phase":"Complete"}"#);
+    let failed = stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Failure");
+    let tag = build["spec"]["output"]["to"]["name"].as_str().expect("an output");
+    let left = format!("the temporary tag {tag} is left in its registry");
+    assert!(reason(&failed).contains(&left), "{failed:#}");
 }

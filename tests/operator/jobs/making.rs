@@ -102,17 +102,7 @@ fn a_signature_that_fails_is_an_answer_and_is_not_made_again() {
     let lacks = stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Failure");
     assert!(reason(&lacks).contains("the Secret a/key does not exist"), "{lacks:#}");
     assert_eq!(kubelet.names(), Vec::<String>::new());
-    for secret in ["key", "cert"] {
-        stage.kubectl([
-            "create",
-            "secret",
-            "generic",
-            secret,
-            "-n",
-            "a",
-            &format!("--from-literal={secret}=x"),
-        ]);
-    }
+    stage.secrets(&["key", "cert"]);
     let failed = stage.wait_for_row("upgrade", "nic", |row| reason(row).contains("does not match"));
     assert!(reason(&failed).contains("sign failed"), "{failed:#}");
     assert_eq!(kubelet.names().len(), 1);

@@ -7,6 +7,7 @@ mod crashes;
 mod looks;
 mod making;
 mod queue;
+mod refused;
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -62,7 +63,12 @@ impl Fate {
 impl Stage {
     /// A cluster in whose namespace `a` there is a Dockerfile, and a kubelet with whom every Job has this fate.
     fn with_kubelet(fate: &Fate) -> Option<(Self, Kubelet)> {
-        let stage = Self::set()?;
+        Self::with_kubelet_and("charts/kmm-preflight/files/preflightvalidationsocp.yaml", fate)
+    }
+
+    /// The same, with another definition of preflights.
+    fn with_kubelet_and(definition: &str, fate: &Fate) -> Option<(Self, Kubelet)> {
+        let stage = Self::with_definition(definition)?;
         stage.dockerfile("FROM scratch");
         let fate = fate.clone();
         let kubelet = Kubelet::start(&stage, move |_| fate.get());
@@ -79,6 +85,32 @@ impl Stage {
     fn buildable(&self, names: &[&str]) {
         for name in names {
             self.apply(&buildable(name, &self.quicknic(&format!("missing-{name}"))));
+        }
+    }
+
+    /// A quota called `none` of namespace `a`, filled in as the controller of quotas would.
+    fn give_none_of(&self, what: &str) {
+        self.kubectl(["create", "quota", "none", "-n", "a", &format!("--hard={what}=0")]);
+        let none = format!(r#"{{"{what}":"0"}}"#);
+        let patch = format!(r#"--patch={{"status":{{"hard":{none},"used":{none}}}}}"#);
+        let words = [
+            "patch",
+            "quota",
+            "none",
+            "-n",
+            "a",
+            "--subresource=status",
+            "--type=merge",
+            &patch,
+        ];
+        self.kubectl(words);
+    }
+
+    /// Secrets of namespace `a`, each with one key of its own name.
+    fn secrets(&self, names: &[&str]) {
+        for name in names {
+            let literal = format!("--from-literal={name}=x");
+            self.kubectl(["create", "secret", "generic", name, "-n", "a", &literal]);
         }
     }
 

@@ -40,20 +40,7 @@ fn what_a_quota_refuses_is_the_reason_until_the_quota_is_gone() {
     let Some((stage, kubelet)) = Stage::with_kubelet(&Fate::new(judged(false))) else {
         return;
     };
-    stage.kubectl(["create", "quota", "none", "-n", "a", "--hard=count/jobs.batch=0"]);
-    // The controller of quotas would do this.
-    let status = r#"{"status":{"hard":{"count/jobs.batch":"0"},"used":{"count/jobs.batch":"0"}}}"#;
-    stage.kubectl([
-        "patch",
-        "quota",
-        "none",
-        "-n",
-        "a",
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        status,
-    ]);
+    stage.give_none_of("count/jobs.batch");
     stage.buildable(&["nic"]);
     let operator = stage.operator_with_jobs(&[]);
     stage.preflight("upgrade", KERNEL);

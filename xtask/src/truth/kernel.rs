@@ -10,10 +10,11 @@ use anyhow::Context;
 use super::case::{Case, depmod, index_files};
 use super::ko::{Ko, Packing};
 use super::layer::{Node, Tree};
+use super::layout::hex;
 use super::programs::Programs;
 
 /// The in-tree modules that nodes and toolkits have, with all that they need; those that a kernel lacks are left out.
-/// A real node has a thousand more; the rules look at names alone.
+/// A real node has a thousand more; the rules look at names alone. [`Kernel::with_in_tree`] adds some.
 const IN_TREE: [&str; 8] = [
     "libcrc32c",
     "crc32c_generic",
@@ -65,6 +66,7 @@ impl Architecture {
 }
 
 /// The kernel.
+#[derive(Clone)]
 pub(crate) struct Kernel {
     pub(crate) release: String,
     pub(crate) architecture: Architecture,
@@ -80,6 +82,10 @@ pub(crate) struct Kernel {
     modules: String,
     /// All that is kept.
     pub(crate) cache: PathBuf,
+    /// The in-tree modules that its nodes have, with all that they need.
+    in_tree: BTreeSet<String>,
+    /// Its nodes' file system, below `folder`.
+    node: String,
 }
 
 impl Kernel {
@@ -100,10 +106,22 @@ impl Kernel {
             folder,
             modules,
             cache: cache.to_owned(),
+            in_tree: IN_TREE.map(str::to_owned).into(),
+            node: "node".to_owned(),
             release,
         };
         kernel.make_node_tree()?;
         kernel.make_keys()?;
+        Ok(kernel)
+    }
+
+    /// The same kernel on nodes that have more in-tree modules: these, and all that they need.
+    pub(crate) fn with_in_tree(&self, modules: impl IntoIterator<Item = String>) -> anyhow::Result<Self> {
+        let mut kernel = self.clone();
+        kernel.in_tree.extend(modules);
+        let names: Vec<&str> = kernel.in_tree.iter().map(String::as_str).collect();
+        kernel.node = format!("node-{:.16}", hex(names.join(" ").as_bytes()));
+        kernel.make_node_tree()?;
         Ok(kernel)
     }
 
@@ -162,6 +180,11 @@ impl Kernel {
         Ok(suited.next())
     }
 
+    /// What a script has left of this kernel.
+    pub(crate) fn place(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     pub(crate) fn vmlinuz(&self) -> PathBuf {
         self.folder.join("vmlinuz")
     }
@@ -194,7 +217,7 @@ impl Kernel {
 
     /// `/lib/modules/<kernel>` of nodes.
     pub(crate) fn node_tree(&self) -> PathBuf {
-        self.folder.join("node/lib/modules").join(&self.release)
+        self.folder.join(&self.node).join("lib/modules").join(&self.release)
     }
 
     /// A few of the in-tree modules with what they need, and the indexes of a depmod of their own.
@@ -203,32 +226,43 @@ impl Kernel {
         if to.exists() {
             return Ok(());
         }
-        let made = self.folder.join("node.new");
+        let made = self.folder.join(format!("{}.new", self.node));
         let _ = fs::remove_dir_all(&made);
         let base = made.join("lib/modules").join(&self.release);
         fs::create_dir_all(&base)?;
         for name in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
             fs::copy(from.join(name), base.join(name)).with_context(|| format!("no {name}"))?;
         }
-        for path in chosen(&fs::read_to_string(from.join("modules.dep"))?) {
+        for path in self.chosen(&fs::read_to_string(from.join("modules.dep"))?) {
             let place = base.join(&path);
             fs::create_dir_all(place.parent().context("a folder")?)?;
             fs::copy(from.join(&path), place)?;
         }
         depmod(Path::new("/usr/sbin/depmod"), &made, &self.release)?;
-        let _ = fs::remove_dir_all(self.folder.join("node"));
-        Ok(fs::rename(made, self.folder.join("node"))?)
+        let node = self.folder.join(&self.node);
+        let _ = fs::remove_dir_all(&node);
+        Ok(fs::rename(made, node)?)
     }
 
     /// The driver toolkit's image: headers' facts, and the node's in-tree modules.
     pub(crate) fn toolkit(&self) -> anyhow::Result<Tree> {
         let mut tree = self.headers()?;
         let node = self.node_tree();
-        for path in chosen(&fs::read_to_string(node.join("modules.dep"))?) {
+        for path in self.chosen(&fs::read_to_string(node.join("modules.dep"))?) {
             let place = format!("lib/modules/{}/{path}", self.release);
             tree.put(&place, Node::File(fs::read(node.join(&path))?));
         }
         Ok(tree)
+    }
+
+    /// The paths of the chosen modules and of what they need, as `modules.dep` has them.
+    fn chosen(&self, modules_dep: &str) -> BTreeSet<String> {
+        let lines = modules_dep.lines().filter_map(|line| line.split_once(':'));
+        lines
+            .filter(|(path, _)| self.in_tree.contains(stem(path)))
+            .flat_map(|(path, needs)| std::iter::once(path).chain(needs.split_whitespace()))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The toolkit without the in-tree modules themselves: what it says of the kernel stands in texts alone.
@@ -270,14 +304,4 @@ fn fetch(release: &str, cache: &Path) -> anyhow::Result<(String, String)> {
 fn stem(path: &str) -> &str {
     let file = path.rsplit('/').next().unwrap_or(path);
     file.split_once(".ko").map_or(file, |(name, _)| name)
-}
-
-/// The paths of the chosen modules and of what they need, as `modules.dep` has them.
-fn chosen(modules_dep: &str) -> BTreeSet<String> {
-    let lines = modules_dep.lines().filter_map(|line| line.split_once(':'));
-    lines
-        .filter(|(path, _)| IN_TREE.contains(&stem(path)))
-        .flat_map(|(path, needs)| std::iter::once(path).chain(needs.split_whitespace()))
-        .map(str::to_owned)
-        .collect()
 }

@@ -6,8 +6,10 @@
 mod bases;
 mod case;
 mod cases;
+mod chapters;
 mod choice;
 mod configured;
+mod damage;
 mod document;
 mod elf;
 mod guest;
@@ -18,7 +20,9 @@ mod layer;
 mod layout;
 mod predict;
 mod programs;
+mod proofs;
 mod report;
+mod shipped;
 mod signing;
 
 use std::collections::BTreeMap;
@@ -29,8 +33,10 @@ use anyhow::Context;
 
 use crate::environment;
 use case::{Boot, Case};
+use chapters::{Chapters, Subject};
 use choice::Choice;
 use configured::Compared;
+pub use damage::Damages;
 use guest::{Batch, LayerFile};
 use kernel::Kernel;
 use layout::Layout;
@@ -55,10 +61,16 @@ const ALL: [&str; 7] = [
 pub struct Options {
     /// Every kernel, not only the core's.
     pub all: bool,
+    /// Only the core's cases, also of other kernels than the core's.
+    pub core: bool,
     /// These kernels instead; with `all`, the others only give the modules that were compiled for them.
     pub kernels: Vec<String>,
     /// Only cases whose group and name contain one of these.
     pub only: Vec<String>,
+    /// What people ship, rather than our own cases; with `all` besides.
+    pub shipped: bool,
+    /// Random damages of one module, rather than our own cases.
+    pub damages: Option<Damages>,
     /// Where the report goes.
     pub report: Option<PathBuf>,
     /// How many guests run at once.
@@ -66,19 +78,38 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether our own cases are asked.
+    fn own_cases(&self) -> bool {
+        self.all || !(self.shipped || self.damages.is_some())
+    }
+
     /// Whether a kernel is asked itself.
     fn asks(&self, release: &String) -> bool {
         self.kernels.is_empty() || self.kernels.contains(release)
     }
 
+    /// What is asked of those cases that have no core.
+    fn named(&self) -> Choice<'_> {
+        if self.only.is_empty() {
+            Choice::All
+        } else {
+            Choice::Named(&self.only)
+        }
+    }
+
+    /// Whether every case is asked of every kernel.
+    const fn asks_everything(&self) -> bool {
+        self.all && !self.core && self.kernels.is_empty() && self.only.is_empty()
+    }
+
     /// What is asked of the kernel of this number.
     fn choice(&self, kernel: usize) -> Choice<'_> {
         if !self.only.is_empty() {
-            Choice::Named(&self.only)
-        } else if self.all || !self.kernels.is_empty() {
-            Choice::All
-        } else {
+            self.named()
+        } else if self.core || (!self.all && self.kernels.is_empty()) {
             Choice::Core(kernel)
+        } else {
+            Choice::All
         }
     }
 }
@@ -89,25 +120,79 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
     let work = Path::new("target/truth");
     fs::create_dir_all(work)?;
     predict::compile()?;
-    let kernels = kernels(options, &cache, &mut print)?;
+    let mut answers = Vec::new();
+    if options.own_cases() {
+        answers.push(own_cases(options, &cache, work, &mut print)?);
+    }
+    if options.all || options.shipped {
+        answers.push(shipped::ask(options, &cache, work, &mut print)?);
+    }
+    if let Some(damages) = &options.damages {
+        answers.push(damages.ask(options, &cache, work, &mut print)?);
+    }
+    let rows: Vec<&Row> = answers.iter().flat_map(|answer| &answer.rows).collect();
+    fs::write(work.join("everything.tsv"), report::everything(&rows))?;
+    let agree = answers.iter().all(|answer| answer.agrees);
+    if let Some(path) = &options.report {
+        let chapters = answers.into_iter().map(|answer| (answer.subject, answer.chapter));
+        chapters.collect::<Chapters>().write(path)?;
+    }
+    Ok(agree)
+}
+
+/// What came of asking about a subject.
+struct Answer {
+    subject: Subject,
+    rows: Vec<Row>,
+    /// Whether `check` said the same, always.
+    agrees: bool,
+    chapter: String,
+}
+
+impl Answer {
+    /// Prints what is most important in the rows.
+    fn of(subject: Subject, rows: Vec<Row>, chapter: String, print: &mut impl FnMut(&str)) -> Self {
+        print(&report::disagreements(&rows));
+        print(&report::groups(&rows));
+        print(&report::confusion(&rows));
+        Self {
+            subject,
+            agrees: report::agrees(&rows),
+            rows,
+            chapter,
+        }
+    }
+}
+
+/// Asks the cases of [`cases`], and compares what `check` says of [`configured`] toolkits.
+fn own_cases(options: &Options, cache: &Path, work: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Answer> {
+    let kernels = kernels(&releases(options), options, cache, print)?;
     let mut rows = Vec::new();
     for (number, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| kernel.asked) {
         print(&format!("{}: making images", kernel.release));
-        let round = Round::new(kernel, &options.choice(number), work, &cache.join("truth/facts"))?;
-        rows.extend(round.rows(options.guests, &mut print)?);
+        let round = Round::new(kernel, cases::all(kernel)?, &options.choice(number), work)?;
+        rows.extend(round.rows(options.guests, print)?);
     }
     let configured = configured_rows(&kernels, options, work)?;
-    fs::write(work.join("everything.tsv"), report::everything(&rows))?;
-    print(&report::disagreements(&rows));
-    print(&report::groups(&rows));
-    print(&report::confusion(&rows));
-    print(&report::configured_disagreements(&configured));
-    print(&report::configurations(&configured));
-    if let Some(path) = &options.report {
-        fs::write(path, document::document(&kernels, &rows, &configured)?)?;
+    if options.report.is_some() {
         choice::remember(&rows)?;
     }
-    Ok(report::agrees(&rows) && configured.iter().all(Compared::agrees))
+    let unfounded = proofs::unfounded(&findings()?, &rows, options.asks_everything());
+    let chapter = document::document(&kernels, &rows, &configured)?;
+    let mut answer = Answer::of(Subject::OwnCases, rows, chapter, print);
+    print(&report::configured_disagreements(&configured));
+    print(&report::configurations(&configured));
+    for sentence in &unfounded {
+        print(sentence);
+    }
+    answer.agrees &= configured.iter().all(Compared::agrees) && unfounded.is_empty();
+    Ok(answer)
+}
+
+/// `docs/findings.md`, which says what shows each rule.
+fn findings() -> anyhow::Result<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/findings.md");
+    fs::read_to_string(page).context("no docs/findings.md")
 }
 
 /// The rows of kernels that cannot be booted, made from the first one that they can be made from.
@@ -121,12 +206,17 @@ fn configured_rows(kernels: &[Kernel], options: &Options, work: &Path) -> anyhow
 }
 
 /// The kernels, each of which knows of the others.
-fn kernels(options: &Options, cache: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Kernel>> {
+fn kernels(
+    releases: &[String],
+    options: &Options,
+    cache: &Path,
+    print: &mut impl FnMut(&str),
+) -> anyhow::Result<Vec<Kernel>> {
     let mut kernels: Vec<Kernel> = Vec::new();
-    for release in releases(options) {
+    for release in releases {
         print(&format!("{release}: fetching and compiling what is missing"));
-        let mut kernel = Kernel::prepare(&release, cache)?;
-        kernel.asked = options.asks(&release);
+        let mut kernel = Kernel::prepare(release, cache)?;
+        kernel.asked = options.asks(release);
         if kernels.iter().any(|other| other.release == kernel.release) {
             print(&format!(
                 "{}, which is in {release}'s place, is asked already",
@@ -161,19 +251,23 @@ fn releases(options: &Options) -> Vec<String> {
 struct Round<'a> {
     kernel: &'a Kernel,
     work: &'a Path,
-    store: PathBuf,
     layout: PathBuf,
     cases: Vec<(&'static str, Case, Vec<LayerFile>)>,
 }
 
 impl<'a> Round<'a> {
-    /// Makes the images.
-    fn new(kernel: &'a Kernel, choice: &Choice<'_>, work: &'a Path, store: &Path) -> anyhow::Result<Self> {
+    /// Makes the images of those cases that are chosen; a case comes with its group and its place there.
+    fn new(
+        kernel: &'a Kernel,
+        cases: Vec<(&'static str, usize, Case)>,
+        choice: &Choice<'_>,
+        work: &'a Path,
+    ) -> anyhow::Result<Self> {
         let folder = work.join(&kernel.release);
         let mut layout = Layout::create(&folder, kernel.architecture.go_name())?;
         let bases = bases::bases(&kernel.programs)?;
         let mut made = Vec::new();
-        for (group, at, case) in cases::all(kernel)? {
+        for (group, at, case) in cases {
             if !choice.takes(group, at, &case) {
                 continue;
             }
@@ -191,7 +285,6 @@ impl<'a> Round<'a> {
         Ok(Self {
             kernel,
             work,
-            store: store.to_owned(),
             layout: folder,
             cases: made,
         })
@@ -216,7 +309,7 @@ impl<'a> Round<'a> {
                 kmod: kmod.clone(),
                 firmware: boot.trusts_us().then(|| self.kernel.firmware(self.work)).transpose()?,
                 cases: of_boot.iter().map(|(_, case, files)| (case, files.clone())).collect(),
-                store: self.store.clone(),
+                store: self.kernel.cache.join("truth/facts"),
                 guests,
             };
             let facts = batch.facts(self.work, print)?;

@@ -11,6 +11,7 @@ use super::kernel::Architecture;
 use crate::process::run;
 
 /// Where they are: this machine's root, or one for another architecture.
+#[derive(Clone)]
 pub(crate) struct Programs {
     root: PathBuf,
     libraries: &'static str,

@@ -126,7 +126,7 @@ pub(crate) fn listed_disagreements(rows: &[Row]) -> String {
 }
 
 /// Every case with its fact and what was said of it, one a line.
-pub(crate) fn everything(rows: &[Row]) -> String {
+pub(crate) fn everything(rows: &[&Row]) -> String {
     let mut text = String::new();
     for row in rows {
         let _ = writeln!(

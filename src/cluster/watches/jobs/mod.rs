@@ -21,7 +21,7 @@ use super::follow::{News, Watched, follow};
 use super::known::Change;
 use crate::cluster::CallError;
 use crate::plan::ObjectName;
-use crate::plan::work::{BuildSeen, MANAGED_BY, MANAGER, Work, WorkSeen, build_progress, progress};
+use crate::plan::work::{BuildSeen, MANAGED_BY, MANAGER, TEMPORARY_IMAGE, Work, WorkSeen, build_progress, progress};
 
 /// Jobs in one page of a list; each has its pod template.
 const JOB_PAGE: u32 = 100;
@@ -53,6 +53,18 @@ impl OwnJob {
         match self.build.as_ref().map(build_progress) {
             None | Some(Work::None) => progress(&self.work),
             Some(work) => work,
+        }
+    }
+
+    /// The temporary tag that would stand on in its registry, and nobody would have told of it, were this deleted now.
+    pub fn leaves(&self) -> Option<&str> {
+        match &self.build {
+            Some(build) if build.phase == BUILT && !self.is_followed => {
+                self.work.annotations.get(TEMPORARY_IMAGE).map(String::as_str)
+            }
+            Some(_) => None,
+            None if self.work.end.is_some() => None,
+            None => self.work.leaves(),
         }
     }
 

@@ -27,6 +27,12 @@ fn said(bytes: &[u8]) -> [Option<ElfDefectKind>; 3] {
     })
 }
 
+/// Where `struct module` stands in the file.
+fn this_module_offset() -> u64 {
+    let header = section_header(".gnu.linkonce.this_module");
+    Order::Little.u64(LONE, header + 24).unwrap()
+}
+
 #[test]
 fn a_sound_module_is_the_same_to_all() {
     assert_eq!(said(LONE), [None, None, None]);
@@ -35,6 +41,7 @@ fn a_sound_module_is_the_same_to_all() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn each_era_checks_what_its_kernels_check() {
     use ElfDefectKind::{Deadly, Malformed, NoSymbols, NotAModule, Truncated, WritableCode};
     const TYPE: usize = 4;
@@ -43,6 +50,7 @@ fn each_era_checks_what_its_kernels_check() {
     const ALIGN: usize = 48;
     const THIS_MODULE: &str = ".gnu.linkonce.this_module";
     let taken = [None; 3];
+    let shifted = (this_module_offset() + 1).to_le_bytes();
     let by_all = |kind| [Some(kind); 3];
     for (sentence, section, at, value, expected) in [
         // truth: files/emptied-strtab, headers/strtab-type-zero
@@ -98,6 +106,13 @@ fn each_era_checks_what_its_kernels_check() {
             &[5],
             by_all(WritableCode),
         ),
+        (
+            "a structure that begins a byte too late",
+            THIS_MODULE,
+            24,
+            &shifted,
+            by_all(Deadly),
+        ), // truth: headers/this-module-offset-one-more
         // truth: files/emptied-symtab, headers/symtab-align-all-ones
         ("no symbols at all", ".symtab", SIZE, &[0; 8], by_all(Deadly)),
         ("an impossible alignment", ".symtab", ALIGN, &[0xff; 8], by_all(Deadly)),
@@ -110,6 +125,20 @@ fn each_era_checks_what_its_kernels_check() {
             ".rela.init.text",
             SIZE,
             &[0; 8],
+            by_all(Deadly),
+        ),
+        (
+            "relocations that are called something else",
+            ".rela.init.text",
+            TYPE,
+            &[1],
+            by_all(Deadly),
+        ),
+        (
+            "relocations of something else",
+            ".rela.init.text",
+            44,
+            &[0],
             by_all(Deadly),
         ),
         ("a table that is gone", ".return_sites", SIZE, &[0; 8], by_all(Deadly)),

@@ -6,6 +6,7 @@ use crate::kmod::load::Enforcement;
 use crate::kmod::staged::Entry;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn what_stands_in_the_file() {
     let defect = |kind| with(a_module().defect(kind));
     let flawed = |kind| {
@@ -41,6 +42,15 @@ fn what_stands_in_the_file() {
             "a flaw that only the linking shows", // truth: headers/this-module-offset-zero
             flawed(ElfDefectKind::Relocation),
             "elf-relocation!",
+        ),
+        (
+            "a name in .modinfo that is another one in struct module",
+            with(
+                a_module()
+                    .info("name", "drv_")
+                    .change(|elf| elf.name = Some("rv".to_owned())),
+            ),
+            "elf-malformed?",
         ),
         (
             "code that may be written to, on a kernel that minds", // truth: headers/symtab-flags-all-ones

@@ -2,7 +2,9 @@
 
 use jiff::SignedDuration;
 
-use super::places::{AUTHFILE, BUILT, CERT, DOCKERFILE, KEY, PROGRAM, SECRETS, SIGNED, TERMINATION_LOG, TOOLKIT_FACTS};
+use super::places::{
+    AUTHFILE, BUILT, CERT, DOCKERFILE, KEY, PROGRAM, SECRETS, SIGNED, TERMINATION_LOG, TOOLKIT_FACTS, TRUSTED,
+};
 use super::volumes::build_secrets;
 use crate::api::module::{RegistryTls, Sign};
 use crate::plan::supplies::{CERTIFICATE_KEY, PRIVATE_KEY_KEY};
@@ -22,8 +24,14 @@ enum Origin {
     Registry { image: String, tls: RegistryTls },
 }
 
-pub(super) fn place() -> Vec<String> {
-    line(&["pod", "place", "--to", PROGRAM])
+/// The certificates have no other way into the Module's namespace that needs no right to write there.
+pub(super) fn place(order: &Order, workshop: &Workshop) -> Vec<String> {
+    let mut args = line(&["pod", "place", "--to", PROGRAM]);
+    if order.is_trusting(workshop) {
+        args.push(format!("--trusted={TRUSTED}"));
+        args.extend(workshop.trusted.iter().map(|der| format!("--trust={der}")));
+    }
+    args
 }
 
 pub(super) fn toolkit(order: &Order, workshop: &Workshop, image: &str) -> Vec<String> {
@@ -57,6 +65,7 @@ pub(super) fn build(order: &Order, workshop: &Workshop) -> Vec<String> {
     }
     args.extend(architecture(order));
     args.push(time_limit(order, workshop));
+    args.extend(trusted(order, workshop));
     args.extend(access(order, "", build.base_image_registry_tls.unwrap_or_default()));
     args.extend(line(&["--to", BUILT]));
     args
@@ -77,6 +86,9 @@ pub(super) fn sign(order: &Order, workshop: &Workshop, sign: &Sign) -> Vec<Strin
         args.push("--as-sign-file".to_owned());
     }
     let from = Origin::to_sign(order, workshop, sign);
+    if from.is_remote() {
+        args.extend(trusted(order, workshop));
+    }
     args.extend(from.access(order));
     args.push(from.to_string());
     args.push(format!("oci:{SIGNED}"));
@@ -88,6 +100,9 @@ pub(super) fn judge_made(order: &Order, workshop: &Workshop) -> Vec<String> {
     let mut args = judge(order, workshop);
     let made = Origin::to_judge(order, workshop);
     args.push(format!("--image={made}"));
+    if made.is_remote() || order.errand.pushes() {
+        args.extend(trusted(order, workshop));
+    }
     args.extend(made.access(order));
     if order.errand.pushes() {
         args.push(format!("--push={}", order.target.image_text));
@@ -145,6 +160,10 @@ impl Origin {
         }
     }
 
+    const fn is_remote(&self) -> bool {
+        matches!(self, Self::Registry { .. })
+    }
+
     fn access(&self, order: &Order) -> Vec<String> {
         match self {
             Self::Registry { tls, .. } => access(order, "", *tls),
@@ -175,6 +194,11 @@ fn access(order: &Order, purpose: &str, tls: RegistryTls) -> Vec<String> {
         .insecure_skip_tls_verify
         .then(|| format!("--{purpose}skip-tls-verify"));
     authfile.into_iter().chain(insecure).chain(any_certificate).collect()
+}
+
+/// By which certificates, beside those of a step's image.
+fn trusted(order: &Order, workshop: &Workshop) -> Option<String> {
+    order.is_trusting(workshop).then(|| format!("--ca-file={TRUSTED}"))
 }
 
 fn architecture(order: &Order) -> Option<String> {

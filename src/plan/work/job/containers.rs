@@ -11,7 +11,7 @@ impl Order {
     /// The steps of its Job.
     pub(super) fn steps(&self, workshop: &Workshop) -> Vec<Step> {
         let takes = |step: &Step| match step {
-            Step::Place => self.needs_program(workshop),
+            Step::Place => self.needs_program(workshop) || self.is_trusting(workshop),
             Step::Toolkit => self.toolkit_image.is_some(),
             Step::Build => self.builds_itself(workshop),
             Step::Sign => self.errand.makes() && self.target.sign.is_some(),
@@ -31,6 +31,11 @@ impl Order {
 
     fn needs_program(&self, workshop: &Workshop) -> bool {
         self.errand == Errand::Look || self.toolkit_image.is_some() || self.builds_itself(workshop)
+    }
+
+    /// Whether its steps talk to registries, and trust more than their images do. A look has its image pulled by the node.
+    pub(super) fn is_trusting(&self, workshop: &Workshop) -> bool {
+        self.errand.makes() && !workshop.trusted.is_empty()
     }
 
     /// Whether the Job builds, and not somebody else before it.
@@ -86,7 +91,7 @@ fn image(order: &Order, workshop: &Workshop, step: Step) -> String {
 
 fn arguments(order: &Order, workshop: &Workshop, step: Step) -> Vec<String> {
     match (step, &order.errand) {
-        (Step::Place, _) => args::place(),
+        (Step::Place, _) => args::place(order, workshop),
         (Step::Toolkit, _) => args::toolkit(order, workshop, order.toolkit_image.as_deref().unwrap_or_default()),
         (Step::Build, _) => args::build(order, workshop),
         (Step::Sign, _) => order

@@ -33,11 +33,11 @@ impl Order {
     pub fn job(&self, workshop: &Workshop) -> Job {
         let metadata = ObjectMeta {
             labels: Some(self.labels()),
-            annotations: Some(self.annotations()),
+            annotations: Some(self.annotations(workshop)),
             ..ObjectMeta::default()
         };
         Job {
-            metadata: self.metadata(),
+            metadata: self.metadata(workshop),
             spec: Some(JobSpec {
                 backoff_limit: Some(0),
                 active_deadline_seconds: Some(self.deadline(workshop).as_secs()),
@@ -52,12 +52,12 @@ impl Order {
     }
 
     /// The metadata of an object that carries it out.
-    pub(super) fn metadata(&self) -> ObjectMeta {
+    pub(super) fn metadata(&self, workshop: &Workshop) -> ObjectMeta {
         ObjectMeta {
             namespace: Some(self.job.0.clone()),
             name: Some(self.job.1.clone()),
             labels: Some(self.labels()),
-            annotations: Some(self.annotations()),
+            annotations: Some(self.annotations(workshop)),
             owner_references: Some(vec![self.owner.reference()]),
             ..ObjectMeta::default()
         }

@@ -12,6 +12,10 @@ pub(super) const TOOLKIT_FACTS: &str = "/preflight/facts/toolkit";
 pub(super) const BUILT: &str = "/preflight/work/built";
 /// The layout with what was signed.
 pub(super) const SIGNED: &str = "/preflight/work/signed";
+/// The folder of the certificates that are trusted beside those of an image.
+pub(super) const TRUST: &str = "/preflight/trust";
+/// The very file.
+pub(super) const TRUSTED: &str = "/preflight/trust/ca.pem";
 /// The folder of the Dockerfile.
 pub(super) const RECIPE: &str = "/preflight/recipe";
 /// The very file.

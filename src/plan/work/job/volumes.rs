@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::places::{AUTH, BIN, BUILT, CERT, FACTS, KEY, RECIPE, SCRATCH, SECRETS, SIGNED, STORAGE, TEMPORARY};
+use super::places::{AUTH, BIN, BUILT, CERT, FACTS, KEY, RECIPE, SCRATCH, SECRETS, SIGNED, STORAGE, TEMPORARY, TRUST};
 use crate::api::module::Build;
 use crate::plan::supplies::{CERTIFICATE_KEY, DOCKERFILE_KEY, PRIVATE_KEY_KEY};
 use crate::plan::work::{Order, Step, Workshop};
@@ -15,9 +15,13 @@ const PROGRAM_SIZE: &str = "64Mi";
 /// Room for the facts of a driver toolkit: its symbols, configuration and in-tree modules.
 const FACTS_SIZE: &str = "256Mi";
 
-/// The key of a pull secret (`kubernetes.io/dockerconfigjson`).
-const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
-/// The name of the file that it becomes.
+/// Room for the certificates that are trusted.
+const TRUST_SIZE: &str = "4Mi";
+
+/// The keys of pull secrets, of the old type (`kubernetes.io/dockercfg`) and of the present one. Where a Secret has both, the kubelet
+/// leaves what comes last (`pkg/volume/secret: MakePayload`).
+const CREDENTIALS_KEYS: [&str; 2] = [".dockercfg", ".dockerconfigjson"];
+/// The name of the file that either becomes: what is in it tells them apart.
 const DOCKER_CONFIG: &str = "config.json";
 
 /// Who may see a volume.
@@ -97,6 +101,15 @@ fn shelves(order: &Order, workshop: &Workshop) -> Vec<Shelf> {
         ));
         shelves.extend(supplies(order));
     }
+    if order.is_trusting(workshop) {
+        let seen_by = [
+            (Step::Place, ReadsAndWrites),
+            (Step::Build, Reads),
+            (Step::Sign, Reads),
+            (Step::Judge, Reads),
+        ];
+        shelves.push(shelf(empty("trust", TRUST_SIZE), TRUST, seen_by.into()));
+    }
     if order.errand.makes() {
         shelves.extend(signing(order, disk));
         shelves.extend(credentials(order));
@@ -162,7 +175,8 @@ fn signing(order: &Order, disk: &str) -> Vec<Shelf> {
 fn credentials(order: &Order) -> Option<Shelf> {
     let name = order.target.pull_secret.as_ref()?;
     let steps = [Step::Build, Step::Sign, Step::Judge].map(|step| (step, Sees::Reads));
-    let volume = secret("auth", name, Some(vec![item(DOCKER_CONFIG_KEY, DOCKER_CONFIG)]), true);
+    let items = CREDENTIALS_KEYS.map(|key| item(key, DOCKER_CONFIG)).into();
+    let volume = secret("auth", name, Some(items), true);
     Some(shelf(volume, AUTH, steps.into()))
 }
 

@@ -2,9 +2,9 @@
 
 use super::{BOTH, BUILT, PLAIN, TOOLKIT, make, ordered, pulled, request, supplies, world};
 use crate::kernel::Architecture;
-use crate::plan::tests::owner;
-use crate::plan::work::{Errand, Owner, Push, fingerprint, job_name, order};
-use crate::plan::{Supplies, Target};
+use crate::plan::tests::{owner, workshop};
+use crate::plan::work::{Errand, Owner, Push, Workshop, fingerprint, job_name, order};
+use crate::plan::{Supplies, Target, World};
 
 /// The fingerprint of the work for a target, as everything else stands.
 fn of(target: &Target) -> String {
@@ -79,6 +79,50 @@ fn every_input_of_the_work_has_a_part_in_its_fingerprint() {
     assert_eq!(known, same, "the kernel's name tells the architecture already");
 }
 
+// What an administrator was told to change, and has changed, is tried again; an update of the operator is no reason.
+#[test]
+fn the_settings_that_work_is_done_by_have_a_part_in_its_fingerprint() {
+    let (target, supplies) = (pulled(BOTH), supplies("1"));
+    let by = |settings: &Workshop| {
+        let world = World {
+            workshop: Some(settings),
+            ..world(&supplies, Some(TOOLKIT))
+        };
+        fingerprint(&world, &target, &owner(), None).unwrap()
+    };
+    let with = |change: &dyn Fn(&mut Workshop)| {
+        let mut settings = workshop();
+        change(&mut settings);
+        by(&settings)
+    };
+    let same = by(&workshop());
+    for (setting, other) in [
+        (
+            "the builder",
+            with(&|settings| settings.builder_image = "r/b:2".to_owned()),
+        ),
+        (
+            "memory",
+            with(&|settings| settings.room.build.limit.memory = Some("8Gi".to_owned())),
+        ),
+        ("disk", with(&|settings| settings.room.disk = "40Gi".to_owned())),
+        ("time", with(&|settings| settings.deadline *= 2)),
+        ("CAs", with(&|settings| settings.trusted = vec!["MIIB".to_owned()])),
+        (
+            "the way out",
+            with(&|settings| settings.environment = vec![("A".to_owned(), "b".to_owned())]),
+        ),
+    ] {
+        assert_ne!(other, same, "{setting}");
+    }
+    for (setting, alike) in [
+        ("our own version", with(&|settings| settings.image = "r/p:2".to_owned())),
+        ("how many at once", with(&|settings| settings.at_once = 9)),
+    ] {
+        assert_eq!(alike, same, "{setting}");
+    }
+}
+
 #[test]
 fn a_secret_that_was_not_looked_for_leaves_the_work_without_a_name() {
     let target = pulled(BOTH);
@@ -138,7 +182,7 @@ fn the_labels_of_an_order_tell_what_it_is() {
     );
     assert_eq!(label("preflight.kmm.sigs.x-k8s.io/errand"), Some("make-and-push"));
     assert_eq!(label("preflight.kmm.sigs.x-k8s.io/attempt"), Some("1"));
-    let annotations = order.annotations();
+    let annotations = order.annotations(&workshop());
     assert_eq!(
         annotations
             .get("preflight.kmm.sigs.x-k8s.io/module")

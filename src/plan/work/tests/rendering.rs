@@ -491,3 +491,71 @@ fn a_look_is_kmms_own_pull_and_a_build_runs_as_the_settings_say() {
         Some("builder")
     );
 }
+
+// An administrator's CAs reach a namespace in its Job, for the operator writes nothing else there.
+#[test]
+fn registries_are_trusted_by_what_the_operator_trusts() {
+    let settings = |build_with| Workshop {
+        trusted: vec!["MIIB".to_owned(), "MIIC".to_owned()],
+        build_with,
+        ..workshop()
+    };
+    let (of_job, of_openshift) = (settings(BuildWith::Job), settings(BuildWith::OpenShift));
+    let both = ordered(BOTH, make(Push::IfFree));
+    for (row, job, steps, told) in [
+        (
+            "built and signed",
+            both.job(&of_job),
+            &["place", "toolkit", "build", "sign", "judge"][..],
+            &["build", "judge"][..],
+        ),
+        (
+            "built elsewhere",
+            both.job(&of_openshift),
+            &["place", "toolkit", "sign", "judge"],
+            &["sign", "judge"],
+        ),
+        (
+            "signed alone",
+            toolkitless(SIGNED, make(Push::Never)).job(&of_job),
+            &["place", "sign", "judge"],
+            &["sign"],
+        ),
+        (
+            "looked at, as the node trusts",
+            ordered(PLAIN, Errand::Look).job(&of_job),
+            &["place", "toolkit", "judge"],
+            &[],
+        ),
+    ] {
+        assert_eq!(names(&job), steps, "{row}");
+        let is_told = |name: &&str| args(&job, name).contains("--ca-file=/preflight/trust/ca.pem");
+        let trusting: Vec<&str> = names(&job).into_iter().filter(is_told).collect();
+        assert_eq!(trusting, told, "{row}");
+        let place = args(&job, "place").contains("--trusted=/preflight/trust/ca.pem --trust=MIIB --trust=MIIC");
+        assert_eq!(place, !told.is_empty(), "{row}");
+        for step in told {
+            assert!(seen_by(&job, "trust").contains(&(*step, false)), "{row}: {step}");
+        }
+    }
+}
+
+// Both keys become one file; what is in it tells them apart.
+#[test]
+fn pull_secrets_of_either_type_are_mounted() {
+    let job = ordered(BUILT, make(Push::IfFree)).job(&workshop());
+    let volumes = pod(&job).volumes.as_deref().unwrap();
+    let auth = volumes.iter().find(|volume| volume.name == "auth").unwrap();
+    let secret = auth.secret.as_ref().unwrap();
+    let items: Vec<_> = secret
+        .items
+        .iter()
+        .flatten()
+        .map(|item| (item.key.as_str(), item.path.as_str()))
+        .collect();
+    assert_eq!(
+        items,
+        [(".dockercfg", "config.json"), (".dockerconfigjson", "config.json")]
+    );
+    assert_eq!(secret.optional, Some(true), "one of the two is missing");
+}

@@ -5,7 +5,8 @@ use crate::api::{Finding, Rule};
 use crate::image::{Digest, LookFailureKind};
 use crate::plan::tests::now;
 use crate::plan::work::{
-    ContainerSeen, ContainerState, Ended, Errand, JobEnd, PodSeen, Push, Step, Testimony, Work, WorkSeen, progress,
+    ContainerSeen, ContainerState, Ended, Errand, JobEnd, PodSeen, Push, Step, TEMPORARY_IMAGE, Testimony, Work,
+    WorkSeen, progress,
 };
 use LookFailureKind::{Denied, NoPlatform, NotFound, OffLimits, Unreachable};
 
@@ -283,6 +284,7 @@ fn a_job_that_ended_well_came_to_what_its_judge_testified() {
         findings: vec![finding.clone()],
         left_out: 3,
         pushed: true,
+        warnings: vec!["a tag is left".to_owned()],
     };
     let signed = Testimony::Signed {
         digest: digest(),
@@ -310,7 +312,7 @@ fn a_job_that_ended_well_came_to_what_its_judge_testified() {
         findings: vec![finding.clone()],
         left_out: 3,
         pushed: true,
-        warnings: vec!["expires soon".to_owned()],
+        warnings: vec!["expires soon".to_owned(), "a tag is left".to_owned()],
     };
     assert_eq!(what_came(&work), &expected);
     assert_eq!(work.errand(), Some(&make(Push::IfFree)));
@@ -502,4 +504,33 @@ fn a_job_remembers_which_image_it_may_replace() {
     job.annotations = [("preflight.kmm.sigs.x-k8s.io/replaces".to_owned(), digest().to_string())].into();
     assert_eq!(progress(&job).errand(), Some(&make(Push::Over(digest()))));
     assert_eq!(progress(&seen("look", None, None)).errand(), Some(&Errand::Look));
+}
+
+// Row "D12": what OpenShift built stands under a tag of its own, until the step that judges has removed it.
+#[test]
+fn a_temporary_tag_that_nobody_has_removed_is_named() {
+    let tag = "r.example.com/kmod:kmm-preflight-1";
+    let failed = Testimony::Failed {
+        message: "the key does not match the certificate.".to_owned(),
+        log: Vec::new(),
+        again: false,
+    };
+    let why = |step: &str| {
+        let container = ended(step, 1, "Error", &failed.to_message());
+        let mut seen = seen(
+            "make-and-push",
+            Some((false, "BackoffLimitExceeded")),
+            Some(pod("Failed", vec![container])),
+        );
+        seen.annotations.insert(TEMPORARY_IMAGE.to_owned(), tag.to_owned());
+        match what_came(&progress(&seen)) {
+            Ended::Failed { why, .. } => why.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        why("sign"),
+        format!("the key does not match the certificate; the temporary tag {tag} is left in its registry")
+    );
+    assert!(!why("judge").contains(tag), "it says itself what it could not remove");
 }

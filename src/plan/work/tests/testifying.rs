@@ -14,6 +14,7 @@ fn judged(findings: Vec<Finding>) -> Testimony {
         findings,
         left_out: 0,
         pushed: true,
+        warnings: vec!["a tag is left".to_owned()],
     }
 }
 

@@ -40,6 +40,11 @@ const GROUPS: [(&str, Table); 15] = [
     ("parameters", parameters::cases),
 ];
 
+/// Whether there is a group of that name.
+pub(super) fn has_group(name: &str) -> bool {
+    GROUPS.iter().any(|(group, _)| *group == name)
+}
+
 /// Every case, with its group and its place in that group's table.
 pub(super) fn all(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, usize, Case)>> {
     let mut all = Vec::new();

@@ -1,6 +1,7 @@
 //! A virtual machine: its process, and the lines of its serial console.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -25,7 +26,8 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn start(mut command: Command) -> anyhow::Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        // Ctrl-C is for us: it does not outlive us, but shall not end before us either, like a kernel that died.
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
         let mut process = command
             .spawn()
             .context("QEMU does not start: run xtask/truth/packages.sh")?;
@@ -42,13 +44,17 @@ impl Machine {
         Ok(Self { process, lines })
     }
 
-    /// The next line, if it comes in time.
-    pub(super) fn hear(&self, until: Instant) -> Heard {
+    /// The next line, if it comes in time. That somebody killed QEMU, or that it fails, is an error: the kernel did nothing.
+    pub(super) fn hear(&mut self, until: Instant) -> anyhow::Result<Heard> {
         let within: Duration = until.saturating_duration_since(Instant::now());
         match self.lines.recv_timeout(within) {
-            Ok(line) => Heard::Line(line),
-            Err(RecvTimeoutError::Disconnected) => Heard::Ended,
-            Err(RecvTimeoutError::Timeout) => Heard::Silence,
+            Ok(line) => Ok(Heard::Line(line)),
+            Err(RecvTimeoutError::Timeout) => Ok(Heard::Silence),
+            Err(RecvTimeoutError::Disconnected) => {
+                let status = self.process.wait()?;
+                anyhow::ensure!(status.success(), "QEMU fails: {status}");
+                Ok(Heard::Ended)
+            }
         }
     }
 }
@@ -77,8 +83,8 @@ mod tests {
 
     #[test]
     fn what_a_machine_says_is_heard_until_it_is_off() {
-        let machine = machine("echo one; echo two");
-        let heard: Vec<_> = (0..3).map(|_| machine.hear(soon())).collect();
+        let mut machine = machine("echo one; echo two");
+        let heard: Vec<_> = (0..3).map(|_| machine.hear(soon()).unwrap()).collect();
         assert_eq!(
             heard,
             [Heard::Line("one".into()), Heard::Line("two".into()), Heard::Ended]
@@ -87,9 +93,15 @@ mod tests {
 
     #[test]
     fn a_machine_that_hangs_is_given_up_when_its_time_is_over() {
-        let machine = machine("echo one; exec sleep 1000");
-        assert_eq!(machine.hear(soon()), Heard::Line("one".into()));
-        assert_eq!(machine.hear(Instant::now()), Heard::Silence);
+        let mut machine = machine("echo one; exec sleep 1000");
+        assert_eq!(machine.hear(soon()).unwrap(), Heard::Line("one".into()));
+        assert_eq!(machine.hear(Instant::now()).unwrap(), Heard::Silence);
+    }
+
+    #[test]
+    fn a_machine_that_somebody_killed_did_not_end_by_itself() {
+        let mut machine = machine("kill -KILL $$");
+        assert!(machine.hear(soon()).unwrap_err().to_string().contains("signal: 9"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use machine::{Heard, Machine};
 use store::Store;
 
 /// How long a guest may take to boot, or for one case. Under TCG either takes seconds, and many of them on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// After how many more cases it is said how far the guests are.
 const PROGRESS: usize = 50;
 /// How many guests in a row may end without having said anything of a case.
@@ -160,10 +160,10 @@ impl Batch<'_> {
         from: usize,
         mut tell: impl FnMut(usize, Telling) -> anyhow::Result<()>,
     ) -> anyhow::Result<String> {
-        let machine = Machine::start(self.qemu(initrd, from)?)?;
+        let mut machine = Machine::start(self.qemu(initrd, from)?)?;
         let (mut current, mut last) = (None::<(usize, Telling)>, String::new());
         let mut until = Instant::now() + PATIENCE;
-        while let Heard::Line(line) = machine.hear(until) {
+        while let Heard::Line(line) = machine.hear(until)? {
             let Some((word, rest)) = answer(&line) else {
                 if let Some((_, telling)) = &mut current {
                     telling.noise.push(line.clone());
