@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::signature::Certificate;
+use super::staged::NODE_FOLDERS;
 use crate::kernel::Architecture;
 
 /// KMM's second step: how modprobe will be called, on which kernel.
@@ -53,6 +54,13 @@ impl LoadedModules {
         self.0.contains(&name.replace('-', "_"))
     }
 
+    /// Those that are left once some are unloaded.
+    #[must_use]
+    pub fn without(&self, is_unloaded: impl Fn(&str) -> bool) -> Self {
+        let left = self.names().filter(|name| !is_unloaded(name));
+        Self(Arc::new(left.map(str::to_owned).collect()))
+    }
+
     /// All of them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
@@ -82,6 +90,12 @@ impl Load {
     /// Where the copy of `<dirName>/lib/modules/<kernel>` stands on the node.
     pub fn copied_folder(&self) -> String {
         clean(&format!("{}/lib/modules/{}", self.copy_root(), self.copied_kernel()))
+    }
+
+    /// Whether an absolute path leads to the node's own modules of this kernel, which KMM's worker sees.
+    pub fn is_node_folder(&self, path: &str) -> bool {
+        let is = |root: &&str| clean(path) == format!("{root}/{}", self.kernel);
+        path.starts_with('/') && NODE_FOLDERS.iter().any(|root| is(&root))
     }
 
     /// Where `<dirName>/lib/modules/<kernel>` stands in the image.

@@ -84,7 +84,7 @@ pub enum Entry {
 }
 
 /// The folder of a node's own modules, which KMM mounts into its worker under both names.
-const NODE_FOLDERS: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
+pub(super) const NODE_FOLDERS: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
 
 /// How many links Linux follows before it gives up with `ELOOP` (`include/linux/namei.h: MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;

@@ -83,27 +83,45 @@ pub(super) fn searched(command: &Command, load: &Load) -> Result<Searched, Findi
     ))
 }
 
+/// How it comes that modprobe searches the node's own modules.
+#[derive(Clone, Copy)]
+pub(super) enum NodeSearch {
+    /// It is not told of the copy.
+    Told,
+    /// The copy is a link to them.
+    Linked,
+}
+
 /// modprobe searches the node's own modules: nothing of the image is loaded.
-pub(super) fn in_node_folder(command: &Command, load: &Load, in_tree: Option<&InTree>) -> Vec<Finding> {
+pub(super) fn in_node_folder(
+    command: &Command,
+    load: &Load,
+    in_tree: Option<&InTree>,
+    search: NodeSearch,
+) -> Vec<Finding> {
     let asked = if command.all {
         command.words.as_slice()
     } else {
         command.words.get(..1).unwrap_or_default()
     };
-    let mend = format!("add -d {} to rawArgs.load", load.copy_root());
+    let (why, mend) = match search {
+        NodeSearch::Told => (
+            "without -d, modprobe searches the node's own /lib/modules",
+            format!("add -d {} to rawArgs.load", load.copy_root()),
+        ),
+        NodeSearch::Linked => (
+            "the copied folder is a link, by which modprobe searches the node's own /lib/modules",
+            format!("make {} a folder", load.image_folder()),
+        ),
+    };
     let one = |word: &String| match in_tree {
         Some(tree) if tree.module(word).is_none() && !tree.is_builtin(word) && is_name(word) => Finding::decides(
             Rule::ModuleNotFound,
-            format!(
-                "without -d, modprobe searches the node's own /lib/modules, and {} has no in-tree module {word}; {mend}",
-                load.kernel
-            ),
+            format!("{why}, and {} has no in-tree module {word}; {mend}", load.kernel),
         ),
         _ => Finding::warns(
             Rule::ModprobeArguments,
-            format!(
-                "without -d, modprobe searches the node's own /lib/modules for {word}: nothing of the image is loaded; {mend}"
-            ),
+            format!("{why} for {word}: nothing of the image is loaded; {mend}"),
         ),
     };
     let one = |word: &String| path_given(word).unwrap_or_else(|| one(word).of_symbol(word));

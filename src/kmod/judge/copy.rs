@@ -80,6 +80,8 @@ fn folder(folder: &StagedFolder, load: &Load) -> Option<Finding> {
     let place = load.image_folder();
     match folder {
         StagedFolder::Folder(_) => None,
+        // The link is copied as a link, and modprobe follows it on the node.
+        StagedFolder::Link { target } if load.is_node_folder(target) => None,
         StagedFolder::Missing { other_kernels } => Some(folder_missing(&place, other_kernels, load)),
         StagedFolder::Link { target } => Some(Finding::decides(
             Rule::KernelFolderLink,

@@ -21,7 +21,7 @@ mod tests;
 mod values;
 mod version;
 
-use self::arguments::Searched;
+use self::arguments::{NodeSearch, Searched, in_node_folder};
 use self::exporters::Exporters;
 use self::kernel::Kernel;
 use self::report::Report;
@@ -50,7 +50,10 @@ pub fn judge(staged: &StagedImage, load: &Load, toolkit: &ToolkitEvidence) -> Ve
 fn modprobe_step(staged: &StagedImage, load: &Load, kernel: &Kernel<'_>) -> Result<Vec<Finding>, Finding> {
     let command = arguments::command(load)?;
     match (arguments::searched(&command, load)?, &staged.folder) {
-        (Searched::Node, _) => Ok(arguments::in_node_folder(&command, load, kernel.in_tree())),
+        (Searched::Node, _) => Ok(in_node_folder(&command, load, kernel.in_tree(), NodeSearch::Told)),
+        (Searched::Copy, StagedFolder::Link { target }) if load.is_node_folder(target) => {
+            Ok(in_node_folder(&command, load, kernel.in_tree(), NodeSearch::Linked))
+        }
         (Searched::Copy, StagedFolder::Folder(folder)) => Ok(Chain::new(&command, load, kernel).judge(folder)),
         (Searched::Copy, _) => Ok(Vec::new()),
     }
@@ -70,7 +73,10 @@ impl<'a, 'c> Chain<'a, 'c> {
             command,
             load,
             kernel,
-            exporters: Exporters::new(kernel, load.loaded.clone()),
+            exporters: Exporters::new(
+                kernel,
+                load.loaded.without(|name| is_unloaded_first(name, load, kernel)),
+            ),
         }
     }
 
@@ -136,7 +142,7 @@ impl<'a, 'c> Chain<'a, 'c> {
         report.extend(file::flaws(elf, self.kernel));
         report.extend(version::check(elf, self.command, self.kernel));
         resolution.check(report);
-        resolution.check_exports(&|name| self.is_unloaded_first(name), report);
+        resolution.check_exports(&|name| is_unloaded_first(name, self.load, self.kernel), report);
         if matches!(step.role, Role::Asked | Role::AskedBeside) && !self.command.all {
             report.extend(parameters::check(
                 elf,
@@ -184,31 +190,36 @@ impl<'a, 'c> Chain<'a, 'c> {
             let message = format!("a module {name} is built into {kernel}, which may refuse another one of that name");
             return Some(Finding::warns(Rule::ModuleBuiltin, message).of_symbol(name));
         }
-        tree.module(name).filter(|_| !self.is_unloaded_first(name))?;
+        tree.module(name)
+            .filter(|_| !is_unloaded_first(name, self.load, self.kernel))?;
         let then = if self.command.first_time {
             "fails (--first-time)"
         } else {
             "answers success without loading ours"
         };
-        let message = format!(
-            "{kernel} has an in-tree module {name}; where that is loaded already, modprobe {then}; add {name} to \
-             inTreeModulesToRemove"
-        );
-        Some(Finding::warns(Rule::ModuleInTree, message).of_symbol(name))
-    }
-
-    /// Whether KMM unloads an in-tree module first: it looks for a file that begins with the very name, `-` and `_`
-    /// told apart (upstream `internal/worker/worker.go: LoadKmod`).
-    fn is_unloaded_first(&self, name: &str) -> bool {
-        let Some(module) = self.kernel.in_tree().and_then(|tree| tree.module(name)) else {
-            return false;
+        let is_loaded = self.load.loaded.contains(name);
+        let (where_loaded, make): (_, fn(Rule, String) -> Finding) = match (is_loaded, self.command.first_time) {
+            (true, true) => ("nodes have that loaded already, and", Finding::decides),
+            (true, false) => ("nodes have that loaded already, and", Finding::warns),
+            (false, _) => ("where that is loaded already,", Finding::warns),
         };
-        let file = module.path.rsplit('/').next().unwrap_or_default();
-        self.load
-            .in_tree_to_remove
-            .iter()
-            .any(|remove| file.starts_with(&format!("{remove}.ko")))
+        let message = format!(
+            "{kernel} has an in-tree module {name}; {where_loaded} modprobe {then}; add {name} to inTreeModulesToRemove"
+        );
+        Some(make(Rule::ModuleInTree, message).of_symbol(name))
     }
+}
+
+/// Whether KMM unloads an in-tree module first: it looks for a file that begins with the very name, `-` and `_` told
+/// apart (upstream `internal/worker/worker.go: LoadKmod`).
+fn is_unloaded_first(name: &str, load: &Load, kernel: &Kernel<'_>) -> bool {
+    let Some(module) = kernel.in_tree().and_then(|tree| tree.module(name)) else {
+        return false;
+    };
+    let file = module.path.rsplit('/').next().unwrap_or_default();
+    load.in_tree_to_remove
+        .iter()
+        .any(|remove| file.starts_with(&format!("{remove}.ko")))
 }
 
 /// A dependency that modprobe does not find is no failure by itself: it goes on, and the kernel misses the symbols.

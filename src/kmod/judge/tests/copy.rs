@@ -1,10 +1,16 @@
 //! KMM's copy step.
 
-use super::sketch::{AARCH64, X86_64, a_scene, each};
+use super::sketch::{AARCH64, KERNEL, Scene, X86_64, a_scene, each};
 use crate::kernel::Architecture;
 use crate::kmod::staged::{StagedFolder, Tool};
 
 const PRESENT: fn(u16) -> Tool = |machine| Tool::Present(Some(machine));
+
+/// The image's folder is a link to the node's own of this kernel.
+fn to_the_nodes(root: &str) -> Scene {
+    let target = format!("{root}{KERNEL}");
+    a_scene().staged(|staged| staged.folder = StagedFolder::Link { target })
+}
 
 // Row "D03": an image without a shell.
 #[test]
@@ -85,6 +91,16 @@ fn what_the_copy_step_needs() {
                 }
             }),
             "kernel-folder-link!",
+        ),
+        (
+            "by a link to the node's own modules, one of those is found", // truth: images/link-kernel-to-the-nodes-by-name-of-theirs
+            to_the_nodes("/lib/modules/").module("intree"),
+            "modprobe-arguments?",
+        ),
+        (
+            "and ours is not",
+            to_the_nodes("/usr/lib/modules/"),
+            "module-not-found!",
         ),
         ("firmware is there", a_scene().staged(|s| s.firmware = Some(true)), ""),
         (

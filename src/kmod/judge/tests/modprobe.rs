@@ -312,6 +312,13 @@ fn what_is_loaded_before() {
             "crc-mismatch! dependency-in-tree-unlinked?",
         ),
         (
+            "an in-tree one without the link that KMM unloads first", // truth: dependencies/loaded-and-removed-first
+            with(a_module().needs("rpc_call", 0x77))
+                .with_loaded("sun_rpc\n")
+                .removing("sun-rpc"),
+            "dependency-in-tree-unlinked!",
+        ),
+        (
             "an in-tree one through the link, on nodes that have it loaded",
             linked().with_loaded("sun_rpc\n"),
             "dependency-in-tree",
@@ -416,6 +423,16 @@ fn modules_of_the_same_name() {
             "KMM wants its file's name to the letter",
             ours().removing("in-tree"),
             "module-in-tree?",
+        ),
+        (
+            "one that nodes have loaded",
+            ours().with_loaded("intree\n"),
+            "module-in-tree?",
+        ),
+        (
+            "that one, and modprobe minds", // truth: dependencies/same-name-as-in-tree-loaded-first-time
+            ours().with_loaded("intree\n").args("--first-time"),
+            "module-in-tree!",
         ),
         (
             "a built-in one",

@@ -92,7 +92,7 @@ fn hosts(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     Ok(vec![
         one("host-link-through-usr")?
             .host_link()
-            .link("host", &format!("/usr/lib/modules/{}", kernel.release)),
+            .link("host", &format!("/usr/lib/modules/{}/", kernel.release)),
         one("host-link-with-a-slash")?
             .host_link()
             .link("host", &format!("{node}/")),
@@ -284,7 +284,6 @@ fn soft(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
                 .with_modinfo("softdep", "post: exporter")
                 .seen_by_depmod())
             .ko(ko("exporter")?),
-        ordered("order-and-raw", &["plain", "aliases"])?.raw(&["-vd", "/tmp/opt", "plain"]),
     ])
 }
 

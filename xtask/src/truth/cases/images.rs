@@ -3,6 +3,9 @@
 use super::{Case, Kernel};
 use crate::truth::case::Base;
 
+const NO_PROGRAM: &str =
+    "of an image's programs only the processor is read that they are for: no ELF file may be a script";
+
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let mut cases = programs(kernel)?;
     cases.extend(kernels(kernel)?);
@@ -28,8 +31,12 @@ fn programs(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .without("/bin/cp")
             .file("/usr/local/bin/cp", kernel.programs.busybox()?),
         one("shell-is-a-dangling-link", Base::Shell)?.link("/bin/sh", "/nowhere"),
-        one("shell-is-text", Base::Shell)?.file("/bin/sh", "no program"),
-        one("shell-is-empty", Base::Shell)?.file("/bin/sh", ""),
+        one("shell-is-text", Base::Shell)?
+            .file("/bin/sh", "no program")
+            .out_of_reach(NO_PROGRAM),
+        one("shell-is-empty", Base::Shell)?
+            .file("/bin/sh", "")
+            .out_of_reach(NO_PROGRAM),
         one("shell-is-a-folder", Base::Shell)?
             .without("/bin/sh")
             .folder("/bin/sh"),
@@ -226,7 +233,9 @@ fn links_of_nodes(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .without("")
             .without("/opt/lib/modules")
             .link("/opt/lib/modules", "/lib/modules"),
-        one("link-module-to-a-nodes")?.link("extra/plain.ko", &format!("{node}/kernel/lib/crc7.ko")),
+        one("link-module-to-a-nodes")?
+            .link("extra/plain.ko", &format!("{node}/kernel/lib/crc7.ko"))
+            .expecting("crc7"),
         one("link-module-to-what-no-node-has")?.link("extra/plain.ko", &format!("{node}/extra/plain.ko")),
         one("link-index-to-a-nodes")?.link("modules.dep.bin", &format!("{node}/modules.dep.bin")),
         one("link-index-outside")?

@@ -82,7 +82,9 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             "extra/plain.ko.xz",
             plain()?.packed(crate::truth::ko::Packing::Xz)?.bytes,
         ),
-        one("stale-file-replaced-by-a-sound-one")?.file("extra/plain.ko", kernel.ko("params_none")?.bytes),
+        one("stale-file-replaced-by-a-sound-one")?
+            .file("extra/plain.ko", kernel.ko("params_none")?.bytes)
+            .expecting("params_none"),
         one("stale-file-moved")?
             .without("extra/plain.ko")
             .file("updates/plain.ko", plain()?.bytes),

@@ -252,6 +252,8 @@ impl Batch<'_> {
         worker(&mut cpio, &self.kernel.programs, &self.kmod())?;
         let node = self.kernel.node_tree();
         add_tree(&mut cpio, &node, &format!("lib/modules/{}", self.kernel.release))?;
+        // KMM mounts them under both names.
+        cpio.link("usr/lib/modules", "/lib/modules");
         let mut layers = BTreeMap::new();
         for number in asked {
             let (case, files) = &self.cases[*number];
