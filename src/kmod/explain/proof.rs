@@ -122,7 +122,7 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
     (Rule::ModuleInTree, Proof::Cases(&["dependencies/same-name-as-in-tree"])),
     (
         Rule::ModuleBuiltin,
-        Proof::Tests("tests of the judge with made-up indexes and toolkits"),
+        Proof::Cases(&["dependencies/same-name-as-built-in-with-parameters"]),
     ),
     (
         Rule::FileDamaged,
@@ -162,7 +162,10 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
     ),
     (
         Rule::SignatureMismatch,
-        Proof::Tests("`tests/signed_boot`, which boots kernels that trust a key of its own"),
+        Proof::Cases(&[
+            "trusted/db-sig-enforce-by-us-altered-after",
+            "trusted/db-by-us-altered-after",
+        ]),
     ),
     (
         Rule::SignaturePresent,
@@ -170,7 +173,7 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
     ),
     (
         Rule::SignatureGood,
-        Proof::Tests("`tests/signed_boot`, which boots kernels that trust a key of its own"),
+        Proof::Cases(&["trusted/db-sig-enforce-by-us", "trusted/db-lockdown-by-us"]),
     ),
     (
         Rule::ElfMalformed,
@@ -225,7 +228,7 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
     (Rule::VermagicMissing, Proof::Cases(&["vermagic/absent"])),
     (
         Rule::LivepatchUnsupported,
-        Proof::Tests("tests of the judge with made-up configurations"),
+        Proof::Tests("the row of `truth.md` for a kernel without live patches, which cannot be booted here"),
     ),
     (
         Rule::SymbolMissing,

@@ -29,16 +29,17 @@ QEMU, once for each boot configuration, and does with every image what KMM does:
 `modprobe -vd` of the copy. `check` judges the same images, with the kernel's driver toolkit and without.
 
 - **loads, said so** and **refused, said so**: kernel and `check` agree. A module is refused if the copy or modprobe
-  fails, if modprobe succeeds and the module is not there, or if the kernel dies of it.
+  fails, if modprobe succeeds and the module is not there, or if the kernel dies of it or never comes back, twice.
 - **refused, not checked**: it does not load, `check` says Success, and cannot know better: without a toolkit, where
   its report says what was not checked; or where no file tells (listed below).
 - **false alarm**: it loads, and `check` says that it does not.
 - **false all-clear**: it does not load, and `check` says that it does, with nothing left unchecked.
 
-`cargo xtask truth` alone asks the core, as CI does: of each group every third case on the first two kernels of two
-series, and always those that were wrong once (`xtask/truth/once-wrong.txt`). It fails on any disagreement. Debian drops
-kernels from its archive: the next newer one of the line takes the place of one that is gone, which the run says; then
-`CORE` and `ALL` in `xtask/src/truth/mod.rs` are to name it, and this file is to be written anew.
+`cargo xtask truth` alone asks the core, as CI does: one kernel of each of two series, of each group every fifth case, and
+always those that were wrong once (`xtask/truth/once-wrong.txt`). It fails on any disagreement. `--kernel` names other
+kernels of Debian's. Where Debian's archive has dropped one, the next newer one of its line takes its place, and the run
+says so: then name it in `CORE` and `ALL` of `xtask/src/truth/mod.rs` and write this file anew. Answers are kept in
+`~/.cache/kmm-preflight/truth/facts`; what is damaged there is asked again, and the folder may be deleted.
 ";
 
 const CONFIGURED: &str = "\

@@ -99,7 +99,7 @@ impl Options {
 
     /// Whether every case is asked of every kernel.
     const fn asks_everything(&self) -> bool {
-        self.all && self.kernels.is_empty() && self.only.is_empty()
+        self.all && !self.core && self.kernels.is_empty() && self.only.is_empty()
     }
 
     /// What is asked of the kernel of this number.

@@ -41,6 +41,7 @@ fn a_sound_module_is_the_same_to_all() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn each_era_checks_what_its_kernels_check() {
     use ElfDefectKind::{Deadly, Malformed, NoSymbols, NotAModule, Truncated, WritableCode};
     const TYPE: usize = 4;

@@ -33,6 +33,7 @@ fn said(machine: u16, entries: &[(u64, u32, u32, i64)]) -> Option<(ElfDefectKind
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn x86_refuses_what_it_cannot_apply() {
     use ElfDefectKind::{Deadly, Relocation};
     for (sentence, entries, expected) in [

@@ -6,6 +6,7 @@ use crate::kmod::load::Enforcement;
 use crate::kmod::staged::Entry;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn what_stands_in_the_file() {
     let defect = |kind| with(a_module().defect(kind));
     let flawed = |kind| {

@@ -29,7 +29,7 @@ use machine::{Heard, Machine};
 use store::Store;
 
 /// How long a guest may take to boot, or for one case. Under TCG either takes seconds, and many of them on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// After how many more cases it is said how far the guests are.
 const PROGRESS: usize = 50;
 /// How many guests in a row may end without having said anything of a case.
