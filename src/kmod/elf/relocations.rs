@@ -4,7 +4,7 @@
 use super::image::{SHF_EXECINSTR, Section};
 use super::loading::Loading;
 use super::symbols::{SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK, Symbol};
-use super::{deadly, defect};
+use super::{THIS_MODULE, deadly, defect};
 use crate::kernel::Architecture;
 use crate::kmod::facts::{ElfDefect, ElfDefectKind};
 
@@ -12,6 +12,8 @@ const SHT_RELA: u32 = 4;
 const SHT_REL: u32 = 9;
 /// `SHF_RELA_LIVEPATCH`: live patches are linked otherwise.
 const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
+/// What kbuild calls the start function (`include/linux/module.h: module_init`).
+const START: &[u8] = b"init_module";
 /// `sizeof(Elf64_Rela)`
 const RELOCATION_SIZE: usize = 24;
 
@@ -24,7 +26,9 @@ const NEAR: i64 = 1 << 30;
 
 /// The first thing that goes wrong with the relocations, if anything does.
 pub(super) fn flaw(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
-    first_that_fails(loading).or_else(|| code_without(loading))
+    first_that_fails(loading)
+        .or_else(|| code_without(loading))
+        .or_else(|| start_outside(loading))
 }
 
 fn first_that_fails(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
@@ -61,6 +65,33 @@ fn code_without(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
     Some(deadly(format!(
         "the relocations of {name} (section {at}) are gone: .rela{name} is empty, or is none of it"
     )))
+}
+
+/// The pointer to the start function, where it leads out of the section that the function is said to stand in
+/// (`do_init_module` calls it as it is). The pointer to the end function is not followed before the module is unloaded.
+fn start_outside(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
+    let sections = &loading.image.sections;
+    let this_module = loading.image.allocated(THIS_MODULE)?;
+    let target = sections.get(this_module)?;
+    let tables = sections.iter().enumerate().filter(|(_, table)| {
+        table.kind == SHT_RELA && usize::try_from(table.info) == Ok(this_module) && loading.is_kept(this_module)
+    });
+    tables
+        .flat_map(|(at, table)| Table::new(loading, at, table, target).all())
+        .find_map(|relocation| {
+            let symbol = loading.symbols.get(relocation.symbol)?;
+            let section = sections
+                .get(usize::from(symbol.section))
+                .filter(|_| symbol.section != SHN_UNDEF)?;
+            let place = symbol.value.wrapping_add(relocation.addend);
+            (loading.symbols.is_named(symbol, START) && place >= section.size).then(|| {
+                let name = loading.image.name(section);
+                deadly(format!(
+                    "its start function is said to stand at {place:#x} of {name}, which has {:#x} bytes",
+                    section.size
+                ))
+            })
+        })
 }
 
 /// The relocations of one section.
@@ -118,6 +149,11 @@ impl<'l, 'i, 'a> Table<'l, 'i, 'a> {
             last_end = last_end.max(relocation.offset.saturating_add(width));
         }
         self.twice(&places)
+    }
+
+    fn all(self) -> impl Iterator<Item = Relocation> {
+        let entries = self.loading.image.content(self.table).chunks_exact(RELOCATION_SIZE);
+        entries.filter_map(move |entry| self.read(entry))
     }
 
     fn read(&self, entry: &[u8]) -> Option<Relocation> {

@@ -174,6 +174,11 @@ impl<'i, 'a> Symbols<'i, 'a> {
         ))
     }
 
+    /// Whether a symbol has this name.
+    pub(super) fn is_named(&self, symbol: Symbol, name: &[u8]) -> bool {
+        text_at(self.names, u64::from(symbol.name)) == Some(name)
+    }
+
     fn name(&self, symbol: Symbol) -> Result<&'a [u8], ElfDefect> {
         text_at(self.names, u64::from(symbol.name)).ok_or_else(|| malformed("it has a symbol name without an end"))
     }

@@ -144,3 +144,20 @@ fn a_symbol_in_a_section_that_is_not_there_is_refused() {
     assert!(flaws(0xff20).is_empty(), "live patches");
     assert!(flaws(99)[0].message.contains("symbol 5"));
 }
+
+#[test]
+fn a_start_function_outside_of_its_section_is_deadly() {
+    let flaws = |name, value, addend| {
+        let sketch = sketch(X86_64).symbol(name, GLOBAL, 2, value);
+        let sketch = sketch.typed_relocations(1, &[(64, R_X86_64_64, 5, addend)]);
+        let flaws = sketch.read().unwrap().flaws;
+        flaws.into_iter().map(|flaw| (flaw.kind, flaw.message)).next()
+    };
+    assert_eq!(flaws("init_module", 16, 15), None);
+    for (value, addend) in [(16, 16), (0x1200, 0), (0, -1)] {
+        let (kind, message) = flaws("init_module", value, addend).unwrap();
+        assert_eq!(kind, ElfDefectKind::Deadly);
+        assert!(message.contains("start function"), "{message}");
+    }
+    assert_eq!(flaws("cleanup_module", 0x1200, 0), None, "called when it is unloaded");
+}
