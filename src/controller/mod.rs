@@ -164,14 +164,7 @@ impl Operator {
     }
 
     fn module(&self, (namespace, name): &ObjectName) -> Option<Arc<Module>> {
-        let around = self.watches.surroundings();
-        let modules = around.modules.as_deref()?;
-        let wanted = (Some(namespace.as_str()), Some(name.as_str()));
-        let at = modules.binary_search_by(|module| {
-            let metadata = &module.metadata;
-            (metadata.namespace.as_deref(), metadata.name.as_deref()).cmp(&wanted)
-        });
-        modules.get(at.ok()?).cloned()
+        self.watches.surroundings().module(namespace, name).cloned()
     }
 }
 

@@ -6,6 +6,7 @@
 mod build_args;
 mod course;
 mod decide;
+mod evidence;
 mod inputs;
 mod looking;
 mod making;
@@ -22,6 +23,7 @@ pub mod work;
 
 pub use build_args::build_args;
 pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, World, decide, decides, next, verdict};
+pub use evidence::{Evidence, Loaders, Precedents, kernels_today, wants_evidence};
 pub use inputs::inputs;
 pub use releases::ReleasedToolkits;
 pub use resolve::{Resolution, Target, resolve};

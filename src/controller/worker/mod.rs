@@ -19,7 +19,8 @@ use super::look::{Report, Round};
 use super::memory::{Memory, Sight};
 use super::pace::Pace;
 use super::scribe::{Scribe, Wrote};
-use crate::api::{FieldError, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStatus};
+use crate::api::{FieldError, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec};
+use crate::cluster::NodesAsked;
 use crate::examine::Seen;
 use crate::kmod::signature::Certificate;
 use crate::plan::{self, KnownSecret, ObjectName, Surroundings, Tally};
@@ -52,6 +53,8 @@ pub(super) struct Worker {
     /// The Jobs that were deleted, by their UIDs, until they are gone.
     cleared: BTreeSet<String>,
     gathered: Option<Known>,
+    /// Held while an answer depends on what nodes have loaded.
+    nodes_asked: Option<NodesAsked>,
     rounds: JoinSet<()>,
     /// The targets of each round that is under way.
     underway: HashMap<Id, Vec<ObjectName>>,
@@ -128,6 +131,7 @@ impl Worker {
             certificates: BTreeMap::new(),
             cleared: BTreeSet::new(),
             gathered: None,
+            nodes_asked: None,
             rounds: JoinSet::new(),
             underway: HashMap::new(),
             reports: mpsc::channel(REPORTS),
@@ -204,10 +208,7 @@ impl Worker {
             return;
         };
         let works = self.memory.told(&sight.name);
-        let is_final = |name: &ObjectName, look: &_| {
-            let verdict = gathered.verdict(name, look, &works, now);
-            verdict.is_some_and(|verdict| verdict.status == VerificationStatus::Success)
-        };
+        let is_final = |name: &ObjectName, look: &_| gathered.is_final(name, look, &works, now);
         self.memory.record(sight, now, is_final);
     }
 
@@ -243,6 +244,7 @@ impl Worker {
         gathered: &Arc<Gathered>,
         now: Timestamp,
     ) -> Option<Timestamp> {
+        self.ask_nodes(gathered);
         let begun = self.forge(preflight, gathered, now).await;
         self.start_rounds(gathered, now);
         let written = match self.status(preflight, gathered, now) {
@@ -251,6 +253,14 @@ impl Worker {
         };
         let cleared = self.clear(gathered, written.is_none(), now).await;
         [begun, written, cleared].into_iter().flatten().min()
+    }
+
+    /// Has it watched what nodes have loaded, for as long as an answer depends on that.
+    fn ask_nodes(&mut self, gathered: &Gathered) {
+        let wanted = gathered.wants_evidence(&self.memory);
+        if wanted != self.nodes_asked.is_some() {
+            self.nodes_asked = wanted.then(|| self.operator.watches.ask_nodes());
+        }
     }
 
     /// What decisions rest on, anew where something changed.
