@@ -20,7 +20,7 @@ use super::memory::{Memory, Sight};
 use super::pace::Pace;
 use super::scribe::{Scribe, Wrote};
 use crate::api::{FieldError, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec};
-use crate::cluster::NodesAsked;
+use crate::cluster::{Leadership, NodesAsked};
 use crate::examine::Seen;
 use crate::kmod::signature::Certificate;
 use crate::plan::{self, KnownSecret, ObjectName, Surroundings, Tally};
@@ -138,11 +138,14 @@ impl Worker {
         }
     }
 
-    /// Works until the preflight is gone. Dropped at any moment, it leaves nothing behind that another would miss.
-    pub(super) async fn run(mut self) {
+    /// Works until the preflight is gone. Dropped at any moment, it leaves nothing behind that another would miss; and it is
+    /// dropped when this replica leads no more, but a machine that was paused may wake here first.
+    pub(super) async fn run(mut self, leadership: Leadership) {
         let mut changes = self.operator.watches.changes();
         let mut work = WorkChanges::of(&self.operator);
-        while let Pass::Until(moment) = self.pass().await {
+        while leadership.is_held()
+            && let Pass::Until(moment) = self.pass().await
+        {
             let wait = self.wait(moment);
             tokio::select! {
                 report = self.reports.1.recv() => self.take_in(report),
