@@ -27,7 +27,7 @@ pub use evidence::{Evidence, Loaders, Precedents, kernels_today, wants_evidence}
 pub use inputs::inputs;
 pub use releases::ReleasedToolkits;
 pub use resolve::{Resolution, Target, resolve};
-pub use status::{Answer, COMPLETE, STATUS_LIMIT, Tally, VERIFIED, fit, refused, status};
+pub use status::{Answer, COMPLETE, CONTESTED, STATUS_LIMIT, Tally, VERIFIED, contested, fit, refused, status};
 pub use supplies::{CERTIFICATE_KEY, DTK_AUTO, KnownSecret, ObjectName, Supplies};
 pub use surroundings::{Node, Surroundings, Unreadable};
 pub use verdict::Verdict;

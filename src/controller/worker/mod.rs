@@ -255,7 +255,8 @@ impl Worker {
             Err(later) => Some(later),
         };
         let cleared = self.clear(gathered, written.is_none(), now).await;
-        [begun, written, cleared].into_iter().flatten().min()
+        let contested = self.scribe.contested(now).map(|(_, until)| until);
+        [begun, written, cleared, contested].into_iter().flatten().min()
     }
 
     /// Has it watched what nodes have loaded, for as long as an answer depends on that.
@@ -326,9 +327,13 @@ impl Worker {
         now: Timestamp,
     ) -> Result<PreflightStatus, Timestamp> {
         self.may_write(gathered.rows(), !self.memory.is_underway(), now)?;
-        let status = gathered.status(&self.memory, self.scribe.standing(), preflight.metadata.generation, now);
+        let standing = self.scribe.standing();
+        let status = gathered.status(&self.memory, standing, preflight.metadata.generation, now);
         self.measure(&status);
-        Ok(status)
+        Ok(match self.scribe.contested(now) {
+            Some((who, _)) => plan::contested(status, standing, who.to_owned(), now),
+            None => status,
+        })
     }
 
     /// A preflight that admission would have refused says so in its status.
