@@ -67,7 +67,7 @@ fn code_without(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
 struct Table<'l, 'i, 'a> {
     loading: &'l Loading<'i, 'a>,
     at: usize,
-    table: &'l Section,
+    section: &'l Section,
     target: &'l Section,
     /// The target's bytes, as far as it has any.
     content: &'a [u8],
@@ -84,11 +84,11 @@ struct Relocation {
 }
 
 impl<'l, 'i, 'a> Table<'l, 'i, 'a> {
-    fn new(loading: &'l Loading<'i, 'a>, at: usize, table: &'l Section, target: &'l Section) -> Self {
+    fn new(loading: &'l Loading<'i, 'a>, at: usize, section: &'l Section, target: &'l Section) -> Self {
         Self {
             loading,
             at,
-            table,
+            section,
             target,
             content: loading.image.content(target),
             architecture: Architecture::from_elf_machine(loading.image.machine),
@@ -96,12 +96,12 @@ impl<'l, 'i, 'a> Table<'l, 'i, 'a> {
     }
 
     fn flaw(&self) -> Option<ElfDefect> {
-        if self.table.kind == SHT_REL {
+        if self.section.kind == SHT_REL {
             return Some(self.refused("are of a form without addends, which 64-bit kernels do not take"));
         }
         let mut last_end = 0;
         let mut places = Vec::new();
-        let entries = self.loading.image.content(self.table).chunks_exact(RELOCATION_SIZE);
+        let entries = self.loading.image.content(self.section).chunks_exact(RELOCATION_SIZE);
         for (number, entry) in entries.enumerate() {
             let relocation = self.read(entry)?;
             let width = match self.width(relocation.kind) {
@@ -215,7 +215,7 @@ impl<'l, 'i, 'a> Table<'l, 'i, 'a> {
         if self.architecture != Some(Architecture::X86_64) || places.is_empty() {
             return None;
         }
-        let entries = self.loading.image.content(self.table).chunks_exact(RELOCATION_SIZE);
+        let entries = self.loading.image.content(self.section).chunks_exact(RELOCATION_SIZE);
         let relocations = entries.filter_map(|entry| self.read(entry));
         let mut all: Vec<(u64, u64)> = relocations
             .filter_map(|relocation| Some((relocation.offset, x86_64(relocation.kind).filter(|width| *width > 0)?)))
