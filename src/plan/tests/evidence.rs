@@ -189,6 +189,15 @@ fn while_nodes_are_asked_there_is_no_answer_and_nothing_is_begun() {
 
 #[test]
 fn what_is_loaded_today_with_the_same_gap_is_an_example() {
+    // What it is, the nodes, where the Module is loaded of where it should be, what the images of today need.
+    type Row<'a> = (
+        &'a str,
+        &'a [Of<'a>],
+        Option<(u32, u32)>,
+        Precedents,
+        VerificationStatus,
+    );
+
     let other = "5.14.0-400.el9.x86_64";
     let needs = |kernels: &[&str]| -> Precedents {
         let needs = |kernel: &&str| ((*kernel).to_owned(), ["libcrc32c".to_owned()].into());
@@ -196,7 +205,7 @@ fn what_is_loaded_today_with_the_same_gap_is_an_example() {
     };
     let both = [("disk", TODAY, None), ("disk", other, None)];
     let all = Some((2, 2));
-    let cases: [(&str, &[Of<'_>], Option<(u32, u32)>, Precedents, VerificationStatus); 7] = [
+    let cases: [Row<'_>; 7] = [
         (
             "loaded wherever it should be",
             &both[..1],
