@@ -5,6 +5,7 @@
 pub mod field_error;
 pub mod finding;
 pub mod module;
+pub mod node_feature;
 pub mod preflight;
 pub mod reference;
 pub mod rule;
@@ -12,6 +13,7 @@ pub mod rule;
 pub use field_error::FieldError;
 pub use finding::{Finding, Severity};
 pub use module::{Module, ModuleSpec};
+pub use node_feature::{NodeFeature, NodeFeatureSpec};
 pub use preflight::{
     ModuleStatus, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStage,
     VerificationStatus,

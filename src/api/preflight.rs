@@ -60,7 +60,8 @@ pub struct PreflightStatus {
     /// The generation of the spec that this status answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Complete` (every Module has a final answer) and `Verified` (every answer is Success).
+    /// `Complete` (every Module has a final answer), `Verified` (every answer is Success), and `Contested` where somebody else
+    /// writes this status too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// One row per Module, sorted by namespace and name. The list is atomic for server-side apply: managed fields

@@ -11,7 +11,7 @@ use super::{Progress, ProgressEvent, Question};
 use crate::api::PreflightValidationOCP;
 use crate::examine::{Examination, Examiner, Toolkit, toolkit_tls};
 use crate::plan::work::Works;
-use crate::plan::{self, Answer, Look, Subject, Supplies, Target, Verdict, World};
+use crate::plan::{self, Answer, Evidence, Look, Subject, Supplies, Target, Verdict, World};
 
 /// What questions are answered with.
 pub struct Engine {
@@ -50,6 +50,7 @@ impl Engine {
     }
 
     async fn verdicts(&self, question: &Question, world: &World<'_>, now: Timestamp) -> Vec<Verdict> {
+        let evidence = Evidence::of_files(&question.loaded);
         let mut verdicts = plan::decide(world, |_| &Look::Pending, now);
         self.tell_of_what_needs_no_look(world.subjects, &verdicts);
         let targets = world.subjects.iter().enumerate();
@@ -60,7 +61,8 @@ impl Engine {
         while let Some(group) = seen.next().await {
             for (at, seen) in group {
                 if let (Some(subject), Some(slot)) = (world.subjects.get(at), verdicts.get_mut(at)) {
-                    *slot = plan::verdict(world, subject, &seen.into_look(now), &Works::default(), now);
+                    let seen = (&seen.into_look(now), &Works::default());
+                    *slot = evidence.verdict(world, subject, seen, now);
                     self.tell(subject, slot);
                 }
             }

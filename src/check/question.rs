@@ -30,6 +30,8 @@ pub struct Question {
     pub secrets: Arc<Vec<Secret>>,
     /// Every ConfigMap of the documents.
     pub config_maps: Arc<Vec<ConfigMap>>,
+    /// What each node of the documents has loaded.
+    pub loaded: Arc<Vec<LoadedModules>>,
     /// What the user knows of the nodes.
     pub options: Options,
 }
@@ -89,6 +91,7 @@ pub fn questions(
         mut modules,
         secrets,
         config_maps,
+        node_features,
         ..
     } = documents;
     let preflights = admitted(overridden(preflights, overrides)?)?;
@@ -97,12 +100,15 @@ pub fn questions(
         return Err(WrongQuestion::NoModule(in_namespaces(namespaces)));
     }
     let (modules, secrets, config_maps) = (Arc::new(modules), Arc::new(secrets), Arc::new(config_maps));
+    let loaded = node_features.iter().filter_map(|node| node.spec.loaded_modules());
+    let loaded = Arc::new(loaded.map(LoadedModules::of).collect());
     let question = |(preflight, kernel)| Question {
         preflight,
         kernel,
         modules: Arc::clone(&modules),
         secrets: Arc::clone(&secrets),
         config_maps: Arc::clone(&config_maps),
+        loaded: Arc::clone(&loaded),
         options: options.clone(),
     };
     Ok(preflights.into_iter().map(question).collect())
@@ -168,6 +174,7 @@ fn overridden(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::NodeFeature;
 
     fn documents(preflights: &[(&str, &str)]) -> Documents {
         let preflight = |(name, kernel): &(&str, &str)| {
@@ -247,5 +254,22 @@ mod tests {
             refused.contains("\n* spec.kernelVersion: ") && refused.contains("\n* spec.dtkImage: "),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn what_node_features_say_of_loaded_modules_is_known_of_each_node() {
+        let feature = |name: &str, module: &str| {
+            let elements = serde_json::json!({"elements": {module: {}}});
+            let spec = serde_json::json!({"features": {"flags": {"kernel.loadedmodule": elements}}});
+            NodeFeature::new(name, serde_json::from_value(spec).expect("read"))
+        };
+        let silent = NodeFeature::new("n3", crate::api::NodeFeatureSpec::default());
+        let documents = Documents {
+            node_features: vec![feature("n1", "a"), feature("n2", "b"), silent],
+            ..documents(&[("upgrade", "6.1.0-18-amd64")])
+        };
+        let questions = asked(documents, &Overrides::default()).expect("a question");
+        let names: Vec<Vec<&str>> = questions[0].loaded.iter().map(|node| node.names().collect()).collect();
+        assert_eq!(names, [["a"], ["b"]]);
     }
 }

@@ -8,7 +8,7 @@ use super::args::{Cli, Task};
 use crate::api::Module;
 use crate::image::Digest;
 use crate::kernel::KernelVersion;
-use crate::kmod::load::SignaturePolicy;
+use crate::kmod::load::{LoadedModules, SignaturePolicy};
 use crate::plan::work::{BuildWith, Errand, LookBy, Order, Owner, Push, Request, Room, Workshop, order};
 use crate::plan::{KnownSecret, Subject, Supplies, World};
 
@@ -65,6 +65,7 @@ fn ordered(errand: Errand) -> Order {
         attempt: 1,
         architecture: None,
         signatures: SignaturePolicy::default(),
+        loaded: LoadedModules::default(),
     };
     order(&world, request).expect("an order")
 }

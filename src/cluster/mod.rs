@@ -21,7 +21,7 @@ pub use events::{Events, Notice, Weight};
 pub use lease::{Clock, Election, Leadership, LeaseSettings};
 pub use schema::{Fitting, InstalledSchema, Schemas, fit};
 pub use status::{WriteOutcome, foreign_managers, write_status};
-pub use watches::{JobWatches, ObjectName, OwnJob, Problem, TOOLKITS_KEY, WatchSettings, Watches};
+pub use watches::{JobWatches, NodesAsked, ObjectName, OwnJob, Problem, TOOLKITS_KEY, WatchSettings, Watches};
 
 /// Whom the API server's managed fields name for what this program wrote.
 pub const FIELD_MANAGER: &str = "kmm-preflight";

@@ -8,15 +8,15 @@ use jiff::Timestamp;
 
 use super::ledger::Ledger;
 use super::memory::{Known, Memory};
-use crate::api::{ModuleStatus, PreflightStatus, PreflightValidationOCP};
+use crate::api::{ModuleStatus, PreflightStatus, PreflightValidationOCP, VerificationStatus};
 use crate::kernel::{Architecture, KernelVersion};
-use crate::kmod::load::SignaturePolicy;
+use crate::kmod::load::{LoadedModules, SignaturePolicy};
 use crate::plan::work::{
     self, ATTEMPTS, Errand, LookBy, Next, Order, Owner, Push, Request, Works, Workshop, fingerprint, job_name,
 };
 use crate::plan::{
-    self, Answer, KnownSecret, Look, Node, ObjectName, Subject, Supplies, Surroundings, Target, Unreadable, Verdict,
-    World,
+    self, Answer, Evidence, KnownSecret, Look, Node, ObjectName, Subject, Supplies, Surroundings, Target, Unreadable,
+    Verdict, World,
 };
 
 /// Everything that one preflight's decisions rest on, apart from its images.
@@ -29,7 +29,8 @@ pub(super) struct Gathered {
     pub(super) cases: Vec<Case>,
     push_built_image: bool,
     supplies: Supplies,
-    unreadable: Vec<Unreadable>,
+    /// The cluster as it was known.
+    pub(super) around: Arc<Surroundings>,
     owner: Owner,
     workshop: Option<Arc<Workshop>>,
 }
@@ -53,7 +54,7 @@ impl Gathered {
     pub(super) fn new(
         preflight: &PreflightValidationOCP,
         kernel: KernelVersion,
-        around: &Surroundings,
+        around: &Arc<Surroundings>,
         secrets: &BTreeMap<ObjectName, KnownSecret>,
         workshop: Option<Arc<Workshop>>,
     ) -> Self {
@@ -79,7 +80,7 @@ impl Gathered {
                 secrets: secrets.clone(),
                 ..around.supplies.clone()
             },
-            unreadable: around.unreadable.clone(),
+            around: Arc::clone(around),
             owner: owner(preflight),
             workshop,
         };
@@ -125,23 +126,58 @@ impl Gathered {
 
     /// How many rows the status has.
     pub(super) fn rows(&self) -> usize {
-        self.cases.len() + self.unreadable.len()
+        self.cases.len() + self.around.unreadable.len()
     }
 
-    /// What a look at a Module and the work for it come to, if it is one of these.
-    pub(super) fn verdict(&self, name: &ObjectName, look: &Look, works: &Works, now: Timestamp) -> Option<Verdict> {
+    /// The case of that Module.
+    pub(super) fn case(&self, name: &ObjectName) -> Option<&Case> {
         let at = self.cases.binary_search_by(|case| case.name.cmp(name)).ok()?;
-        Some(self.verdict_on(self.cases.get(at)?, look, works, now))
+        self.cases.get(at)
     }
 
-    fn verdict_on(&self, case: &Case, look: &Look, works: &Works, now: Timestamp) -> Verdict {
-        plan::verdict(&self.world(), &case.subject, look, works, now)
+    /// Whether the answer on a Module stands for good with what was just seen of it: until an input changes. What nodes
+    /// have loaded is none, so what rests on that is looked at again.
+    pub(super) fn is_final(&self, name: &ObjectName, look: &Look, works: &Works, now: Timestamp) -> bool {
+        let is_success = |case: &Case| {
+            let verdict = plan::verdict(&self.world(), &case.subject, look, works, now);
+            verdict.status == VerificationStatus::Success
+        };
+        !plan::wants_evidence(look, works) && self.case(name).is_some_and(is_success)
+    }
+
+    fn verdict_on(&self, case: &Case, memory: &Memory, seen: (&Look, &Works), now: Timestamp) -> Verdict {
+        match self.evidence_wanted(case, memory, seen) {
+            Some(evidence) => evidence.verdict(&self.world(), &case.subject, seen, now),
+            None => plan::verdict(&self.world(), &case.subject, seen.0, seen.1, now),
+        }
+    }
+
+    /// What is known of the modules that the nodes of a case have loaded, where its answer depends on that.
+    fn evidence_wanted<'a>(&'a self, case: &Case, memory: &'a Memory, seen: (&Look, &Works)) -> Option<Evidence<'a>> {
+        let target = case.target().filter(|_| plan::wants_evidence(seen.0, seen.1))?;
+        Some(Evidence::of_cluster(
+            &self.around,
+            target,
+            memory.precedents(&case.name),
+        ))
+    }
+
+    /// The modules that all nodes of a target are known to have loaded.
+    fn loaded_everywhere(&self, target: &Target) -> LoadedModules {
+        Evidence::of_cluster(&self.around, target, None).loaded_everywhere()
+    }
+
+    /// Whether the answer on any Module depends on what its nodes have loaded, or may once it was made and is to be pushed.
+    pub(super) fn wants_evidence(&self, memory: &Memory) -> bool {
+        let may_push = |case: &Case| self.push_built_image && case.target().is_some_and(Target::can_be_made);
+        let wants = |case: &Case| memory.wants_evidence(&case.name) || may_push(case);
+        self.cases.iter().any(wants)
     }
 
     /// The answer for a case, by all that is known of it.
     pub(super) fn answer(&self, case: &Case, memory: &Memory, now: Timestamp) -> Verdict {
         match memory.known(&case.name) {
-            Known::Look(look) => self.verdict_on(case, &look, &memory.told(&case.name), now),
+            Known::Look(look) => self.verdict_on(case, memory, (&look, &memory.told(&case.name)), now),
             Known::Row(row) => Verdict::of_row(&row),
         }
     }
@@ -149,9 +185,12 @@ impl Gathered {
     /// What is to be started for a case in a pod.
     pub(super) fn next(&self, case: &Case, memory: &Memory, now: Timestamp) -> Next {
         let works = memory.ledger(&case.name).map(Ledger::works).unwrap_or_default();
-        match memory.known(&case.name) {
-            Known::Look(look) => plan::next(&self.world(), &case.subject, &look, &works, now),
-            Known::Row(_) => Next::Nothing,
+        let Known::Look(look) = memory.known(&case.name) else {
+            return Next::Nothing;
+        };
+        match self.evidence_wanted(case, memory, (&look, &works)) {
+            Some(evidence) => evidence.next(&self.world(), &case.subject, (&look, &works), now),
+            None => plan::next(&self.world(), &case.subject, &look, &works, now),
         }
     }
 
@@ -179,6 +218,7 @@ impl Gathered {
             attempt,
             architecture,
             signatures,
+            loaded: self.loaded_everywhere(target),
         };
         work::order(&self.world(), request)
     }
@@ -198,9 +238,10 @@ impl Gathered {
                 namespace: case.name.0.clone(),
                 name: case.name.1.clone(),
                 verdict: self.answer(case, memory, now),
-                inputs: case.inputs.clone(),
+                // What rests on evidence is no answer for good: another process is to look for itself.
+                inputs: case.inputs.clone().filter(|_| !memory.wants_evidence(&case.name)),
             })
-            .chain(self.unreadable.iter().map(unreadable))
+            .chain(self.around.unreadable.iter().map(unreadable))
             .collect();
         answers.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         plan::fit(plan::status(previous, generation, answers, now), plan::STATUS_LIMIT)

@@ -10,7 +10,7 @@ use super::schedule;
 use crate::api::{ModuleStatus, PreflightStatus, VerificationStatus};
 use crate::examine::Seen;
 use crate::plan::work::Works;
-use crate::plan::{Look, ObjectName};
+use crate::plan::{self, Look, ObjectName, Precedents};
 
 /// What is known of the targets.
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ struct Entry {
     attempts: u32,
     due: Due,
     ledger: Ledger,
+    /// What its images of today need in the same way, as far as they were looked at.
+    precedents: Precedents,
 }
 
 /// What is known of a target's image.
@@ -45,6 +47,8 @@ pub(super) struct Sight {
     pub(super) inputs: String,
     /// The result.
     pub(super) seen: Seen,
+    /// What its images of today need, where they were looked at too.
+    pub(super) precedents: Precedents,
 }
 
 /// When to look.
@@ -84,6 +88,20 @@ impl Memory {
     pub(super) fn known(&self, name: &ObjectName) -> Known {
         let entry = self.entries.get(name);
         entry.map_or(Known::Look(Look::Pending), |entry| entry.known.clone())
+    }
+
+    /// What the images of today are known to need, of a target whose own image needs what its nodes may have loaded.
+    pub(super) fn precedents(&self, name: &ObjectName) -> Option<&Precedents> {
+        self.entries.get(name).map(|entry| &entry.precedents)
+    }
+
+    /// Whether the answer on a target depends on what its nodes have loaded.
+    pub(super) fn wants_evidence(&self, name: &ObjectName) -> bool {
+        let wants = |entry: &Entry| match &entry.known {
+            Known::Look(look) => plan::wants_evidence(look, &entry.ledger.told()),
+            Known::Row(_) => false,
+        };
+        self.entries.get(name).is_some_and(wants)
     }
 
     /// What is known of a target's work in pods.
@@ -151,7 +169,12 @@ impl Memory {
     /// A look came to something; what was asked for other inputs is an answer to another question. `is_final` says of
     /// a look whether its answer stands until an input changes.
     pub(super) fn record(&mut self, sight: Sight, now: Timestamp, is_final: impl Fn(&ObjectName, &Look) -> bool) {
-        let Sight { name, inputs, seen } = sight;
+        let Sight {
+            name,
+            inputs,
+            seen,
+            precedents,
+        } = sight;
         let Some(entry) = self.entries.get_mut(&name).filter(|entry| entry.inputs == inputs) else {
             return;
         };
@@ -161,6 +184,7 @@ impl Memory {
             _ => 0,
         };
         let look = entry.since_when(look);
+        entry.precedents = precedents;
         entry.due = if is_final(&name, &look) {
             Due::Never
         } else {
@@ -204,6 +228,7 @@ impl Entry {
             due: if verified.is_some() { Due::Never } else { Due::At(now) },
             known: verified.map_or(Known::Look(Look::Pending), |row| Known::Row(Box::new(row.clone()))),
             attempts: 0,
+            precedents: Precedents::new(),
             ledger: failed.map(Ledger::remembering).unwrap_or_default(),
         }
     }
@@ -277,6 +302,7 @@ mod tests {
             name: nic(),
             inputs: "one".to_owned(),
             seen,
+            precedents: Precedents::new(),
         }
     }
 

@@ -118,7 +118,7 @@ impl Operator {
             self.telemetry.leads(true);
             let mut held = leadership.clone();
             tokio::select! {
-                () = Arc::clone(&self).reconcile() => return,
+                () = Arc::clone(&self).reconcile(leadership.clone()) => return,
                 () = orphans::clear(&self) => return,
                 () = held.lost() => {}
             }
@@ -127,7 +127,7 @@ impl Operator {
     }
 
     /// A worker for every preflight, for as long as the preflight is there.
-    async fn reconcile(self: Arc<Self>) {
+    async fn reconcile(self: Arc<Self>, leadership: Leadership) {
         let mut changes = self.watches.changes();
         let mut workers = JoinSet::new();
         let mut of: HashMap<Identity, AbortHandle> = HashMap::new();
@@ -145,7 +145,7 @@ impl Operator {
                 stays && !worker.is_finished()
             });
             for (identity, preflight) in present.into_iter().filter(|(_, preflight)| !is_going(preflight)) {
-                let start = || workers.spawn(Worker::new(Arc::clone(&self), preflight).run());
+                let start = || workers.spawn(Worker::new(Arc::clone(&self), preflight).run(leadership.clone()));
                 of.entry(identity).or_insert_with(start);
             }
             tokio::select! {
@@ -164,14 +164,7 @@ impl Operator {
     }
 
     fn module(&self, (namespace, name): &ObjectName) -> Option<Arc<Module>> {
-        let around = self.watches.surroundings();
-        let modules = around.modules.as_deref()?;
-        let wanted = (Some(namespace.as_str()), Some(name.as_str()));
-        let at = modules.binary_search_by(|module| {
-            let metadata = &module.metadata;
-            (metadata.namespace.as_deref(), metadata.name.as_deref()).cmp(&wanted)
-        });
-        modules.get(at.ok()?).cloned()
+        self.watches.surroundings().module(namespace, name).cloned()
     }
 }
 

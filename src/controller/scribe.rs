@@ -1,7 +1,7 @@
 //! Writes one preflight's status where it differs from what stands there, tells people what is new in it, and notices
 //! when somebody else writes it.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::Resource as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -19,11 +19,17 @@ use crate::plan::ObjectName;
 /// How long to wait after a write that failed.
 const PAUSE: SignedDuration = SignedDuration::from_secs(5);
 
+/// How long the status says that somebody else writes it too, after that was last seen. A controller that was stopped is
+/// back off its longest pauses by then.
+const CONTESTED: SignedDuration = SignedDuration::from_mins(20);
+
 /// What stands in one preflight's status, as far as is known.
 pub(super) struct Scribe {
     standing: Option<PreflightStatus>,
     /// The version of the object with it.
     version: Option<u64>,
+    /// What is said of somebody else who writes it too, and until when.
+    contested: Option<(String, Timestamp)>,
 }
 
 /// What came of writing.
@@ -42,7 +48,14 @@ impl Scribe {
         Self {
             standing: preflight.status.clone(),
             version: version(preflight),
+            contested: None,
         }
+    }
+
+    /// What the status says of somebody else who writes it too, where that was seen not long ago, and until when it is said.
+    pub(super) fn contested(&self, now: Timestamp) -> Option<(&str, Timestamp)> {
+        let (said, until) = self.contested.as_ref()?;
+        (now < *until).then_some((said, *until))
     }
 
     /// The status that stands, as far as is known.
@@ -124,22 +137,28 @@ impl Scribe {
         let managers = foreign_managers(&preflight.metadata);
         if !managers.is_empty() {
             operator.telemetry.saw_foreign_write();
-            tell(operator, preflight, foreign(&managers.into_iter().collect::<Vec<_>>()));
+            let note = foreign(&managers.into_iter().collect::<Vec<_>>());
+            self.contested = Some((note.clone(), (operator.clock)() + CONTESTED));
+            tell(operator, preflight, of_foreign(note));
         }
     }
 }
 
-fn foreign(managers: &[String]) -> News {
+fn foreign(managers: &[String]) -> String {
+    format!(
+        "somebody else writes this status ({}): KMM's own preflight controllers and kmm-preflight must not both be at work; \
+         see \"Living with KMM\" in the administrator's guide",
+        managers.join(", ")
+    )
+}
+
+fn of_foreign(note: String) -> News {
     News {
         module: None,
         job: None,
         warns: true,
         reason: "ForeignStatus",
-        note: format!(
-            "somebody else writes this status ({}): KMM's own preflight controllers and kmm-preflight must not both be \
-             at work; see \"Living with KMM\" in the administrator's guide",
-            managers.join(", ")
-        ),
+        note,
     }
 }
 

@@ -49,6 +49,15 @@ impl LoadedModules {
         Ok(Self(Arc::new(names.collect::<Result<_, _>>()?)))
     }
 
+    /// These modules; what is no module's name is left out, and so is what there is no room for.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names = names
+            .into_iter()
+            .filter(|own| own.len() <= LONGEST_NAME)
+            .filter_map(name);
+        Self(Arc::new(names.take(MOST_MODULES).collect()))
+    }
+
     /// Whether a module is known to be loaded; `-` and `_` are equal.
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains(&name.replace('-', "_"))
@@ -66,6 +75,12 @@ impl LoadedModules {
         self.0.iter().map(String::as_str)
     }
 }
+
+/// Bytes of a module's name (`MODULE_NAME_LEN` of `include/linux/module.h`: 64 less a pointer's eight).
+const LONGEST_NAME: usize = 56;
+/// How many modules of a node are kept where somebody else than the user tells of them: a laptop has some 300 loaded, a server
+/// fewer. More would only fill memory.
+const MOST_MODULES: usize = 1_000;
 
 fn name(line: &str) -> Option<String> {
     let name = line.split_whitespace().next()?;

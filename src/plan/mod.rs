@@ -6,6 +6,7 @@
 mod build_args;
 mod course;
 mod decide;
+mod evidence;
 mod inputs;
 mod looking;
 mod making;
@@ -22,10 +23,11 @@ pub mod work;
 
 pub use build_args::build_args;
 pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, World, decide, decides, next, verdict};
+pub use evidence::{Evidence, Loaders, Precedents, kernels_today, wants_evidence};
 pub use inputs::inputs;
 pub use releases::ReleasedToolkits;
 pub use resolve::{Resolution, Target, resolve};
-pub use status::{Answer, COMPLETE, STATUS_LIMIT, Tally, VERIFIED, fit, refused, status};
+pub use status::{Answer, COMPLETE, CONTESTED, STATUS_LIMIT, Tally, VERIFIED, contested, fit, refused, status};
 pub use supplies::{CERTIFICATE_KEY, DTK_AUTO, KnownSecret, ObjectName, Supplies};
 pub use surroundings::{Node, Surroundings, Unreadable};
 pub use verdict::Verdict;

@@ -16,6 +16,8 @@ use crate::api::{FieldError, ModuleStatus, PreflightStatus, Severity, Verificati
 pub const COMPLETE: &str = "Complete";
 /// Every answer is Success.
 pub const VERIFIED: &str = "Verified";
+/// Somebody else writes the status too. Absent where nobody does.
+pub const CONTESTED: &str = "Contested";
 
 /// The answer for one Module, with its name.
 #[derive(Clone, Debug)]
@@ -51,6 +53,26 @@ pub fn status(
         conditions: conditions.into_iter().map(|new| before.condition(new)).collect(),
         modules,
     }
+}
+
+/// The same status, where somebody else was seen to write it too; `message` says who.
+#[must_use]
+pub fn contested(
+    mut status: PreflightStatus,
+    previous: Option<&PreflightStatus>,
+    message: String,
+    now: Timestamp,
+) -> PreflightStatus {
+    let condition = Condition {
+        type_: CONTESTED.to_owned(),
+        status: "True".to_owned(),
+        reason: "ForeignStatus".to_owned(),
+        message,
+        last_transition_time: Time(now),
+        observed_generation: status.observed_generation,
+    };
+    status.conditions.push(Before::of(previous).condition(condition));
+    status
 }
 
 /// The status of a preflight that admission would have refused: no row, and conditions that say why.
@@ -396,6 +418,27 @@ mod tests {
                     .all(|condition| condition.observed_generation == Some(3))
             );
         }
+    }
+
+    #[test]
+    fn who_else_writes_is_a_condition_that_keeps_its_time() {
+        let told = |previous: Option<&PreflightStatus>, second| {
+            let calm = status(previous, Some(3), [], at(second));
+            contested(calm, previous, "manager writes too".to_owned(), at(second))
+        };
+        let first = told(None, 1);
+        let again = told(Some(&first), 9);
+        assert_eq!(again, first);
+        let condition = again.conditions.last().expect("a condition");
+        assert_eq!(
+            (
+                condition.type_.as_str(),
+                condition.message.as_str(),
+                condition.last_transition_time.0
+            ),
+            (CONTESTED, "manager writes too", at(1))
+        );
+        assert_eq!(status(Some(&first), Some(3), [], at(9)).conditions.len(), 2);
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::evidence::Loaders;
 use super::releases::{self, ReleasedToolkits};
-use super::supplies::Supplies;
+use super::supplies::{ObjectName, Supplies};
 use crate::api::Module;
 use crate::kernel::{Architecture, KernelVersion, normalize};
+use crate::kmod::load::LoadedModules;
 
 /// The cluster as far as it is known at a moment. What is `None` has not been read yet, and nobody is refused for it.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +27,11 @@ pub struct Surroundings {
     pub released_toolkits: ReleasedToolkits,
     /// Every preflight: its name and its kernel version as written.
     pub preflights: Option<Vec<(String, String)>>,
+    /// The modules that nodes have loaded, by the nodes' names, as Node Feature Discovery tells. `None` while nobody
+    /// has asked for that, or the answer is not there yet.
+    pub loaded: Option<BTreeMap<String, LoadedModules>>,
+    /// Where KMM says that Modules are loaded; those of which it says so of no node are left out.
+    pub loaders: BTreeMap<ObjectName, Loaders>,
 }
 
 /// What matters of a node.
@@ -54,6 +61,17 @@ pub struct Unreadable {
 }
 
 impl Surroundings {
+    /// The Module of that name.
+    pub fn module(&self, namespace: &str, name: &str) -> Option<&Arc<Module>> {
+        let modules = self.modules.as_deref()?;
+        let wanted = (Some(namespace), Some(name));
+        let at = modules.binary_search_by(|module| {
+            let metadata = &module.metadata;
+            (metadata.namespace.as_deref(), metadata.name.as_deref()).cmp(&wanted)
+        });
+        modules.get(at.ok()?)
+    }
+
     /// The driver toolkit that is known for a kernel: what the administrator named under its very name, else under one
     /// that image tags could not tell from it, else that of the OpenShift release whose nodes run it.
     pub fn toolkit(&self, kernel: &KernelVersion) -> Option<&str> {

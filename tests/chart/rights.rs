@@ -91,6 +91,21 @@ fn pods_are_seen_and_neither_made_nor_entered_and_without_jobs_not_even_seen() {
 }
 
 #[test]
+fn node_features_are_read_at_most_and_only_where_somebody_wants_that() {
+    for (values, verbs) in [("", vec!["list", "watch"]), ("nodeFeatures: false", vec![])] {
+        let Some(release) = rendered(values) else { return };
+        let rules = rules(&release);
+        let about = rules
+            .iter()
+            .filter(|rule| rule["apiGroups"] == json!(["nfd.k8s-sigs.io"]));
+        let given: Vec<_> = about.flat_map(|rule| texts(&rule["verbs"])).collect();
+        assert_eq!(given, verbs, "{values}");
+        let ignores = release.arguments().contains(&"--ignore-node-features");
+        assert_eq!(ignores, verbs.is_empty(), "{values}");
+    }
+}
+
+#[test]
 fn secrets_of_namespaces_that_are_not_named_stay_closed() {
     let Some(release) =
         rendered("rbac: {secretNamespaces: [drivers]}\nclusterPullSecret: openshift-config/pull-secret")

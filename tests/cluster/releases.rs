@@ -53,8 +53,8 @@ async fn the_toolkit_of_a_release_is_known_by_the_kernel_of_its_nodes() {
     }}});
     node_status(&cluster, &info.to_string());
     let settings = WatchSettings {
-        toolkits: None,
         image_stream: Some(("openshift".to_owned(), "driver-toolkit".to_owned())),
+        ..WatchSettings::default()
     };
     let watches = Watches::start(&client, settings);
     assert!(watches.wait_synced(SOON).await, "{:?}", watches.problems());

@@ -51,7 +51,7 @@ fn toolkits(text: &str) -> String {
 fn settings() -> WatchSettings {
     WatchSettings {
         toolkits: Some(("default".to_owned(), "toolkits".to_owned())),
-        image_stream: None,
+        ..WatchSettings::default()
     }
 }
 

@@ -4,6 +4,7 @@ mod admission;
 mod attacks;
 mod beside_kmm;
 mod door;
+mod evidence;
 mod hardship;
 mod jobs;
 mod kubelet;

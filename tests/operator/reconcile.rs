@@ -273,7 +273,9 @@ fn somebody_else_who_writes_the_status_is_told_of_and_written_over() {
         "-p",
         r#"{"status":{"summary":"9/9"}}"#,
     ]);
-    stage.wait_for_status("upgrade", |status| status["summary"] == "0/0");
+    stage.wait_for_status("upgrade", |status| {
+        status["summary"] == "0/0" && condition(status, "Contested") == "True"
+    });
     assert_eq!(operator.metric("kmm_preflight_foreign_status_writes_total"), Some(1.0));
     assert!(eventually(|| stage
         .kubectl(["get", "events", "-A"])

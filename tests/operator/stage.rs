@@ -257,6 +257,22 @@ impl Operator {
         std::io::read_to_string(&mut stream).ok()
     }
 
+    /// Stops its clock, as a machine does that is paused.
+    pub(crate) fn sleep(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn wake(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("kill");
+        assert!(sent.success());
+    }
+
     /// Kills it as a lost machine would be lost.
     pub(crate) fn kill(mut self) {
         let _ = self.child.kill();
@@ -266,9 +282,7 @@ impl Operator {
     /// Asks it to end, and returns its log when it has.
     #[track_caller]
     pub(crate) fn end(mut self) -> String {
-        let pid = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
-        assert!(asked.success());
+        self.signal("-TERM");
         let mut ended = None;
         assert!(
             eventually(|| {

@@ -6,6 +6,9 @@
 - --metrics-port=8080
 - --leader-election-lease={{ include "kmm-preflight.fullname" . }}
 - --toolkits-config-map={{ include "kmm-preflight.toolkitsConfigMap" . }}
+{{- if not .Values.nodeFeatures }}
+- --ignore-node-features
+{{- end }}
 {{- if .Values.webhook.enabled }}
 - --service-name={{ include "kmm-preflight.fullname" . }}
 {{- if include "kmm-preflight.certifiesItself" . }}

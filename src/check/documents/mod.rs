@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
-use crate::api::{Module, PreflightValidationOCP};
+use crate::api::{Module, NodeFeature, PreflightValidationOCP};
 
 pub use problem::DocumentProblem;
 
@@ -44,6 +44,8 @@ pub struct Documents {
     pub secrets: Vec<Secret>,
     /// ConfigMaps, of which Dockerfiles count.
     pub config_maps: Vec<ConfigMap>,
+    /// What Node Feature Discovery found on nodes, of which the loaded modules count.
+    pub node_features: Vec<NodeFeature>,
     /// OCI image layouts that lie in the folders.
     pub layouts: Vec<PathBuf>,
     /// What a user should know although nothing is wrong: kinds that were skipped, namespaces that were assumed …

@@ -44,6 +44,7 @@ pub(super) enum Kind {
     Module,
     Secret,
     ConfigMap,
+    NodeFeature,
 }
 
 impl Kind {
@@ -54,6 +55,7 @@ impl Kind {
             (Some("v1beta1"), _, "Module") => Some(Self::Module),
             (_, "v1", "Secret") => Some(Self::Secret),
             (_, "v1", "ConfigMap") => Some(Self::ConfigMap),
+            (_, "nfd.k8s-sigs.io/v1alpha1", "NodeFeature") => Some(Self::NodeFeature),
             _ => None,
         }
     }
@@ -82,6 +84,7 @@ impl Reading {
             Some(kind @ Kind::Module) => self.take(kind, object, |documents| &mut documents.modules),
             Some(kind @ Kind::Secret) => self.take(kind, object, |documents| &mut documents.secrets),
             Some(kind @ Kind::ConfigMap) => self.take(kind, object, |documents| &mut documents.config_maps),
+            Some(kind @ Kind::NodeFeature) => self.take(kind, object, |documents| &mut documents.node_features),
             None => {
                 *self
                     .skipped
@@ -161,7 +164,7 @@ impl Reading {
         }
         match kind {
             Kind::Preflight => admit_missing_kernel(fields),
-            Kind::Module | Kind::Secret | Kind::ConfigMap => {
+            Kind::Module | Kind::Secret | Kind::ConfigMap | Kind::NodeFeature => {
                 let metadata = fields.get_mut("metadata").and_then(Value::as_object_mut);
                 if let Some(metadata) = metadata.filter(|metadata| !metadata.contains_key("namespace")) {
                     metadata.insert("namespace".to_owned(), DEFAULT_NAMESPACE.into());

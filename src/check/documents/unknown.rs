@@ -26,7 +26,7 @@ pub(super) fn notes(kind: Kind, ignored: &[Vec<String>]) -> Vec<String> {
             .filter(|path| !is_unused(path))
             .map(|path| meaningless(path))
             .collect(),
-        Kind::Secret | Kind::ConfigMap => Vec::new(),
+        Kind::Secret | Kind::ConfigMap | Kind::NodeFeature => Vec::new(),
     }
 }
 

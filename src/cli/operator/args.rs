@@ -52,6 +52,10 @@ pub(in crate::cli) struct OperatorArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) toolkits_config_map: Option<String>,
 
+    /// Do not ask Node Feature Discovery which in-tree modules nodes have loaded
+    #[arg(long)]
+    pub(super) ignore_node_features: bool,
+
     #[command(flatten)]
     pub(super) admission: AdmissionArgs,
 

@@ -88,6 +88,7 @@ async fn operate(args: OperatorArgs, settings: OperatorSettings) -> anyhow::Resu
     let watched = WatchSettings {
         toolkits: toolkits.map(|name| (args.namespace.clone(), name)),
         image_stream: Some((OPENSHIFT_TOOLKITS.0.to_owned(), OPENSHIFT_TOOLKITS.1.to_owned())),
+        node_features: !args.ignore_node_features,
     };
     let shared = Arc::new(Shared {
         watches: Watches::start(&client, watched),

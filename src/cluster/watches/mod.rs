@@ -7,6 +7,7 @@ mod image_stream;
 mod jobs;
 mod known;
 mod lean;
+mod node_features;
 mod reading;
 mod seen;
 mod toolkits;
@@ -24,6 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 pub use self::jobs::{JobWatches, OwnJob};
+pub use self::node_features::NodesAsked;
 pub use self::toolkits::TOOLKITS_KEY;
 
 use self::follow::{News, Watched, follow};
@@ -52,6 +54,8 @@ pub struct WatchSettings {
     pub toolkits: Option<ObjectName>,
     /// OpenShift's image stream of driver toolkits, which is watched where image streams are served.
     pub image_stream: Option<ObjectName>,
+    /// Whether Node Feature Discovery's objects are watched, where they are served and while an answer depends on them.
+    pub node_features: bool,
 }
 
 /// Something in the cluster that cannot be read, until it is mended.
@@ -75,6 +79,8 @@ struct Shared {
     changes: watch::Sender<u64>,
     /// Told when a Dockerfile may be due.
     due: Notify,
+    /// Told when somebody begins or ceases to ask what nodes have loaded.
+    asking: Notify,
 }
 
 impl Watches {
@@ -84,6 +90,7 @@ impl Watches {
             known: Mutex::default(),
             changes: watch::channel(0).0,
             due: Notify::new(),
+            asking: Notify::new(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&shared).preflights(client.clone()));
@@ -93,6 +100,11 @@ impl Watches {
         tasks.spawn(reading::read_dockerfiles(Arc::clone(&shared), client.clone()));
         if let Some(name) = settings.image_stream {
             tasks.spawn(Arc::clone(&shared).image_stream(client.clone(), name));
+        }
+        if settings.node_features {
+            tasks.spawn(Arc::clone(&shared).node_features(client.clone()));
+        } else {
+            shared.apply(Known::no_node_features_yet);
         }
         match settings.toolkits {
             Some(name) => {
@@ -135,6 +147,11 @@ impl Watches {
         let mut changes = self.changes();
         let synced = changes.wait_for(|_| self.synced());
         timeout(limit, synced).await.is_ok_and(|waited| waited.is_ok())
+    }
+
+    /// Has it watched which modules nodes have loaded, for as long as what it returns is kept.
+    pub fn ask_nodes(&self) -> NodesAsked {
+        NodesAsked::new(&self.shared)
     }
 
     /// What cannot be read now.

@@ -15,10 +15,10 @@ use super::ObjectName;
 use super::lean::Lean;
 use crate::api::{Module, PreflightStatus, PreflightValidationOCP};
 use crate::kernel::Architecture;
-use crate::plan::{Node, Unreadable};
+use crate::plan::{Loaders, Node, Unreadable};
 
 /// A Module on the wire.
-pub(super) type WireModule = Lean<Module, Value>;
+pub(super) type WireModule = Lean<Module, Value, Readable<ModuleStatus>>;
 /// A preflight on the wire.
 pub(super) type WirePreflight = Lean<PreflightValidationOCP, Value, Readable<PreflightStatus>>;
 /// A node on the wire.
@@ -29,7 +29,7 @@ pub(super) type WireConfigMap = Lean<PartialObjectMeta<ConfigMap>>;
 /// A value that is read where it can be, and passed over where it cannot. It is taken as text first: as a tree of values,
 /// a status of a thousand rows would take several MiB for a moment.
 #[derive(Clone, Debug)]
-pub(super) struct Readable<T>(Option<T>);
+pub(super) struct Readable<T>(pub(super) Option<T>);
 
 impl<T> Default for Readable<T> {
     fn default() -> Self {
@@ -42,6 +42,20 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Readable<T> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
         Ok(Self(serde_json::from_str(text.get()).ok()))
     }
+}
+
+/// What is read of a Module's status.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ModuleStatus {
+    module_loader: ModuleLoaderStatus,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ModuleLoaderStatus {
+    available_number: u32,
+    desired_number: u32,
 }
 
 /// What is read of a node's status.
@@ -61,8 +75,8 @@ struct NodeInfo {
 
 /// A Module that was seen.
 pub(super) enum SeenModule {
-    /// One that can be read.
-    Readable(Arc<Module>),
+    /// One that can be read, and where it is loaded.
+    Readable(Arc<Module>, Loaders),
     /// One that cannot.
     Unreadable(Unreadable),
     /// One that is being deleted, which counts as deleted.
@@ -91,18 +105,21 @@ impl SeenModule {
         if wire.metadata.deletion_timestamp.is_some() {
             return Self::Leaving(name);
         }
+        let loader = wire.status.0.unwrap_or_default().module_loader;
+        let loaders = Loaders {
+            available: loader.available_number,
+            desired: loader.desired_number,
+        };
+        let metadata = ObjectMeta {
+            name: wire.metadata.name,
+            namespace: wire.metadata.namespace,
+            uid: wire.metadata.uid,
+            generation: wire.metadata.generation,
+            annotations: wire.metadata.annotations,
+            ..ObjectMeta::default()
+        };
         match read(wire.spec) {
-            Ok(spec) => Self::Readable(Arc::new(Module {
-                metadata: ObjectMeta {
-                    name: wire.metadata.name,
-                    namespace: wire.metadata.namespace,
-                    uid: wire.metadata.uid,
-                    generation: wire.metadata.generation,
-                    annotations: wire.metadata.annotations,
-                    ..ObjectMeta::default()
-                },
-                spec,
-            })),
+            Ok(spec) => Self::Readable(Arc::new(Module { metadata, spec }), loaders),
             Err(why) => Self::Unreadable(Unreadable {
                 namespace: name.0,
                 name: name.1,
@@ -113,7 +130,7 @@ impl SeenModule {
 
     pub(super) fn name(&self) -> ObjectName {
         match self {
-            Self::Readable(module) => object_name(&module.metadata),
+            Self::Readable(module, _) => object_name(&module.metadata),
             Self::Unreadable(module) => (module.namespace.clone(), module.name.clone()),
             Self::Leaving(name) => name.clone(),
         }
@@ -194,23 +211,30 @@ mod tests {
 
     #[test]
     fn of_a_module_only_what_matters_is_kept() {
-        let object = |version: &str, status: &str| {
+        let object = |version: &str, available: u32| {
             json!({
                 "metadata": {"name": "m", "namespace": "ns", "uid": "u", "generation": 3, "resourceVersion": version,
                              "labels": {"team": "a"}, "managedFields": [{"manager": "kubectl"}]},
                 "spec": {"selector": {"a": "b"}},
-                "status": {"moduleLoader": {"availableNumber": status}},
+                "status": {"moduleLoader": {"availableNumber": available, "desiredNumber": 5}},
             })
         };
-        let SeenModule::Readable(module_before) = module(object("1", "0")) else {
+        let SeenModule::Readable(module_before, nowhere) = module(object("1", 0)) else {
             panic!("readable");
         };
-        let SeenModule::Readable(module_after) = module(object("2", "5")) else {
+        let SeenModule::Readable(module_after, everywhere) = module(object("2", 5)) else {
             panic!("readable");
         };
         assert_eq!(module_before, module_after);
         assert_eq!(module_after.metadata.generation, Some(3));
         assert_eq!(module_after.metadata.managed_fields, None);
+        assert!(!nowhere.are_all_loaded() && everywhere.are_all_loaded());
+    }
+
+    #[test]
+    fn a_status_that_cannot_be_read_hides_no_module() {
+        let object = json!({"metadata": {"name": "m"}, "spec": {"selector": {}}, "status": {"moduleLoader": {"availableNumber": "5"}}});
+        assert!(matches!(module(object), SeenModule::Readable(_, loaders) if loaders == Loaders::default()));
     }
 
     #[test]

@@ -19,7 +19,8 @@ use super::look::{Report, Round};
 use super::memory::{Memory, Sight};
 use super::pace::Pace;
 use super::scribe::{Scribe, Wrote};
-use crate::api::{FieldError, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStatus};
+use crate::api::{FieldError, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec};
+use crate::cluster::{Leadership, NodesAsked};
 use crate::examine::Seen;
 use crate::kmod::signature::Certificate;
 use crate::plan::{self, KnownSecret, ObjectName, Surroundings, Tally};
@@ -52,6 +53,8 @@ pub(super) struct Worker {
     /// The Jobs that were deleted, by their UIDs, until they are gone.
     cleared: BTreeSet<String>,
     gathered: Option<Known>,
+    /// Held while an answer depends on what nodes have loaded.
+    nodes_asked: Option<NodesAsked>,
     rounds: JoinSet<()>,
     /// The targets of each round that is under way.
     underway: HashMap<Id, Vec<ObjectName>>,
@@ -128,17 +131,21 @@ impl Worker {
             certificates: BTreeMap::new(),
             cleared: BTreeSet::new(),
             gathered: None,
+            nodes_asked: None,
             rounds: JoinSet::new(),
             underway: HashMap::new(),
             reports: mpsc::channel(REPORTS),
         }
     }
 
-    /// Works until the preflight is gone. Dropped at any moment, it leaves nothing behind that another would miss.
-    pub(super) async fn run(mut self) {
+    /// Works until the preflight is gone. Dropped at any moment, it leaves nothing behind that another would miss; and it is
+    /// dropped when this replica leads no more, but a machine that was paused may wake here first.
+    pub(super) async fn run(mut self, leadership: Leadership) {
         let mut changes = self.operator.watches.changes();
         let mut work = WorkChanges::of(&self.operator);
-        while let Pass::Until(moment) = self.pass().await {
+        while leadership.is_held()
+            && let Pass::Until(moment) = self.pass().await
+        {
             let wait = self.wait(moment);
             tokio::select! {
                 report = self.reports.1.recv() => self.take_in(report),
@@ -204,10 +211,7 @@ impl Worker {
             return;
         };
         let works = self.memory.told(&sight.name);
-        let is_final = |name: &ObjectName, look: &_| {
-            let verdict = gathered.verdict(name, look, &works, now);
-            verdict.is_some_and(|verdict| verdict.status == VerificationStatus::Success)
-        };
+        let is_final = |name: &ObjectName, look: &_| gathered.is_final(name, look, &works, now);
         self.memory.record(sight, now, is_final);
     }
 
@@ -243,6 +247,7 @@ impl Worker {
         gathered: &Arc<Gathered>,
         now: Timestamp,
     ) -> Option<Timestamp> {
+        self.ask_nodes(gathered);
         let begun = self.forge(preflight, gathered, now).await;
         self.start_rounds(gathered, now);
         let written = match self.status(preflight, gathered, now) {
@@ -250,7 +255,16 @@ impl Worker {
             Err(later) => Some(later),
         };
         let cleared = self.clear(gathered, written.is_none(), now).await;
-        [begun, written, cleared].into_iter().flatten().min()
+        let contested = self.scribe.contested(now).map(|(_, until)| until);
+        [begun, written, cleared, contested].into_iter().flatten().min()
+    }
+
+    /// Has it watched what nodes have loaded, for as long as an answer depends on that.
+    fn ask_nodes(&mut self, gathered: &Gathered) {
+        let wanted = gathered.wants_evidence(&self.memory);
+        if wanted != self.nodes_asked.is_some() {
+            self.nodes_asked = wanted.then(|| self.operator.watches.ask_nodes());
+        }
     }
 
     /// What decisions rest on, anew where something changed.
@@ -313,9 +327,13 @@ impl Worker {
         now: Timestamp,
     ) -> Result<PreflightStatus, Timestamp> {
         self.may_write(gathered.rows(), !self.memory.is_underway(), now)?;
-        let status = gathered.status(&self.memory, self.scribe.standing(), preflight.metadata.generation, now);
+        let standing = self.scribe.standing();
+        let status = gathered.status(&self.memory, standing, preflight.metadata.generation, now);
         self.measure(&status);
-        Ok(status)
+        Ok(match self.scribe.contested(now) {
+            Some((who, _)) => plan::contested(status, standing, who.to_owned(), now),
+            None => status,
+        })
     }
 
     /// A preflight that admission would have refused says so in its status.

@@ -158,20 +158,26 @@ const DEBIAN_FLAVOURS: [&str; 15] = [
 ];
 
 /// The two numbers of `6.7-amd64`, `6.11-cloud-arm64`, `6.12-rc6-rt-arm64`: the first kernels of a series in Debian's
-/// experimental and unstable really call themselves so, and in the days of 3.x all did: `3.14-2-amd64`. Everybody
-/// else keeps the Makefile's `X.Y.0`.
+/// experimental and unstable really call themselves so, as do those that somebody else builds from Debian's package
+/// (`6.18+kali-amd64`, `6.12+unreleased-amd64`), and in the days of 3.x all did: `3.14-2-amd64`. Everybody else keeps the Makefile's `X.Y.0`.
 fn two_numbers_of_debian(text: &str) -> Option<(u32, u32)> {
     let (numbers, rest) = text.split_once('-')?;
     let (x, y) = numbers.split_once('.')?;
-    let numbers = (number(x)?, number(y)?);
+    let numbers = (number(x)?, number(without_builder(y))?);
     let build = rest.split_once('-');
-    let build = build.filter(|(build, _)| is_candidate(build) || numbers.0 == 3 && is_abi(build));
+    let build = build.filter(|(build, _)| is_candidate(without_builder(build)) || numbers.0 == 3 && is_abi(build));
     let flavour = build.map_or(rest, |(_, flavour)| flavour);
     let special = ["cloud-", "rt-"]
         .into_iter()
         .find_map(|name| flavour.strip_prefix(name));
     let is_debians = DEBIAN_FLAVOURS.contains(&special.unwrap_or(flavour));
     (is_debians && (3..=255).contains(&numbers.0) && numbers.1 <= 255).then_some(numbers)
+}
+
+/// A part without the name of who built it.
+fn without_builder(part: &str) -> &str {
+    let parts = part.split_once('+').filter(|(_, builder)| !builder.is_empty());
+    parts.map_or(part, |(own, _)| own)
 }
 
 /// Whether a part says that this is a candidate: `rc6`.

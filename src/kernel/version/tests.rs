@@ -33,6 +33,8 @@ fn the_first_kernels_of_a_series_have_two_numbers_in_debian_alone() {
     for (text, numbers, z) in [
         ("6.7-amd64", (6, 7, 0), "amd64"),
         ("6.12-rc6-rt-arm64", (6, 12, 0), "rc6"),
+        ("6.18+kali-amd64", (6, 18, 0), "amd64"),
+        ("6.17-rc3+deb14-cloud-arm64", (6, 17, 0), "rc3_deb14"),
     ] {
         let version = KernelVersion::parse(text).unwrap();
         assert_eq!((version.numbers(), version.components().z.as_str()), (numbers, z));
@@ -50,6 +52,9 @@ fn the_first_kernels_of_a_series_have_two_numbers_in_debian_alone() {
         "6.07-amd64",
         "6.300-amd64",
         "6.12-rc-amd64",
+        "6.18+-amd64",
+        "6.18+kali",
+        "6.18+kali-generic",
         "6.12-cloud-rt-amd64",
         "6.0.arch1-1",
     ] {

@@ -24,7 +24,9 @@ pub(super) const TEXTS: &[Explanation] = &[
         mend: "Before depmod: `RUN ln -s /lib/modules/KERNEL /opt/lib/modules/KERNEL/host`, as KMM's documentation says.",
         source: "`kernel/module/main.c: resolve_symbol`; kmod `libkmod/libkmod-module.c: kmod_module_parse_depline`",
         depends_on: "the option that makes the module a module",
-        certainty: "Sure on a node that has not loaded it otherwise; what nodes have loaded is not in any file.",
+        certainty: "Sure on a node that has not loaded it otherwise. What nodes have loaded today is evidence that counts and is then named: \
+                    `--loaded-modules FILE`, Node Feature Discovery's NodeFeature objects, or that the image of today has the same gap \
+                    and KMM says that it is loaded.",
     },
     Explanation {
         rule: Rule::SymbolGplOnly,

@@ -42,8 +42,8 @@ pub(super) struct Exporter<'a> {
 pub(super) enum Found<'a> {
     /// It is there.
     Exported(Exporter<'a>),
-    /// An in-tree module exports it, which modprobe does not load on the way.
-    NotLoaded(String),
+    /// An in-tree module exports it, which modprobe does not load on the way: its name, and what it would export.
+    NotLoaded(String, Exporter<'a>),
     /// Nobody exports it.
     Nobody,
     /// Without `Module.symvers`, or beside a module that could not be read, nobody can tell.
@@ -95,7 +95,10 @@ impl<'a> Exporters<'a> {
             (Some((Some(owner), exported)), None) if self.is_loaded(&owner) => {
                 Found::Exported(from_kernel(Some(owner), &exported))
             }
-            (Some((Some(owner), _)), None) => Found::NotLoaded(owner),
+            (Some((Some(owner), exported)), None) => {
+                let exporter = from_kernel(Some(owner.clone()), &exported);
+                Found::NotLoaded(owner, exporter)
+            }
             (None, None) if self.symvers.is_none() || self.unseen => Found::Unknown,
             (None, None) => Found::Nobody,
         }

@@ -12,6 +12,7 @@ mod exporters;
 mod file;
 mod kernel;
 mod licence;
+mod loaded;
 mod parameters;
 mod report;
 mod signature;
@@ -20,6 +21,8 @@ mod symbols;
 mod tests;
 mod values;
 mod version;
+
+pub use self::loaded::{given_loaded, unmet_dependencies};
 
 use self::arguments::{NodeSearch, Searched, in_node_folder};
 use self::exporters::Exporters;

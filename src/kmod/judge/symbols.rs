@@ -74,10 +74,13 @@ impl<'a> Resolution<'a, '_> {
                     }
                 }
                 Found::Nobody if !undefined.weak => report.add(self.missing(name)),
-                Found::NotLoaded(owner) if !undefined.weak => {
+                Found::NotLoaded(owner, exporter) if !undefined.weak => {
+                    // That module may be loaded by others: then the rest counts too.
+                    let finding = self.resolve(undefined, &exporter, &mut standing);
+                    report.extend(finding.map(|finding| finding.of_symbol(name)));
                     not_loaded.entry(owner).or_default().push(name);
                 }
-                Found::Nobody | Found::NotLoaded(_) | Found::Unknown => {}
+                Found::Nobody | Found::NotLoaded(..) | Found::Unknown => {}
             }
         }
         report.extend(not_loaded.iter().map(|(owner, symbols)| self.unlinked(owner, symbols)));
@@ -211,10 +214,10 @@ impl<'a> Resolution<'a, '_> {
         for export in &self.elf.exports {
             match self.exporters.find(&export.name) {
                 Found::Exported(exporter) => report.add(duplicate(&export.name, &exporter)),
-                Found::NotLoaded(owner) if owner != self.name && !unloaded(&owner) => {
+                Found::NotLoaded(owner, _) if owner != self.name && !unloaded(&owner) => {
                     elsewhere.entry(owner).or_default().push(&export.name);
                 }
-                Found::NotLoaded(_) | Found::Nobody | Found::Unknown => {}
+                Found::NotLoaded(..) | Found::Nobody | Found::Unknown => {}
             }
         }
         report.extend(

@@ -2,6 +2,8 @@
 
 mod work;
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 use super::decide::World;
@@ -15,6 +17,32 @@ pub(super) use work::*;
 
 pub(super) const NOTHING_TO_LOAD: &str = "no kernel module to load";
 pub(super) const PENDING: &str = "verification is not finished yet: its image has not been looked at";
+
+pub(super) const NODES_ARE_ASKED: &str = "verification is not finished yet: it needs in-tree modules that its image has no way to; whether its nodes have them loaded is being asked";
+
+/// Why a module is taken to be loaded, by Node Feature Discovery.
+pub(super) fn discovered(module: &str, nodes: usize) -> String {
+    let nodes = if nodes == 1 {
+        "its one node has".to_owned()
+    } else {
+        format!("all {nodes} of its nodes have")
+    };
+    format!("Node Feature Discovery says that {nodes} {module} loaded today")
+}
+
+/// The same, because it was so before.
+pub(super) fn loaded_today(module: &str, kernels: &BTreeSet<&str>, nodes: u32) -> String {
+    let kernels: Vec<&str> = kernels.iter().copied().collect();
+    let nodes = if nodes == 1 {
+        "1 node".to_owned()
+    } else {
+        format!("{nodes} nodes")
+    };
+    format!(
+        "its image for {}, the kernel of today, needs {module} in the same way, and KMM says that the Module is loaded on {nodes}",
+        kernels.join(" and ")
+    )
+}
 
 pub(super) fn no_mapping(mappings: usize, kernel: &str) -> String {
     match mappings {
@@ -50,10 +78,16 @@ fn with_doubts(sentence: String, findings: &[Finding]) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
+/// The first warning, and how many more there are; what is only believed comes before all else.
 fn warning(findings: &[Finding]) -> Option<String> {
-    let mut warnings = findings.iter().filter(|finding| finding.severity == Severity::Warns);
-    let first = warnings.next()?;
-    Some(format!("warning: {}{}", first.message, and_more(warnings.count())))
+    let warnings = || findings.iter().filter(|finding| finding.severity == Severity::Warns);
+    let is_believed = |finding: &&Finding| finding.rule == Rule::DependencyInTreeUnlinked;
+    let first = warnings().find(is_believed).or_else(|| warnings().next())?;
+    Some(format!(
+        "warning: {}{}",
+        first.message,
+        and_more(warnings().count() - 1)
+    ))
 }
 
 fn not_checked(findings: &[Finding]) -> Option<String> {

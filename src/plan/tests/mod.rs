@@ -1,6 +1,7 @@
 //! What stands in a Module → what KMM would do. Rows of `tests/compat/upstream_cases.yaml` carry their id.
 
 mod deciding;
+mod evidence;
 mod merging;
 mod resolving;
 mod working;

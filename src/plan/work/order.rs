@@ -10,7 +10,7 @@ use super::{
     TEMPORARY_IMAGE, Workshop,
 };
 use crate::kernel::Architecture;
-use crate::kmod::load::{Load, SignaturePolicy};
+use crate::kmod::load::{Load, LoadedModules, SignaturePolicy};
 use crate::plan::{ObjectName, Target, World};
 
 /// The preflight for which an order is carried out; it owns what is made for it.
@@ -37,6 +37,8 @@ pub struct Request<'a> {
     pub architecture: Option<Architecture>,
     /// What is known of signatures where it loads.
     pub signatures: SignaturePolicy,
+    /// The modules that its nodes are known to have loaded.
+    pub loaded: LoadedModules,
 }
 
 /// How the tags begin that a build leaves for the Job that judges it.
@@ -110,7 +112,7 @@ pub fn order(world: &World<'_>, request: Request<'_>) -> Result<Order, Vec<Strin
         architecture,
         toolkit_image: world.toolkit_image.map(str::to_owned),
         dockerfile,
-        brief: Brief::of(target, architecture, request.signatures),
+        brief: Brief::of(target, architecture, request.signatures, request.loaded),
     })
 }
 
@@ -162,9 +164,15 @@ impl Order {
 }
 
 impl Brief {
-    fn of(target: &Target, architecture: Option<Architecture>, signatures: SignaturePolicy) -> Self {
+    fn of(
+        target: &Target,
+        architecture: Option<Architecture>,
+        signatures: SignaturePolicy,
+        loaded: LoadedModules,
+    ) -> Self {
         let mut load = target.load(signatures);
         load.architecture = architecture;
+        load.loaded = loaded;
         Self {
             load,
             image: target.image_text.clone(),

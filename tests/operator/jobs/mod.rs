@@ -4,6 +4,7 @@
 mod builds;
 mod changes;
 mod crashes;
+mod leases;
 mod looks;
 mod making;
 mod queue;

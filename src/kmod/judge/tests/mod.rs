@@ -4,6 +4,7 @@ mod assumptions;
 mod copy;
 mod file;
 mod fixtures;
+mod loaded;
 mod modprobe;
 mod parameters;
 mod sketch;

@@ -7,7 +7,7 @@ mod seeing;
 mod testifying;
 
 use super::{Errand, Order, Owner, Push, Request, order};
-use crate::kmod::load::SignaturePolicy;
+use crate::kmod::load::{LoadedModules, SignaturePolicy};
 use crate::plan::tests::{KERNEL, owner, target};
 use crate::plan::{KnownSecret, Supplies, Target, World};
 
@@ -61,6 +61,7 @@ fn request<'a>(owner: &'a Owner, target: &'a Target, errand: Errand) -> Request<
         attempt: 1,
         architecture: None,
         signatures: SignaturePolicy::default(),
+        loaded: LoadedModules::default(),
     }
 }
 

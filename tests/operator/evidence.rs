@@ -1,0 +1,247 @@
+//! What nodes have loaded counts where an image has no way to an in-tree module: by Node Feature Discovery, and by what KMM loads today.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::stage::{KERNEL, Operator, Stage, condition, is_complete, module, project, row};
+use crate::support::fake_image::{FakeImage, LAYER_GZIP, write_layout};
+use crate::support::fake_layer::FakeLayer;
+
+/// The kernel that the nodes run today.
+const TODAY: &str = "6.1.0-47-cloud-amd64";
+/// What `raidmesh` needs of the kernel's own modules.
+const NEEDED: &str = "libcrc32c";
+/// A stand-in for the definition that Node Feature Discovery brings.
+const NODE_FEATURES: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: nodefeatures.nfd.k8s-sigs.io}
+spec:
+  group: nfd.k8s-sigs.io
+  names: {kind: NodeFeature, listKind: NodeFeatureList, plural: nodefeatures, singular: nodefeature}
+  scope: Namespaced
+  versions:
+  - name: v1alpha1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+fn reason(status: &Value) -> String {
+    let row = row(status, "raidmesh");
+    row["statusReason"].as_str().unwrap_or_default().to_owned()
+}
+
+fn is_verified(status: &Value) -> bool {
+    condition(status, "Verified") == "True"
+}
+
+fn has_failed(status: &Value) -> bool {
+    is_complete(status) && row(status, "raidmesh")["verificationStatus"] == "Failure"
+}
+
+/// The example's image of `raidmesh`, for this kernel, with KMM's link to the node's modules or without.
+fn raidmesh(kernel: &str, linked: bool) -> FakeImage {
+    let layout = project("examples/upgrade/images");
+    let json = |path: &Path| -> Value { serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON") };
+    let blob = |descriptor: &Value| {
+        let digest = descriptor["digest"].as_str().expect("a digest").replace("sha256:", "");
+        layout.join("blobs/sha256").join(digest)
+    };
+    let index = json(&layout.join("index.json"));
+    let is_its = |image: &&Value| image["annotations"].to_string().contains("/raidmesh:");
+    let image = index["manifests"].as_array().expect("images").iter().find(is_its);
+    let manifest = json(&blob(image.expect("raidmesh")));
+    let layers = manifest["layers"].as_array().expect("layers").iter();
+    let layers = layers.map(|layer| fs::read(blob(layer)).expect("a layer"));
+    let image = layers.fold(FakeImage::new(), |image, layer| {
+        image.layer(LAYER_GZIP, moved(&layer, kernel))
+    });
+    if linked {
+        let link = format!("opt/lib/modules/{kernel}/host");
+        return image.layer(
+            LAYER_GZIP,
+            FakeLayer::new().link(&link, &format!("/lib/modules/{kernel}")).gzip(),
+        );
+    }
+    image.layer(
+        LAYER_GZIP,
+        FakeLayer::new()
+            .whiteout(&format!("opt/lib/modules/{kernel}/host"))
+            .gzip(),
+    )
+}
+
+/// A layer with the folder of another kernel.
+fn moved(layer: &[u8], kernel: &str) -> Vec<u8> {
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(layer));
+    let mut moved = FakeLayer::new();
+    for entry in archive.entries().expect("a layer") {
+        let mut entry = entry.expect("an entry");
+        let path = entry
+            .path()
+            .expect("a path")
+            .display()
+            .to_string()
+            .replace(KERNEL, kernel);
+        let link = entry
+            .link_name()
+            .expect("a link")
+            .map(|link| link.display().to_string());
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).expect("its content");
+        moved = match (entry.header().entry_type(), link) {
+            (tar::EntryType::Regular, _) => moved.file(&path, &bytes),
+            (tar::EntryType::Symlink, Some(link)) => moved.link(&path, &link),
+            (tar::EntryType::Link, Some(link)) => moved.hard_link(&path, &link),
+            _ => moved,
+        };
+    }
+    moved.gzip()
+}
+
+impl Stage {
+    /// Puts these images of `raidmesh` into the registry, each for its kernel.
+    fn push_raidmesh(&self, images: &[(&str, bool)]) {
+        let folder = self.plane.folder().join("raidmesh");
+        let images: Vec<(String, FakeImage)> = images
+            .iter()
+            .map(|(kernel, linked)| {
+                (
+                    format!("registry.example.com/raidmesh:{kernel}"),
+                    raidmesh(kernel, *linked),
+                )
+            })
+            .collect();
+        let named: Vec<(&str, &FakeImage)> = images.iter().map(|(name, image)| (name.as_str(), image)).collect();
+        write_layout(&folder, &named);
+        self.registry.push_layout(&folder).expect("pushed");
+    }
+
+    /// A node with this label, that runs [`TODAY`].
+    fn node(&self, name: &str, role: &str) {
+        self.apply(&format!(
+            "apiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{role: {role}}}}}\n"
+        ));
+        let info = json!({"status": {"nodeInfo": {
+            "kernelVersion": TODAY, "osImage": "", "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "",
+            "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "", "operatingSystem": "linux", "systemUUID": "",
+        }}});
+        self.patch_status(&["node", name], &info);
+    }
+
+    fn patch_status(&self, what: &[&str], status: &Value) {
+        let patch = status.to_string();
+        let words = ["--subresource=status", "--type=merge", "-p", &patch];
+        self.kubectl([&["patch"], what, &words].concat());
+    }
+
+    /// What Node Feature Discovery says of a node.
+    fn discovered(&self, node: &str, modules: &[&str]) {
+        let elements: serde_json::Map<String, Value> =
+            modules.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+        let object = json!({
+            "apiVersion": "nfd.k8s-sigs.io/v1alpha1", "kind": "NodeFeature",
+            "metadata": {"namespace": "a", "name": node, "labels": {"nfd.node.kubernetes.io/node-name": node}},
+            "spec": {"features": {
+                "flags": {"kernel.loadedmodule": {"elements": elements}},
+                "attributes": {"kernel.config": {"elements": {"X86": "y"}}},
+            }},
+        });
+        self.apply(&object.to_string());
+    }
+
+    /// The Module `raidmesh` on nodes with the role `storage`, and the operator with a preflight that asks for it.
+    fn asked_of_raidmesh(&self, words: &[&str]) -> Operator {
+        let image = self
+            .registry
+            .reference("registry.example.com/raidmesh:${KERNEL_FULL_VERSION}");
+        self.apply(&module("a", "raidmesh", &image).replace("selector: {}", "selector: {role: storage}"));
+        let host = self.registry.host();
+        let operator = self.operator(&[&["--plain-toolkit-registry", &host], words].concat());
+        self.preflight_with_toolkit("upgrade", KERNEL);
+        operator
+    }
+}
+
+#[test]
+fn what_node_feature_discovery_says_of_all_its_nodes_counts_while_it_says_so() {
+    let Some(stage) = Stage::set() else { return };
+    stage.push_raidmesh(&[(KERNEL, false)]);
+    for (node, role) in [("n1", "storage"), ("n2", "storage"), ("other", "compute")] {
+        stage.node(node, role);
+    }
+    let operator = stage.asked_of_raidmesh(&[]);
+    let status = stage.wait_for_status("upgrade", has_failed);
+    assert!(reason(&status).contains("ln -s"), "the remedy: {status:#}");
+
+    // Node Feature Discovery is installed later.
+    let definition = stage.plane.folder().join("node-features.yaml");
+    fs::write(&definition, NODE_FEATURES).expect("written");
+    stage.plane.define(&definition).expect("a definition");
+    stage.discovered("n1", &[NEEDED, "dm_mod"]);
+    stage.discovered("other", &["dm_mod"]);
+    stage.discovered("n2", &[NEEDED]);
+    let status = stage.wait_for_status("upgrade", is_verified);
+    let words = format!(
+        "warning: Node Feature Discovery says that all 2 of its nodes have {NEEDED} loaded today; without that it would not load"
+    );
+    assert!(reason(&status).contains(&words), "{status:#}");
+
+    // Another process knows no more than that, and must see for itself.
+    operator.end();
+    let _operator = stage.operator(&["--plain-toolkit-registry", &stage.registry.host()]);
+    stage.discovered("n2", &["dm_mod"]);
+    stage.wait_for_status("upgrade", has_failed);
+    stage.discovered("n2", &[NEEDED]);
+    stage.wait_for_status("upgrade", is_verified);
+
+    // It is taken away.
+    stage.kubectl(["delete", "crd", "nodefeatures.nfd.k8s-sigs.io"]);
+    stage.wait_for_status("upgrade", has_failed);
+}
+
+#[test]
+fn a_gap_that_the_image_of_today_has_too_counts_while_kmm_says_that_it_is_loaded() {
+    let Some(stage) = Stage::set() else { return };
+    stage.push_raidmesh(&[(KERNEL, false), (TODAY, false)]);
+    stage.node("n1", "storage");
+    let operator = stage.asked_of_raidmesh(&["--ignore-node-features"]);
+    stage.wait_for_status("upgrade", has_failed);
+    let loaded = |available: u32| json!({"status": {"moduleLoader": {"availableNumber": available, "desiredNumber": 1, "nodesMatchingSelectorNumber": 1}}});
+    stage.patch_status(&["module", "-n", "a", "raidmesh"], &loaded(1));
+    operator.end();
+    let _operator = stage.operator(&[
+        "--plain-toolkit-registry",
+        &stage.registry.host(),
+        "--ignore-node-features",
+    ]);
+    let status = stage.wait_for_status("upgrade", is_verified);
+    let words = format!(
+        "its image for {TODAY}, the kernel of today, needs {NEEDED} in the same way, and KMM says that the Module is loaded on 1 node;"
+    );
+    assert!(reason(&status).contains(&words), "{status:#}");
+    stage.patch_status(&["module", "-n", "a", "raidmesh"], &loaded(0));
+    stage.wait_for_status("upgrade", has_failed);
+}
+
+#[test]
+fn an_image_of_today_that_has_the_link_is_no_example() {
+    let Some(stage) = Stage::set() else { return };
+    stage.push_raidmesh(&[(KERNEL, false), (TODAY, true)]);
+    stage.node("n1", "storage");
+    let image = stage
+        .registry
+        .reference("registry.example.com/raidmesh:${KERNEL_FULL_VERSION}");
+    stage.apply(&module("a", "raidmesh", &image));
+    stage.patch_status(
+        &["module", "-n", "a", "raidmesh"],
+        &json!({"status": {"moduleLoader": {"availableNumber": 1, "desiredNumber": 1}}}),
+    );
+    let _operator = stage.asked_of_raidmesh(&[]);
+    let status = stage.wait_for_status("upgrade", is_complete);
+    assert!(has_failed(&status), "{status:#}");
+}
