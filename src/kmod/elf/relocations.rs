@@ -152,7 +152,7 @@ impl<'l, 'i, 'a> Table<'l, 'i, 'a> {
     }
 
     fn all(self) -> impl Iterator<Item = Relocation> {
-        let entries = self.loading.image.content(self.table).chunks_exact(RELOCATION_SIZE);
+        let entries = self.loading.image.content(self.header).chunks_exact(RELOCATION_SIZE);
         entries.filter_map(move |entry| self.read(entry))
     }
 
