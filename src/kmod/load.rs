@@ -110,7 +110,7 @@ impl Load {
     /// Whether an absolute path leads to the node's own modules of this kernel, which KMM's worker sees.
     pub fn is_node_folder(&self, path: &str) -> bool {
         let is = |root: &&str| clean(path) == format!("{root}/{}", self.kernel);
-        path.starts_with('/') && NODE_FOLDERS.iter().any(|root| is(&root))
+        path.starts_with('/') && NODE_FOLDERS.iter().any(is)
     }
 
     /// Where `<dirName>/lib/modules/<kernel>` stands in the image.
