@@ -18,7 +18,8 @@ fn a_rule_is_explained() {
             "MEND IT",
             "DEPENDS ON",
             "HOW SURE",
-            "SOURCE"
+            "SOURCE",
+            "SHOWN BY"
         ]
     );
     assert!(text.lines().all(|line| line.len() <= 120), "{text}");
@@ -47,7 +48,9 @@ fn the_page_in_docs_is_what_is_printed() {
 #[test]
 fn one_rule_as_markdown_is_its_section() {
     let section = kmm_preflight("explain -o markdown crc-mismatch").ends_with(0).out;
-    assert!(section.starts_with("### `crc-mismatch`"), "{section}");
+    let heading = "### <a id=\"crc-mismatch\"></a>`crc-mismatch`: ";
+    assert!(section.starts_with(heading), "{section}");
+    assert_eq!(section.matches("### ").count(), 1, "{section}");
 }
 
 #[test]
