@@ -59,7 +59,7 @@ fn read_as(bytes: &[u8], era: Era) -> Reading {
     symbols.check_names()?;
     let structure = image.content(this_module);
     let mut flaws = Loading::new(&image, &symbols, modinfo_at).flaws();
-    flaws.extend(out_of_place(structure, &modinfo));
+    flaws.extend(out_of_place(structure, &modinfo).or_else(|| nameless(structure)));
     Ok(ElfModule {
         machine: image.machine,
         this_module_size: this_module.size,
@@ -126,6 +126,14 @@ fn module_name(this_module: &[u8]) -> Option<String> {
     let name = field.get(..field.iter().position(|byte| *byte == 0)?)?;
     let plausible = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
     plausible.then(|| String::from_utf8_lossy(name).into_owned())
+}
+
+/// Nothing can be made in /sys/module for a module whose name is empty (`lib/kobject.c: kobject_add_internal`).
+fn nameless(this_module: &[u8]) -> Option<ElfDefect> {
+    let is_empty = this_module.get(NAME_OFFSET) == Some(&0);
+    is_empty.then(|| {
+        malformed("its struct module has no name at the place of the name, and the kernel registers no such module")
+    })
 }
 
 /// kbuild writes one name (`KBUILD_MODNAME`) into `struct module` and into `.modinfo`. Where another name is read from the

@@ -8,6 +8,7 @@ use crate::kmod::facts::{ElfDefect, ElfDefectKind, Era, Undefined};
 /// `sizeof(Elf64_Sym)`
 const SYMBOL_SIZE: usize = 24;
 const SHT_SYMTAB: u32 = 2;
+const SHT_STRTAB: u32 = 3;
 pub(super) const SHN_UNDEF: u16 = 0;
 pub(super) const SHN_ABS: u16 = 0xfff1;
 const SHN_COMMON: u16 = 0xfff2;
@@ -70,12 +71,16 @@ impl<'i, 'a> Symbols<'i, 'a> {
         }
     }
 
-    /// `elf_validity_cache_strtab`, since Linux 6.13. Before, a name is read wherever it leads to.
+    /// `elf_validity_cache_strtab`, since Linux 6.13, and the type of the table, which `elf_validity_cache_index_str` looks at in
+    /// later ones (7.3 does). Before, a name is read wherever it leads to.
     pub(super) fn check_names(&self) -> Result<(), ElfDefect> {
         let Some(table) = self.image.sections.get(self.names_at) else {
             return Ok(());
         };
         if self.image.era == Era::Since6_13 {
+            if table.kind != SHT_STRTAB {
+                return Err(malformed(format!("its symbol name table is of type {}", table.kind)));
+            }
             self.check_names_lie_within(self.image.raw(table))?;
         }
         let end = self.image.readable(table);

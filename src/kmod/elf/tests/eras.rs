@@ -61,7 +61,14 @@ fn each_era_checks_what_its_kernels_check() {
             &[0; 8][..],
             [None, None, Some(Malformed)],
         ),
-        ("names without a type", ".strtab", TYPE, &[0; 4], taken),
+        // truth: headers/strtab-type-zero on 7.3
+        (
+            "names without a type",
+            ".strtab",
+            TYPE,
+            &[0; 4],
+            [None, None, Some(Malformed)],
+        ),
         // truth: headers/this-module-type-zero
         (
             "a structure without a type",
@@ -154,6 +161,19 @@ fn each_era_checks_what_its_kernels_check() {
     }
     let symbols = altered(".symtab", TYPE, &[1]);
     assert_eq!(said(&symbols), by_all(NoSymbols));
+}
+
+/// truth: headers/this-module-offset-zero
+#[test]
+fn a_structure_without_a_name_is_registered_by_no_kernel() {
+    let bytes = altered(".gnu.linkonce.this_module", 24, &[0; 8]);
+    for era in Era::ALL {
+        let flaws = read_as(&bytes, era).unwrap().flaws;
+        assert!(
+            flaws.iter().any(|flaw| flaw.message.contains("has no name")),
+            "{flaws:?}"
+        );
+    }
 }
 
 #[test]

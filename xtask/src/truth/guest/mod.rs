@@ -198,7 +198,7 @@ impl Batch<'_> {
 
     /// The machine, on which one case after the other is asked, from one on.
     fn qemu(&self, initrd: &Path, from: usize) -> anyhow::Result<Command> {
-        let (architecture, boot) = (self.kernel.architecture, self.boot.command_line());
+        let (architecture, boot) = (self.kernel.architecture, self.told()?);
         let console = architecture.console();
         let mut command = architecture.qemu();
         command
@@ -219,13 +219,24 @@ impl Batch<'_> {
         Store::new(self.store.clone())
     }
 
+    /// What the kernel is told. A real-time one asks firmware for nothing by itself, not even whom it trusts.
+    fn told(&self) -> anyhow::Result<String> {
+        let boot = self.boot.command_line();
+        let is_silent = self.firmware.is_some() && self.kernel.has("EFI_DISABLE_RUNTIME")?;
+        Ok(if is_silent {
+            format!("{boot} efi=runtime")
+        } else {
+            boot.to_owned()
+        })
+    }
+
     /// What all that decides about a case comes to.
     fn keys(&self) -> anyhow::Result<Vec<String>> {
         let kmod = self.kernel.programs.read(&self.kmod())?;
         let node = fs::read(self.kernel.node_tree().join("modules.dep"))?;
         let kernel = fs::read(self.kernel.vmlinuz())?;
         let common = [hex(&kmod), hex(&node), hex(&kernel), hex(INIT.as_bytes())].concat();
-        let mut boot = self.boot.command_line().to_owned();
+        let mut boot = self.told()?;
         if self.firmware.is_some() {
             for certificate in self.kernel.certificates() {
                 boot += &hex(&fs::read(certificate)?);
