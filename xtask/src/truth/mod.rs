@@ -177,10 +177,9 @@ fn own_cases(options: &Options, cache: &Path, work: &Path, print: &mut impl FnMu
     if options.report.is_some() {
         choice::remember(&rows)?;
     }
-    let mut unfounded = proofs::unfounded(&findings()?, &rows, options.asks_everything());
-    if !options.kernels.is_empty() {
-        // What is named alone may lack what a rule is about.
-        unfounded.clear();
+    let mut unfounded = Vec::new();
+    if options.asks_everything() {
+        unfounded = proofs::unfounded(&findings()?, &rows);
     }
     let chapter = document::document(&kernels, &rows, &configured)?;
     let mut answer = Answer::of(Subject::OwnCases, rows, chapter, print);

@@ -25,8 +25,9 @@ fn is_case(text: &str) -> bool {
         .is_some_and(|(group, _)| super::cases::has_group(group))
 }
 
-/// What is said to show a rule and does not, one sentence each. Cases that were not asked are missing only where all were.
-pub(crate) fn unfounded(page: &str, rows: &[Row], all_were_asked: bool) -> Vec<String> {
+/// What is said to show a rule and does not, one sentence each, once all cases were asked of all kernels: a rule may need
+/// the one kernel whose configuration it depends on.
+pub(crate) fn unfounded(page: &str, rows: &[Row]) -> Vec<String> {
     let mut by_case: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
     for row in rows {
         by_case
@@ -42,13 +43,13 @@ pub(crate) fn unfounded(page: &str, rows: &[Row], all_were_asked: bool) -> Vec<S
     for (rule, cases) in read(page) {
         for case in cases {
             match by_case.get(&case) {
-                None if all_were_asked => {
+                None => {
                     unfounded.push(format!("{case} is said to show {rule}, and there is no such case"));
                 }
                 Some(rows) if !rows.iter().any(|row| shows(&row, &rule)) => {
                     unfounded.push(format!("{case} is said to show {rule}, and does so on no kernel"));
                 }
-                _ => {}
+                Some(_) => {}
             }
         }
     }
