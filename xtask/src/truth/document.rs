@@ -48,12 +48,22 @@ changed; what a kernel of that configuration does with it stands in the source t
 `untold` the toolkit has no configuration at all: there `check` must say what it assumed.
 ";
 
+/// What is said where a kernel was asked some cases, and the next one others.
+const PART: &str =
+    " Not every case was asked of every kernel: of each, its part of the core (`--core`), or what was named.";
+const UNKNOWN: &str = "- Not known, since each kernel was asked some of them.\n";
+
 /// The whole chapter, without its heading.
-pub(super) fn document(kernels: &[Kernel], rows: &[Row], configured: &[Compared]) -> anyhow::Result<String> {
+pub(super) fn document(
+    kernels: &[Kernel],
+    rows: &[Row],
+    configured: &[Compared],
+    all_were_asked: bool,
+) -> anyhow::Result<String> {
     let distinct: BTreeSet<String> = rows.iter().map(distinct_name).collect();
     let groups: BTreeSet<&str> = rows.iter().map(|row| row.group).collect();
     Ok(format!(
-        "{INTRODUCTION}\n{} distinct cases in {} groups, {} answers of {} kernels.\n\n{}\n\
+        "{INTRODUCTION}\n{} distinct cases in {} groups, {} answers of {} kernels.{}\n\n{}\n\
          ## Kernels\n\n{}\n### Whose modules load where\n\n{}\n### Boots\n\n{}\n\
          ## By group\n\n{}\n## Where they disagree\n\n{}\n\
          ## Cases that not every kernel has\n\nThey alter what only some modules have.\n\n{}\n\
@@ -63,13 +73,18 @@ pub(super) fn document(kernels: &[Kernel], rows: &[Row], configured: &[Compared]
         groups.len(),
         rows.len(),
         kernels.len(),
+        if all_were_asked { "" } else { PART },
         report::confusion(rows),
         descriptions(kernels)?,
         abi_table(kernels, rows),
         boots(kernels, rows),
         report::groups(rows),
         report::listed_disagreements(rows),
-        lacking(kernels, rows),
+        if all_were_asked {
+            lacking(kernels, rows)
+        } else {
+            UNKNOWN.to_owned()
+        },
         out_of_reach(rows),
         report::configurations(configured),
         or_none(report::configured_disagreements(configured)),

@@ -181,7 +181,7 @@ fn own_cases(options: &Options, cache: &Path, work: &Path, print: &mut impl FnMu
     if options.asks_everything() {
         unfounded = proofs::unfounded(&findings()?, &rows);
     }
-    let chapter = document::document(&kernels, &rows, &configured)?;
+    let chapter = document::document(&kernels, &rows, &configured, options.asks_everything())?;
     let mut answer = Answer::of(Subject::OwnCases, rows, chapter, print);
     print(&report::configured_disagreements(&configured));
     print(&report::configurations(&configured));
