@@ -9,6 +9,7 @@ use super::pace::SHORTEST;
 use super::schedule;
 use crate::api::{ModuleStatus, PreflightStatus, VerificationStatus};
 use crate::examine::Seen;
+use crate::image::LookFailureKind;
 use crate::plan::work::Works;
 use crate::plan::{self, Look, ObjectName, Precedents};
 
@@ -132,6 +133,18 @@ impl Memory {
     pub(super) fn job_ended(&mut self, name: &ObjectName, is_final: bool, now: Timestamp) {
         if let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.due != Due::Underway) {
             entry.due = if is_final { Due::Never } else { Due::At(now) };
+        }
+    }
+
+    /// A Job has pushed the image: what was seen before is of another one, or of none. What cannot be seen still cannot.
+    pub(super) fn image_changed(&mut self, name: &ObjectName) {
+        let is_outdated = |known: &Known| match known {
+            Known::Look(Look::Failed { failure, .. }) => failure.kind == LookFailureKind::NotFound,
+            Known::Look(Look::Judged { .. }) => true,
+            Known::Look(Look::Pending) | Known::Row(_) => false,
+        };
+        if let Some(entry) = self.entries.get_mut(name).filter(|entry| is_outdated(&entry.known)) {
+            entry.known = Known::Look(Look::Pending);
         }
     }
 
@@ -275,7 +288,7 @@ mod tests {
 
     use super::*;
     use crate::api::VerificationStage;
-    use crate::image::{Digest, LookFailure, LookFailureKind};
+    use crate::image::{Digest, LookFailure};
 
     fn nic() -> ObjectName {
         ("drivers".to_owned(), "nic".to_owned())
@@ -373,6 +386,21 @@ mod tests {
         memory.record(sight(good()), second(2), is_good);
         assert!(matches!(memory.known(&nic()), Known::Look(Look::Pending)));
         assert!(memory.is_due(&nic(), second(2)));
+    }
+
+    #[test]
+    fn what_was_seen_before_a_push_is_of_another_image() {
+        for (seen, is_forgotten) in [
+            (good(), true),
+            (failed(LookFailureKind::NotFound), true),
+            (failed(LookFailureKind::Denied), false),
+        ] {
+            let mut memory = knowing("one");
+            memory.record(sight(seen), second(1), is_good);
+            memory.image_changed(&nic());
+            let is_pending = matches!(memory.known(&nic()), Known::Look(Look::Pending));
+            assert_eq!(is_pending, is_forgotten);
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::controller::orphans::delete;
 use crate::controller::scribe::tell;
 use crate::controller::tidy::{Fate, Standing, fate, module_of};
 use crate::controller::wallet::signatures;
-use crate::plan::work::{ATTEMPT, Errand, FINGERPRINT, Next, Order, Work};
+use crate::plan::work::{ATTEMPT, Ended, Errand, FINGERPRINT, Next, Order, Work};
 use crate::plan::{ObjectName, Verdict};
 
 /// When a deletion that failed is tried again.
@@ -72,6 +72,9 @@ impl Worker {
             let ended = ledger.see(of_case(jobs, case), now);
             for work in &ended {
                 self.tell_end(preflight, case, work);
+            }
+            if ended.iter().any(has_pushed) {
+                self.memory.image_changed(&case.name);
             }
             if !ended.is_empty() {
                 let answer = gathered.answer(case, &self.memory, now);
@@ -339,4 +342,15 @@ fn begun(made: Result<Made, CallError>) -> Begun {
         Ok(Made::Going) | Err(CallError::Timeout(_) | CallError::Unauthorized(_)) => Begun::Unknown,
         Err(why) => Begun::Refused(why.to_string()),
     }
+}
+
+/// Whether a Job left another image in the registry than the one that was there.
+const fn has_pushed(work: &Work) -> bool {
+    matches!(
+        work,
+        Work::Ended {
+            ended: Ended::Judged { pushed: true, .. },
+            ..
+        }
+    )
 }
