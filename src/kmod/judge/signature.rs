@@ -107,10 +107,10 @@ fn verify(signature: &Pkcs7Signature, enforced: Option<String>, policy: &Signatu
             ),
         ));
     }
-    let by = match checks.iter().find_map(unverified) {
-        Some(algorithm) => format!("the signature by {signer} cannot be checked: {algorithm}"),
-        None => format!("the signature is by {signer}, and none of the trusted certificates is of that signer"),
-    };
+    if let Some(algorithm) = checks.iter().find_map(unverified) {
+        return enforced.map(|_| unverifiable_here(signer, algorithm));
+    }
+    let by = format!("the signature is by {signer}, and none of the trusted certificates is of that signer");
     enforced.map(|why| untrusted(&by, &why))
 }
 
@@ -146,6 +146,14 @@ fn unverified(check: &SignatureCheck) -> Option<&str> {
         SignatureCheck::UnsupportedAlgorithm(algorithm) => Some(algorithm),
         _ => None,
     }
+}
+
+/// A trusted key and an algorithm that kernels verify, and that the library at hand does not.
+fn unverifiable_here(signer: &str, algorithm: &str) -> Finding {
+    let message = format!(
+        "whether the signature by {signer}, who is trusted, fits the file: {algorithm}; the kernel verifies it"
+    );
+    Finding::informs(Rule::NotChecked, message)
 }
 
 /// Without `CONFIG_MODULE_SIG` the kernel looks at no signature.
