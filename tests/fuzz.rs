@@ -7,19 +7,6 @@ use std::path::Path;
 // What the targets call by the name of the crate that `cargo fuzz` links to them.
 extern crate self as libfuzzer_sys;
 
-/// A target's body as a function of bytes. Where it takes a text, bytes that are none are left out.
-#[macro_export]
-macro_rules! fuzz_target {
-    (|$bytes:ident: &[u8]| $body:block) => {
-        pub(crate) fn run($bytes: &[u8]) $body
-    };
-    (|$text:ident: &str| $body:block) => {
-        pub(crate) fn run(bytes: &[u8]) {
-            if let Ok($text) = str::from_utf8(bytes) $body
-        }
-    };
-}
-
 /// One module for each target, and a test that runs it over its seeds.
 macro_rules! targets {
     ($($target:ident = $file:literal),+ $(,)?) => {
@@ -79,4 +66,18 @@ fn the_targets_here_are_those_of_cargo_fuzz() {
     for name in here {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
     }
+}
+
+// Below the targets, which import it by its path.
+/// A target's body as a function of bytes. Where it takes a text, bytes that are none are left out.
+#[macro_export]
+macro_rules! fuzz_target {
+    (|$bytes:ident: &[u8]| $body:block) => {
+        pub(crate) fn run($bytes: &[u8]) $body
+    };
+    (|$text:ident: &str| $body:block) => {
+        pub(crate) fn run(bytes: &[u8]) {
+            if let Ok($text) = str::from_utf8(bytes) $body
+        }
+    };
 }
