@@ -101,7 +101,7 @@ async fn operate(args: OperatorArgs, settings: OperatorSettings, answering: Hand
     let watched = WatchSettings {
         toolkits: toolkits.map(|name| (args.namespace.clone(), name)),
         image_stream: Some((OPENSHIFT_TOOLKITS.0.to_owned(), OPENSHIFT_TOOLKITS.1.to_owned())),
-        node_features: !args.ignore_node_features,
+        node_features: (!args.ignore_node_features).then(|| args.node_features_namespace.clone()),
     };
     let shared = Arc::new(Shared {
         watches: Watches::start(&client, watched),
@@ -173,6 +173,7 @@ impl Shared {
         }
         let around = self.watches.surroundings();
         self.telemetry.unreadable("Module", around.unreadable.len());
+        self.telemetry.problems(self.watches.problems().len());
         self.telemetry.text()
     }
 }
