@@ -1,21 +1,33 @@
 //! Relocations: what the kernel writes into the loaded sections (`kernel/module/main.c: apply_relocations`;
 //! `arch/*/kernel/module.c: apply_relocate_add`). It checks little: not where it writes, nor whether the symbol exists.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
 use super::image::{SHF_EXECINSTR, Section};
+use super::layout::{Landing, Layout, Placed};
 use super::loading::Loading;
+use super::relocation::{self, Relocation, SHT_REL, SHT_RELA, target_of};
 use super::symbols::{SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK, Symbol};
 use super::{THIS_MODULE, deadly, defect};
 use crate::kernel::Architecture;
 use crate::kmod::facts::{ElfDefect, ElfDefectKind};
 
-const SHT_RELA: u32 = 4;
-const SHT_REL: u32 = 9;
 /// `SHF_RELA_LIVEPATCH`: live patches are linked otherwise.
 const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
 /// What kbuild calls the start function (`include/linux/module.h: module_init`).
 const START: &[u8] = b"init_module";
-/// `sizeof(Elf64_Rela)`
-const RELOCATION_SIZE: usize = 24;
+
+/// Tables of places whose empty entries the kernel passes over, if not without a warning (`arch/x86/kernel/alternative.c`,
+/// `arch/x86/kernel/callthunks.c`, `arch/x86/kernel/unwind_orc.c`, `kernel/trace/ftrace.c: ftrace_process_locs`).
+const PASSED_OVER: [&str; 6] = [
+    ".return_sites",
+    ".retpoline_sites",
+    ".call_sites",
+    ".ibt_endbr_seal",
+    ".orc_unwind_ip",
+    "__mcount_loc",
+];
 
 const R_X86_64_32: u32 = 10;
 const R_X86_64_32S: u32 = 11;
@@ -24,42 +36,58 @@ const R_X86_64_32S: u32 = 11;
 /// last two GiB, and modules begin in the middle of them.
 const NEAR: i64 = 1 << 30;
 
-/// The first thing that goes wrong with the relocations, if anything does.
-pub(super) fn flaw(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
-    first_that_fails(loading)
-        .or_else(|| code_without(loading))
-        .or_else(|| start_outside(loading))
+/// What goes wrong with the relocations: the first thing that is fatal, and what is not.
+pub(super) fn flaws(loading: &Loading<'_, '_>, layout: &Layout<'_, '_, '_>) -> Vec<ElfDefect> {
+    let (unlinked, fatal) = match apply_all(loading, layout) {
+        Ok(unlinked) => (unlinked, None),
+        Err(fatal) => (None, Some(fatal)),
+    };
+    let fatal = fatal.or_else(|| code_without(loading)).or_else(|| start_outside(loading));
+    unlinked.into_iter().chain(fatal).collect()
 }
 
-fn first_that_fails(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
+/// Applies every table; what is not fatal, of it the first.
+fn apply_all(loading: &Loading<'_, '_>, layout: &Layout<'_, '_, '_>) -> Result<Option<ElfDefect>, ElfDefect> {
     let sections = &loading.image.sections;
     let tables = sections.iter().enumerate().skip(1);
-    tables
-        .filter(|(_, table)| matches!(table.kind, SHT_RELA | SHT_REL) && table.flags & SHF_RELA_LIVEPATCH == 0)
-        .find_map(|(at, table)| {
-            let target_at = usize::try_from(table.info).ok()?;
-            let target = sections.get(target_at)?;
-            let table = Table::new(loading, at, table, target);
-            loading.is_kept_or_symbols(target_at).then(|| table.flaw()).flatten()
-        })
+    let tables = tables.filter(|(_, table)| matches!(table.kind, SHT_RELA | SHT_REL));
+    let mut unlinked = None;
+    for (at, header) in tables.filter(|(_, table)| table.flags & SHF_RELA_LIVEPATCH == 0) {
+        let target_at = target_of(header).filter(|target| loading.is_kept_or_symbols(*target));
+        if let Some((target_at, target)) = target_at.and_then(|target| Some((target, sections.get(target)?))) {
+            let table = Table {
+                loading,
+                layout,
+                at,
+                header,
+                target,
+                content: loading.image.content(target),
+                place: layout.place_of(target_at).filter(|_| loading.is_kept(target_at)),
+                architecture: Architecture::from_elf_machine(loading.image.machine),
+            };
+            unlinked = unlinked.or(table.apply()?);
+        }
+    }
+    Ok(unlinked)
 }
 
 /// Code whose relocations are in the file, by their section's name, but are none to the kernel: it runs with the gaps in it.
 /// Of several sections of one name nobody can say whose they are.
 fn code_without(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
     let image = loading.image;
-    let is_linked = |at: usize| {
-        let is_for =
-            |table: &Section| table.kind == SHT_RELA && table.size > 0 && usize::try_from(table.info) == Ok(at);
-        image.sections.iter().any(is_for)
-    };
+    let tables = image.sections.iter().filter(|table| table.kind == SHT_RELA && table.size > 0);
+    let linked: BTreeSet<usize> = tables.filter_map(target_of).collect();
+    let mut named: BTreeMap<String, usize> = BTreeMap::new();
+    for section in &image.sections {
+        *named.entry(image.name(section)).or_default() += 1;
+    }
     let sections = image.sections.iter().enumerate();
     let mut code = sections.filter(|(at, section)| {
         loading.is_kept(*at) && section.flags & SHF_EXECINSTR != 0 && section.size > 0 && section.is_copied()
     });
     let (at, section) = code.find(|(at, section)| {
         let name = image.name(section);
-        !is_linked(*at) && image.has_any(&format!(".rela{name}")) && image.is_only_one(&name)
+        !linked.contains(at) && named.contains_key(&format!(".rela{name}")) && named.get(&name) == Some(&1)
     })?;
     let name = image.name(section);
     Some(deadly(format!(
@@ -71,122 +99,113 @@ fn code_without(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
 /// (`do_init_module` calls it as it is). The pointer to the end function is not followed before the module is unloaded.
 fn start_outside(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
     let sections = &loading.image.sections;
-    let this_module = loading.image.allocated(THIS_MODULE)?;
-    let target = sections.get(this_module)?;
-    let tables = sections.iter().enumerate().filter(|(_, table)| {
-        table.kind == SHT_RELA && usize::try_from(table.info) == Ok(this_module) && loading.is_kept(this_module)
-    });
-    tables
-        .flat_map(|(at, table)| Table::new(loading, at, table, target).all())
-        .find_map(|relocation| {
-            let symbol = loading.symbols.get(relocation.symbol)?;
-            let section = sections
-                .get(usize::from(symbol.section))
-                .filter(|_| symbol.section != SHN_UNDEF)?;
-            let place = symbol.value.wrapping_add(relocation.addend);
-            (loading.symbols.is_named(symbol, START) && place >= section.size).then(|| {
-                let name = loading.image.name(section);
-                deadly(format!(
-                    "its start function is said to stand at {place:#x} of {name}, which has {:#x} bytes",
-                    section.size
-                ))
-            })
+    let this_module = loading.image.allocated(THIS_MODULE).filter(|at| loading.is_kept(*at))?;
+    let tables = sections.iter().filter(|table| table.kind == SHT_RELA);
+    let own = tables.filter(|table| target_of(table) == Some(this_module));
+    let mut relocations = own.flat_map(|table| relocation::all(loading.image, table));
+    relocations.find_map(|relocation| {
+        let (symbol, place) = relocation.target(loading.symbols)?;
+        let section = sections
+            .get(usize::from(symbol.section))
+            .filter(|_| symbol.section != SHN_UNDEF)?;
+        (loading.symbols.is_named(symbol, START) && place >= section.size).then(|| {
+            let name = loading.image.name(section);
+            deadly(format!(
+                "its start function is said to stand at {place:#x} of {name}, which has {:#x} bytes",
+                section.size
+            ))
         })
+    })
 }
 
 /// The relocations of one section.
 struct Table<'l, 'i, 'a> {
     loading: &'l Loading<'i, 'a>,
+    layout: &'l Layout<'l, 'i, 'a>,
     at: usize,
     header: &'l Section,
     target: &'l Section,
     /// The target's bytes, as far as it has any.
     content: &'a [u8],
+    /// Where the target lies among the sections.
+    place: Option<Placed>,
     architecture: Option<Architecture>,
 }
 
-/// One relocation.
-#[derive(Clone, Copy)]
-struct Relocation {
-    offset: u64,
-    kind: u32,
-    symbol: u32,
-    addend: u64,
-}
-
-impl<'l, 'i, 'a> Table<'l, 'i, 'a> {
-    fn new(loading: &'l Loading<'i, 'a>, at: usize, header: &'l Section, target: &'l Section) -> Self {
-        Self {
-            loading,
-            at,
-            header,
-            target,
-            content: loading.image.content(target),
-            architecture: Architecture::from_elf_machine(loading.image.machine),
-        }
-    }
-
-    fn flaw(&self) -> Option<ElfDefect> {
+impl Table<'_, '_, '_> {
+    fn apply(&self) -> Result<Option<ElfDefect>, ElfDefect> {
         if self.header.kind == SHT_REL {
-            return Some(self.refused("are of a form without addends, which 64-bit kernels do not take"));
+            return Err(self.refused("are of a form without addends, which 64-bit kernels do not take"));
         }
         let mut last_end = 0;
-        let mut places = Vec::new();
-        let entries = self.loading.image.content(self.header).chunks_exact(RELOCATION_SIZE);
-        for (number, entry) in entries.enumerate() {
-            let relocation = self.read(entry)?;
-            let width = match self.width(relocation.kind) {
-                Ok(width) => width,
-                Err(flaw) => return Some(flaw),
-            };
-            if let Some(flaw) = self.one(number, relocation, width) {
-                return Some(flaw);
-            }
+        let mut is_in_order = true;
+        let mut unlinked = None;
+        for (number, relocation) in relocation::all(self.loading.image, self.header).enumerate() {
+            let width = self.width(relocation.kind)?;
+            let flaw = self.one(number, relocation, width)?;
+            unlinked = unlinked.or(flaw);
             // They are nearly always in order; those that are not are compared at the end.
-            if width > 0 && relocation.offset < last_end {
-                places.push((relocation.offset, number));
-            }
+            is_in_order &= width == 0 || relocation.offset >= last_end;
             last_end = last_end.max(relocation.offset.saturating_add(width));
         }
-        self.twice(&places)
+        let twice = (!is_in_order).then(|| self.twice()).flatten();
+        twice.map_or(Ok(unlinked), Err)
     }
 
-    fn all(self) -> impl Iterator<Item = Relocation> {
-        let entries = self.loading.image.content(self.header).chunks_exact(RELOCATION_SIZE);
-        entries.filter_map(move |entry| self.read(entry))
-    }
-
-    fn read(&self, entry: &[u8]) -> Option<Relocation> {
-        let order = self.loading.image.order;
-        let info = order.u64(entry, 8)?;
-        Some(Relocation {
-            offset: order.u64(entry, 0)?,
-            kind: u32::try_from(info & u64::from(u32::MAX)).ok()?,
-            symbol: u32::try_from(info >> 32).ok()?,
-            addend: order.u64(entry, 16)?,
-        })
-    }
-
-    fn one(&self, number: usize, relocation: Relocation, width: u64) -> Option<ElfDefect> {
+    fn one(&self, number: usize, relocation: Relocation, width: u64) -> Result<Option<ElfDefect>, ElfDefect> {
         let Some(symbol) = self.loading.symbols.get(relocation.symbol) else {
-            return Some(self.deadly(&format!(
+            return Err(self.deadly(&format!(
                 "name symbol {} (number {number} does), and there are only {}",
                 relocation.symbol,
                 self.loading.symbols.count()
             )));
         };
         let end = relocation.offset.checked_add(width);
-        if width > 0 && end.is_none_or(|end| end > self.target.size) {
-            return Some(self.deadly(&format!(
-                "lead outside of it: number {number} to {:#x} of {:#x} bytes",
-                relocation.offset, self.target.size
-            )));
-        }
+        let is_outside = width > 0 && end.is_none_or(|end| end > self.target.size);
+        let unlinked = is_outside.then(|| self.outside(number, relocation, width)).transpose()?;
         if self.architecture != Some(Architecture::X86_64) {
-            return None;
+            return Ok(unlinked);
         }
         self.holds_something(number, relocation, width)
             .or_else(|| self.overflows(number, relocation, symbol))
+            .map_or(Ok(unlinked), Err)
+    }
+
+    /// A place outside of the section: what stands there counts, not whose it is. Other architectures than x86 make room for
+    /// sections that the file has not, and what comes to stand where is not known.
+    fn outside(&self, number: usize, relocation: Relocation, width: u64) -> Result<ElfDefect, ElfDefect> {
+        let (offset, size) = (relocation.offset, self.target.size);
+        let fatal = || {
+            self.deadly(&format!(
+                "lead outside of it: number {number} to {offset:#x} of {size:#x} bytes"
+            ))
+        };
+        let place = self.place.filter(|_| self.architecture == Some(Architecture::X86_64));
+        match self.layout.landing(place.ok_or_else(fatal)?, offset, width) {
+            Landing::Sections(pieces) if pieces.iter().any(|(section, piece)| self.is_taken(*section, piece)) => {
+                Err(self.something_stands(number, offset))
+            }
+            Landing::Padding if PASSED_OVER.contains(&self.target_name().as_str()) => {
+                let name = self.target_name();
+                let message = format!("number {number} of the relocations of {name} leads into the padding behind it");
+                Ok(defect(ElfDefectKind::Unlinked, message))
+            }
+            Landing::Sections(_) | Landing::Padding | Landing::Beyond => Err(fatal()),
+        }
+    }
+
+    /// Whether a piece of a section has bytes that are not zero, or will have, or has had, once that section is linked.
+    fn is_taken(&self, section: usize, piece: &Range<u64>) -> bool {
+        let image = self.loading.image;
+        let content = image.sections.get(section).map(|section| image.content(section));
+        let range = usize::try_from(piece.start).ok().zip(usize::try_from(piece.end).ok());
+        let bytes = content.zip(range).and_then(|(content, (start, end))| content.get(start..end));
+        let is_there = |relocation: &Relocation| {
+            let end = relocation.offset.saturating_add(x86_64(relocation.kind).unwrap_or_default());
+            relocation.offset < piece.end && end > piece.start
+        };
+        bytes.is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0))
+            || relocation::of_section(image, section).iter().any(is_there)
     }
 
     /// x86 writes only where there are zeros (`Invalid relocation target, existing value is nonzero`).
@@ -195,10 +214,14 @@ impl<'l, 'i, 'a> Table<'l, 'i, 'a> {
         let end = start.checked_add(usize::try_from(width).ok()?)?;
         let there = self.content.get(start..end)?;
         there.iter().any(|byte| *byte != 0).then(|| {
-            self.refused(&format!(
-                "lead where something else stands already: number {number} to {start:#x}"
-            ))
+            self.something_stands(number, relocation.offset)
         })
+    }
+
+    fn something_stands(&self, number: usize, offset: u64) -> ElfDefect {
+        self.refused(&format!(
+            "lead where something else stands already: number {number} to {offset:#x}"
+        ))
     }
 
     /// x86 compares an address with what fits into 32 bits (`overflow in relocation type`).
@@ -247,12 +270,11 @@ impl<'l, 'i, 'a> Table<'l, 'i, 'a> {
     }
 
     /// x86 finds the first one's value where the second one is to be written.
-    fn twice(&self, places: &[(u64, usize)]) -> Option<ElfDefect> {
-        if self.architecture != Some(Architecture::X86_64) || places.is_empty() {
+    fn twice(&self) -> Option<ElfDefect> {
+        if self.architecture != Some(Architecture::X86_64) {
             return None;
         }
-        let entries = self.loading.image.content(self.header).chunks_exact(RELOCATION_SIZE);
-        let relocations = entries.filter_map(|entry| self.read(entry));
+        let relocations = relocation::all(self.loading.image, self.header);
         let mut all: Vec<(u64, u64)> = relocations
             .filter_map(|relocation| Some((relocation.offset, x86_64(relocation.kind).filter(|width| *width > 0)?)))
             .collect();
@@ -271,8 +293,12 @@ impl<'l, 'i, 'a> Table<'l, 'i, 'a> {
     }
 
     fn sentence(&self, what: &str) -> String {
-        let name = self.loading.image.name(self.target);
+        let name = self.target_name();
         format!("the relocations of {name} (section {}) {what}", self.at)
+    }
+
+    fn target_name(&self) -> String {
+        self.loading.image.name(self.target)
     }
 }
 
