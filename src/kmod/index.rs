@@ -274,7 +274,11 @@ fn first_value(node: &Node<'_>) -> Result<Option<String>, IndexError> {
     let Some(listed) = Listed::of(node)? else {
         return Ok(None);
     };
-    let first = if listed.count == 0 { None } else { Some(listed.next(usize::MAX)?) };
+    let first = if listed.count == 0 {
+        None
+    } else {
+        Some(listed.next(usize::MAX)?)
+    };
     Ok(first.map(|(value, _)| value.text))
 }
 
@@ -457,7 +461,10 @@ mod tests {
     fn one_value_that_many_ways_lead_to_does_not_fill_memory() {
         let found = |levels, length| {
             let bytes = crossing(levels, &"x".repeat(length));
-            Index::open(&bytes).unwrap().search_wild("+++++++++++++++").map(|found| found.len())
+            Index::open(&bytes)
+                .unwrap()
+                .search_wild("+++++++++++++++")
+                .map(|found| found.len())
         };
         assert!(found(4, 1000).is_ok_and(|count| count > 1));
         assert!(matches!(found(4, MAX_NAME + 1), Err(IndexError::Damaged(_))));

@@ -164,10 +164,10 @@ impl Reader {
                 |text| Content::Config(Arc::new(KernelConfig::parse(&text))),
             )),
             Interest::Text => Some(text(size, &mut whole)?.map_or_else(|too_large| too_large, Content::Text)),
-            Interest::BuiltinModinfo => Some(text(size, &mut whole)?.map_or_else(
-                |too_large| too_large,
-                |text| Content::Text(intree::in_sysfs(&text)),
-            )),
+            Interest::BuiltinModinfo => Some(
+                text(size, &mut whole)?
+                    .map_or_else(|too_large| too_large, |text| Content::Text(intree::in_sysfs(&text))),
+            ),
             Interest::Sample(kernel) => self.sample(kernel, size, &mut whole)?,
         };
         Ok((file, content))

@@ -89,6 +89,8 @@ pub(super) struct Layout<'l, 'i, 'a> {
     symbols_from: [Option<u32>; REGIONS],
     /// In their order, once all are placed.
     placed: Vec<Placed>,
+    /// The same by their sections.
+    of_sections: Vec<Option<Placed>>,
 }
 
 impl<'l, 'i, 'a> Layout<'l, 'i, 'a> {
@@ -98,11 +100,17 @@ impl<'l, 'i, 'a> Layout<'l, 'i, 'a> {
             sizes: [0; REGIONS],
             symbols_from: [None; REGIONS],
             placed: Vec::new(),
+            of_sections: vec![None; loading.image.sections.len()],
         };
         layout.sections(false);
         layout.sections(true);
         layout.symbols();
         layout.placed.sort_unstable();
+        for placed in &layout.placed {
+            if let Some(of_section) = layout.of_sections.get_mut(placed.section) {
+                *of_section = Some(*placed);
+            }
+        }
         layout
     }
 
@@ -113,8 +121,7 @@ impl<'l, 'i, 'a> Layout<'l, 'i, 'a> {
 
     /// The place of a section.
     pub(super) fn place_of(&self, section: usize) -> Option<Placed> {
-        let mut placed = self.placed.iter();
-        placed.find(|placed| placed.section == section).copied()
+        self.of_sections.get(section).copied().flatten()
     }
 
     /// What stands at an offset from the beginning of a section, so many bytes of it.
@@ -130,7 +137,9 @@ impl<'l, 'i, 'a> Layout<'l, 'i, 'a> {
         let first = self.placed.partition_point(before);
         let there = self.placed.iter().skip(first);
         let there = there.take_while(|placed| placed.region == from.region && u64::from(placed.start) < end);
-        let pieces = there.filter(|placed| placed.size > 0).map(|placed| placed.piece(start, end));
+        let pieces = there
+            .filter(|placed| placed.size > 0)
+            .map(|placed| placed.piece(start, end));
         let pieces: Vec<(usize, Range<u64>)> = pieces.collect();
         if pieces.is_empty() {
             Landing::Padding

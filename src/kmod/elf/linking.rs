@@ -42,7 +42,9 @@ pub(super) fn flaws(loading: &Loading<'_, '_>, layout: &Layout<'_, '_, '_>) -> V
         Ok(unlinked) => (unlinked, None),
         Err(fatal) => (None, Some(fatal)),
     };
-    let fatal = fatal.or_else(|| code_without(loading)).or_else(|| start_outside(loading));
+    let fatal = fatal
+        .or_else(|| code_without(loading))
+        .or_else(|| start_outside(loading));
     unlinked.into_iter().chain(fatal).collect()
 }
 
@@ -75,7 +77,10 @@ fn apply_all(loading: &Loading<'_, '_>, layout: &Layout<'_, '_, '_>) -> Result<O
 /// Of several sections of one name nobody can say whose they are.
 fn code_without(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
     let image = loading.image;
-    let tables = image.sections.iter().filter(|table| table.kind == SHT_RELA && table.size > 0);
+    let tables = image
+        .sections
+        .iter()
+        .filter(|table| table.kind == SHT_RELA && table.size > 0);
     let linked: BTreeSet<usize> = tables.filter_map(target_of).collect();
     let mut named: BTreeMap<String, usize> = BTreeMap::new();
     for section in &image.sections {
@@ -162,7 +167,9 @@ impl Table<'_, '_, '_> {
         };
         let end = relocation.offset.checked_add(width);
         let is_outside = width > 0 && end.is_none_or(|end| end > self.target.size);
-        let unlinked = is_outside.then(|| self.outside(number, relocation, width)).transpose()?;
+        let unlinked = is_outside
+            .then(|| self.outside(number, relocation, width))
+            .transpose()?;
         if self.architecture != Some(Architecture::X86_64) {
             return Ok(unlinked);
         }
@@ -199,9 +206,13 @@ impl Table<'_, '_, '_> {
         let image = self.loading.image;
         let content = image.sections.get(section).map(|section| image.content(section));
         let range = usize::try_from(piece.start).ok().zip(usize::try_from(piece.end).ok());
-        let bytes = content.zip(range).and_then(|(content, (start, end))| content.get(start..end));
+        let bytes = content
+            .zip(range)
+            .and_then(|(content, (start, end))| content.get(start..end));
         let is_there = |relocation: &Relocation| {
-            let end = relocation.offset.saturating_add(x86_64(relocation.kind).unwrap_or_default());
+            let end = relocation
+                .offset
+                .saturating_add(x86_64(relocation.kind).unwrap_or_default());
             relocation.offset < piece.end && end > piece.start
         };
         bytes.is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0))
@@ -213,9 +224,10 @@ impl Table<'_, '_, '_> {
         let start = usize::try_from(relocation.offset).ok()?;
         let end = start.checked_add(usize::try_from(width).ok()?)?;
         let there = self.content.get(start..end)?;
-        there.iter().any(|byte| *byte != 0).then(|| {
-            self.something_stands(number, relocation.offset)
-        })
+        there
+            .iter()
+            .any(|byte| *byte != 0)
+            .then(|| self.something_stands(number, relocation.offset))
     }
 
     fn something_stands(&self, number: usize, offset: u64) -> ElfDefect {

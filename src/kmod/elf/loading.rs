@@ -1,8 +1,8 @@
 //! What comes after the first checks: which sections the kernel keeps, and what goes wrong with them.
 
 use super::image::{Image, SHF_EXECINSTR, SHF_WRITE, Section};
-use super::symbols::Symbols;
 use super::layout::Layout;
+use super::symbols::Symbols;
 use super::{defect, linking};
 use crate::kernel::Architecture;
 use crate::kmod::facts::{ElfDefect, ElfDefectKind};

@@ -172,9 +172,10 @@ impl<'a, 'c> Chain<'a, 'c> {
         self.exporters.load_in_tree(&step.name);
         let (name, kernel) = (&step.name, &self.load.kernel);
         let finding = if matches!(step.role, Role::Asked | Role::AskedBeside) {
-            let message =
-                format!("modprobe finds the in-tree module {name} of {kernel} and loads that; the image has no other: put {name}.ko \
-                         into it and run depmod again, if another is meant");
+            let message = format!(
+                "modprobe finds the in-tree module {name} of {kernel} and loads that; the image has no other: put {name}.ko \
+                         into it and run depmod again, if another is meant"
+            );
             Finding::warns(Rule::ModuleInTree, message)
         } else if self.kernel.in_tree().is_some() {
             let message =

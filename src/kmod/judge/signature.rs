@@ -54,7 +54,9 @@ fn changed(signature: &Pkcs7Signature, enforced: Option<String>, policy: &Signat
     let mut trusted = policy.trusted.iter();
     let is_trusted = trusted.any(|certificate| certificate.signed(signature) != SignatureCheck::OtherSigner);
     let why = match enforced {
-        _ if is_trusted => "the kernel knows the signer and refuses it even where signatures are not enforced".to_owned(),
+        _ if is_trusted => {
+            "the kernel knows the signer and refuses it even where signatures are not enforced".to_owned()
+        }
         Some(why) => format!("signatures are enforced ({why})"),
         None => return None,
     };

@@ -94,10 +94,7 @@ impl<'a> Resolution<'a, '_> {
     }
 
     fn standing(&self) -> Standing<'a> {
-        let records = self
-            .versions
-            .map(|versions| versions.0.as_slice())
-            .unwrap_or_default();
+        let records = self.versions.map(|versions| versions.0.as_slice()).unwrap_or_default();
         Standing {
             crcs: records.iter().rev().map(|(name, crc)| (name.as_str(), *crc)).collect(),
             imported: self.elf.infos("import_ns").collect(),
@@ -165,7 +162,9 @@ impl<'a> Resolution<'a, '_> {
     /// How a namespace is imported; since Linux 6.13 its name is a string (`include/linux/module.h: MODULE_IMPORT_NS`).
     fn import_of(&self, namespace: &str) -> String {
         match namespace.strip_prefix(FOR_MODULES) {
-            Some(modules) => format!("it is for the modules {modules} alone, and nothing can be imported; do without the symbol"),
+            Some(modules) => {
+                format!("it is for the modules {modules} alone, and nothing can be imported; do without the symbol")
+            }
             None if self.kernel.at_least(6, 13) => format!("add MODULE_IMPORT_NS(\"{namespace}\") to its source"),
             None => format!("add MODULE_IMPORT_NS({namespace}) to its source"),
         }

@@ -201,7 +201,10 @@ fn livepatch(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
 /// `check_export_symbol_versions`, since Linux 7.1 `check_export_symbol_sections`.
 pub(super) fn check_exports(elf: &ElfModule, kernel: &Kernel<'_>) -> Vec<Finding> {
     let unversioned = |table| {
-        let mut exports = kernel.exports(elf).filter(|(export, _)| export.table == table).peekable();
+        let mut exports = kernel
+            .exports(elf)
+            .filter(|(export, _)| export.table == table)
+            .peekable();
         exports.peek().is_some() && exports.all(|(export, _)| export.crc.is_none())
     };
     let is_unversioned = unversioned(ExportTable::Plain) || unversioned(ExportTable::GplOnly);

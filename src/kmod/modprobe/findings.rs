@@ -11,7 +11,9 @@ pub(super) fn lost(path: &str, reached: &Reached<'_>) -> Finding {
             entry: Entry::TooLarge(_),
             ..
         } => {
-            let message = format!("{path} is larger than this program reads, so nobody can say that it loads; strip it (strip --strip-debug)");
+            let message = format!(
+                "{path} is larger than this program reads, so nobody can say that it loads; strip it (strip --strip-debug)"
+            );
             return Finding::decides(Rule::FileTooLarge, message).in_file(path);
         }
         Reached::File {

@@ -107,8 +107,16 @@ fn flags_tell_who_may_use_an_export_to_kernels_that_read_them() {
         exports.iter().map(|export| export.gpl_only(reads_flags)).collect()
     };
     assert_eq!(gpl_only(&[1, 0], true), [Some(true), Some(false)]);
-    assert_eq!(gpl_only(&[2, 3], true), [Some(false), Some(true)], "other flags say other things");
-    assert_eq!(gpl_only(&[1], true), [Some(true), Some(false)], "a table that is too short");
+    assert_eq!(
+        gpl_only(&[2, 3], true),
+        [Some(false), Some(true)],
+        "other flags say other things"
+    );
+    assert_eq!(
+        gpl_only(&[1], true),
+        [Some(true), Some(false)],
+        "a table that is too short"
+    );
     assert_eq!(gpl_only(&[1, 1], false), [Some(false), Some(false)]);
 }
 

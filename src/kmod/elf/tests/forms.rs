@@ -114,7 +114,10 @@ fn both_forms_of_versions_are_read_and_the_extended_one_must_be_whole() {
         .section("__version_ext_names", names);
     let elf = whole.read().unwrap();
     let (basic, extended) = (elf.versions.basic.unwrap(), elf.versions.extended.unwrap());
-    assert_eq!((basic.of("f"), extended.of("f"), extended.0.len()), (Some(1), Some(2), 2));
+    assert_eq!(
+        (basic.of("f"), extended.of("f"), extended.0.len()),
+        (Some(1), Some(2), 2)
+    );
     assert!(elf.flaws.is_empty() && sketch().read().unwrap().versions.extended.is_none());
 
     let one_name = sketch()
@@ -151,7 +154,9 @@ fn of_a_randomised_struct_module_nothing_is_read() {
 #[test]
 fn a_name_that_is_looked_for_in_a_huge_structure_is_found_or_given_up_soon() {
     let found = |structure: &[u8], told: &str| {
-        Structure(structure).flaw(&[("name".to_owned(), told.to_owned())]).is_some()
+        Structure(structure)
+            .flaw(&[("name".to_owned(), told.to_owned())])
+            .is_some()
     };
     let structure = |at: usize, name: &[u8]| {
         let mut structure = vec![b'x'; 1 << 20];
@@ -169,7 +174,9 @@ fn a_name_that_is_looked_for_in_a_huge_structure_is_found_or_given_up_soon() {
 fn architectures_that_make_trampolines_want_sections_for_them() {
     let flaws = |machine, sections: &[&'static str]| {
         let sketch = Sketch::new(Order::Little, machine);
-        let sketch = sections.iter().fold(sketch, |sketch, name| sketch.part(name, 8, 0, Vec::new()));
+        let sketch = sections
+            .iter()
+            .fold(sketch, |sketch, name| sketch.part(name, 8, 0, Vec::new()));
         let flaws = sketch.read().unwrap().flaws;
         flaws.into_iter().map(|flaw| (flaw.kind, flaw.message)).next()
     };

@@ -28,9 +28,15 @@ fn sketch(machine: u16) -> Sketch {
 /// What the kernel says of these relocations: offset, type, symbol, addend.
 fn said(machine: u16, entries: &[(u64, u32, u32, i64)]) -> Option<(ElfDefectKind, String)> {
     let sketch = sketch(machine).typed_relocations(2, entries);
-    let sketch = [".plt", ".init.plt", ".stubs"].iter().fold(sketch, |sketch, name| sketch.section(name, []));
+    let sketch = [".plt", ".init.plt", ".stubs"]
+        .iter()
+        .fold(sketch, |sketch, name| sketch.section(name, []));
     let elf = sketch.read().unwrap();
-    elf.flaws.into_iter().chain(elf.link_flaws).next().map(|flaw| (flaw.kind, flaw.message))
+    elf.flaws
+        .into_iter()
+        .chain(elf.link_flaws)
+        .next()
+        .map(|flaw| (flaw.kind, flaw.message))
 }
 
 #[test]
@@ -182,7 +188,11 @@ fn of_a_table(name: &'static str, offset: u64) -> Vec<ElfDefectKind> {
         .typed_relocations(4, &[(4, R_X86_64_PC32, 1, 0)])
         .read()
         .unwrap();
-    elf.flaws.into_iter().chain(elf.link_flaws).map(|flaw| flaw.kind).collect()
+    elf.flaws
+        .into_iter()
+        .chain(elf.link_flaws)
+        .map(|flaw| flaw.kind)
+        .collect()
 }
 
 /// truth: damage 3304 to 0x34 of seed 1
@@ -211,13 +221,19 @@ fn one_that_leads_into_padding_hides_none_that_is_fatal() {
     let fatal = (8, 3, 1, 0);
     let padding = (32, R_X86_64_PC32, 1, 0);
     let kinds = |entries: &[(u64, u32, u32, i64)]| -> Vec<ElfDefectKind> {
-        let sketch = Sketch::new(Order::Little, X86_64).section(".call_sites", [0; 8]).undefined("f");
+        let sketch = Sketch::new(Order::Little, X86_64)
+            .section(".call_sites", [0; 8])
+            .undefined("f");
         let elf = sketch.typed_relocations(2, entries).read().unwrap();
         elf.link_flaws.into_iter().map(|flaw| flaw.kind).collect()
     };
     assert_eq!(kinds(&[padding]), [ElfDefectKind::Unlinked]);
     assert_eq!(kinds(&[padding, fatal]), [ElfDefectKind::Relocation]);
-    assert_eq!(kinds(&[padding, padding]), [ElfDefectKind::Relocation], "the second one finds the first");
+    assert_eq!(
+        kinds(&[padding, padding]),
+        [ElfDefectKind::Relocation],
+        "the second one finds the first"
+    );
 }
 
 #[test]

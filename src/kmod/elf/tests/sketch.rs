@@ -168,10 +168,11 @@ impl Sketch {
 
 pub(super) fn section(order: Order, name: usize, part: &Part, offset: usize) -> Vec<u8> {
     let link = if part.kind == 2 { part.info } else { 0 };
+    let is_loaded = !matches!(part.kind, 2 | 3 | 4 | 9);
     let mut header = Vec::new();
     header.extend(u32_bytes(order, name));
     header.extend(u32_bytes(order, part.kind as usize));
-    header.extend(u64_bytes(order, 2));
+    header.extend(u64_bytes(order, if is_loaded { 2 } else { 0 }));
     header.extend(u64_bytes(order, 0));
     header.extend(u64_bytes(order, offset as u64));
     header.extend(u64_bytes(order, part.content.len() as u64));

@@ -5,7 +5,7 @@ use crate::api::Severity;
 use crate::kernel::Architecture;
 use crate::kmod::facts::{ElfDefect, ElfDefectKind, Signature, Unpackable};
 use crate::kmod::load::Enforcement;
-use crate::kmod::staged::Entry;
+use crate::kmod::staged::{Entry, Tool};
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
@@ -229,6 +229,7 @@ fn what_the_kernel_says_of_signatures() {
 
 #[test]
 fn arm_kernels_before_6_5_make_trampolines_only_where_they_are_told_to() {
+    const TOOL: Tool = Tool::Present(Some(AARCH64));
     let scene = |kernel: &str, config| {
         let module = a_module().change(|elf| {
             elf.machine = AARCH64;
@@ -238,11 +239,16 @@ fn arm_kernels_before_6_5_make_trampolines_only_where_they_are_told_to() {
             });
         });
         let scene = with(module).kernel(kernel).config(config);
+        let scene = scene.staged(|staged| (staged.sh, staged.mkdir, staged.cp) = (TOOL, TOOL, TOOL));
         scene.load(|load| load.architecture = Some(Architecture::Aarch64))
     };
     each(vec![
         ("not told", scene("6.4.0", "MODVERSIONS"), ""),
-        ("told", scene("6.4.0", "MODVERSIONS ARM64_MODULE_PLTS"), "elf-malformed!"),
+        (
+            "told",
+            scene("6.4.0", "MODVERSIONS ARM64_MODULE_PLTS"),
+            "elf-malformed!",
+        ),
         ("later ones do always", scene("6.5.0", "MODVERSIONS"), "elf-malformed!"),
     ]);
 }
@@ -259,13 +265,22 @@ fn what_the_kernel_meets_first_is_told_first() {
             .info("vermagic", "another")
             .needs("gone", 1)
             .exports("_printk", Some(1))
-            .change(|elf| elf.flaws.push(flaw(ElfDefectKind::WritableCode)))
+            .change(|elf| elf.flaws.push(flaw(ElfDefectKind::Malformed)))
             .change(|elf| elf.link_flaws.push(flaw(ElfDefectKind::Relocation))),
     );
-    let decides = scene.findings().into_iter().filter(|finding| finding.severity == Severity::Decides);
+    let decides = scene
+        .findings()
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Decides);
     let rules: Vec<String> = decides.map(|finding| finding.rule.to_string()).collect();
     assert_eq!(
         rules,
-        ["vermagic-mismatch", "elf-malformed", "symbol-missing", "elf-relocation", "symbol-duplicate"]
+        [
+            "vermagic-mismatch",
+            "elf-malformed",
+            "symbol-missing",
+            "elf-relocation",
+            "symbol-duplicate"
+        ]
     );
 }

@@ -158,10 +158,7 @@ fn what_the_indexes_know() {
         (
             "one that fails exports nothing to the next",
             with(a_module().needs("lib_call", 0x99))
-                .beside(
-                    "bad",
-                    a_module().needs("gone", 1).exports("lib_call", Some(0x99)),
-                )
+                .beside("bad", a_module().needs("gone", 1).exports("lib_call", Some(0x99)))
                 .alias("a", "bad")
                 .alias("a", "drv")
                 .module("a"),

@@ -180,16 +180,8 @@ fn symbol_versions_are_asked_for_as_the_kernel_does() {
             with(a_module().change(extended)).kernel("6.14.1"),
             "",
         ),
-        (
-            "beside the basic form it stands for the release",
-            of_6_14(both),
-            "",
-        ),
-        (
-            "alone it does not",
-            of_6_14(extended),
-            "vermagic-mismatch!",
-        ),
+        ("beside the basic form it stands for the release", of_6_14(both), ""),
+        ("alone it does not", of_6_14(extended), "vermagic-mismatch!"),
         (
             "beside the basic form it wins",
             with(a_module().change(other)).kernel("6.14.1"),
