@@ -95,6 +95,11 @@ impl Symvers {
         self.symbols.get(at).map(|row| self.exported(row))
     }
 
+    /// Every exported symbol, by name.
+    pub fn symbols(&self) -> impl Iterator<Item = Exported<'_>> {
+        self.symbols.iter().map(|row| self.exported(row))
+    }
+
     /// How many symbols there are.
     pub const fn len(&self) -> usize {
         self.symbols.len()
