@@ -194,9 +194,10 @@ impl Memory {
         entry.known = Known::Look(look);
     }
 
-    /// Whether a look is on its way.
-    pub(super) fn is_underway(&self) -> bool {
-        self.entries.values().any(|entry| entry.due == Due::Underway)
+    /// How many looks are on their way.
+    pub(super) fn underway(&self) -> usize {
+        let underway = self.entries.values().filter(|entry| entry.due == Due::Underway);
+        underway.count()
     }
 
     /// How many targets wait for a look, or are looked at.

@@ -249,6 +249,10 @@ impl Shared {
                     known.problem(about.to_owned(), stuck(&error));
                     false
                 }
+                News::Calm => {
+                    known.mended(about);
+                    false
+                }
             });
         };
         follow(watched, read, tell).await;

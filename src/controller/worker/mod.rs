@@ -334,7 +334,7 @@ impl Worker {
         gathered: &Gathered,
         now: Timestamp,
     ) -> Result<PreflightStatus, Timestamp> {
-        self.may_write(gathered.rows(), !self.memory.is_underway(), now)?;
+        self.may_write(gathered.rows(), self.memory.underway(), now)?;
         let standing = self.scribe.standing();
         let status = gathered.status(&self.memory, standing, preflight.metadata.generation, now);
         self.measure(&status);
@@ -351,13 +351,13 @@ impl Worker {
         errors: &[FieldError],
         now: Timestamp,
     ) -> Result<PreflightStatus, Timestamp> {
-        self.may_write(0, true, now)?;
+        self.may_write(0, 0, now)?;
         let generation = preflight.metadata.generation;
         Ok(plan::refused(self.scribe.standing(), generation, errors, now))
     }
 
-    fn may_write(&self, rows: usize, complete: bool, now: Timestamp) -> Result<(), Timestamp> {
-        let earliest = self.pace.next(rows, complete);
+    fn may_write(&self, rows: usize, open: usize, now: Timestamp) -> Result<(), Timestamp> {
+        let earliest = self.pace.next(rows, open);
         if now < earliest { Err(earliest) } else { Ok(()) }
     }
 
@@ -368,15 +368,15 @@ impl Worker {
         status: PreflightStatus,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let complete = Tally::of(&status.modules).open == 0;
+        let open = Tally::of(&status.modules).open;
         match self.scribe.write(&self.operator, preflight, status).await {
             Wrote::Nothing => None,
             Wrote::Status => {
-                self.pace.wrote(now, complete);
+                self.pace.wrote(now, open);
                 None
             }
             Wrote::Failed(pause) => {
-                self.pace.wrote(now, false);
+                self.pace.wrote(now, open.max(1));
                 Some(now + pause)
             }
         }
