@@ -15,8 +15,8 @@ use crate::plan::work::{
     self, ATTEMPTS, Errand, LookBy, Next, Order, Owner, Push, Request, Works, Workshop, fingerprint, job_name,
 };
 use crate::plan::{
-    self, Answer, Evidence, KnownSecret, Look, Node, ObjectName, Subject, Supplies, Surroundings, Target, Unreadable,
-    Verdict, World,
+    self, Answer, Evidence, KnownSecret, Look, Node, ObjectName, Pods, Subject, Supplies, Surroundings, Target,
+    Unreadable, Verdict, World,
 };
 
 /// Everything that one preflight's decisions rest on, apart from its images.
@@ -113,7 +113,7 @@ impl Gathered {
             supplies: &self.supplies,
             toolkit_image: self.toolkit_image.as_deref(),
             push_built_image: self.push_built_image,
-            workshop: self.workshop.as_deref(),
+            pods: self.workshop.as_deref().map_or(Pods::Forbidden, Pods::Run),
         }
     }
 

@@ -1,16 +1,19 @@
 //! Verdicts → the status that people and `kubectl wait` read. What has not changed keeps its times, so that two equal
 //! answers are equal objects.
 
+mod fitting;
+mod tally;
+
 use std::collections::HashMap;
-use std::fmt;
-use std::io::{self, Write};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::verdict::Verdict;
-use super::work::Step;
-use crate::api::{FieldError, ModuleStatus, PreflightStatus, Severity, VerificationStatus};
+use crate::api::{FieldError, ModuleStatus, PreflightStatus};
+pub use fitting::{STATUS_LIMIT, fit};
+use tally::Doing;
+pub use tally::Tally;
 
 /// Every Module has a final answer.
 pub const COMPLETE: &str = "Complete";
@@ -152,164 +155,13 @@ impl<'a> Before<'a> {
     }
 }
 
-/// How many Modules are at which step of work in pods.
-#[derive(Default)]
-struct Doing {
-    building: usize,
-    signing: usize,
-    judging: usize,
-}
-
-impl Doing {
-    fn count(&mut self, step: Option<Step>) {
-        match step {
-            Some(Step::Build) => self.building += 1,
-            Some(Step::Sign) => self.signing += 1,
-            Some(Step::Place | Step::Toolkit | Step::Judge) => self.judging += 1,
-            None => {}
-        }
-    }
-}
-
-/// What is done, after the word for the whole preflight; nothing where nothing is.
-impl fmt::Display for Doing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = [
-            ("building", self.building),
-            ("signing", self.signing),
-            ("judging", self.judging),
-        ];
-        let mut before = ": ";
-        for (word, count) in all.into_iter().filter(|(_, count)| *count > 0) {
-            write!(f, "{before}{word} {count}")?;
-            before = ", ";
-        }
-        Ok(())
-    }
-}
-
-/// How many rows say what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tally {
-    /// Rows with Success.
-    pub verified: usize,
-    /// Rows with Failure.
-    pub failed: usize,
-    /// Rows without an answer.
-    pub open: usize,
-}
-
-impl Tally {
-    /// Counts the rows of a status.
-    pub fn of(modules: &[ModuleStatus]) -> Self {
-        let count = |status| modules.iter().filter(|row| row.verification_status == status).count();
-        Self {
-            verified: count(VerificationStatus::Success),
-            failed: count(VerificationStatus::Failure),
-            open: count(VerificationStatus::InProgress),
-        }
-    }
-
-    fn phase(self) -> &'static str {
-        match (self.failed, self.open) {
-            (0, 0) => "Verified",
-            (_, 0) => "Failed",
-            _ => "InProgress",
-        }
-    }
-
-    fn conditions(self, generation: Option<i64>, now: Timestamp) -> [Condition; 2] {
-        let counts = format!(
-            "{} verified, {} failed, {} not known yet",
-            self.verified, self.failed, self.open
-        );
-        let condition = |type_: &str, holds: bool, reason: &str| Condition {
-            type_: type_.to_owned(),
-            status: if holds { "True" } else { "False" }.to_owned(),
-            reason: reason.to_owned(),
-            message: counts.clone(),
-            last_transition_time: Time(now),
-            observed_generation: generation,
-        };
-        let (complete, why_complete) = match self.open {
-            0 => (true, "AllModulesAnswered"),
-            _ => (false, "ModulesInProgress"),
-        };
-        let why_verified = match (self.failed, self.open) {
-            (0, 0) => "AllModulesVerified",
-            (0, _) => "ModulesInProgress",
-            _ => "ModulesFailed",
-        };
-        [
-            condition(COMPLETE, complete, why_complete),
-            condition(VERIFIED, complete && self.failed == 0, why_verified),
-        ]
-    }
-}
-
-/// The longest status, in bytes of JSON. With its metadata and managed fields an object then stays below 1 MiB, which
-/// etcd takes (1.5 MiB) with room to spare.
-pub const STATUS_LIMIT: usize = 900 * 1024;
-
-/// What a shortened reason ends with.
-const SHORTENED: &str = " … (shortened; `kmm-preflight check` tells all)";
-
-/// Shortens a status until it fits: first the findings that do not decide, then all findings, then long reasons, and
-/// those evenly. What is left of a reason still begins with what decides.
-pub fn fit(mut status: PreflightStatus, limit: usize) -> PreflightStatus {
-    if size(&status) <= limit {
-        return status;
-    }
-    for row in &mut status.modules {
-        row.findings.retain(|finding| finding.severity == Severity::Decides);
-    }
-    if size(&status) > limit {
-        status.modules.iter_mut().for_each(|row| row.findings.clear());
-    }
-    let mut longest = 1024;
-    while size(&status) > limit && longest >= 64 {
-        for row in &mut status.modules {
-            row.status_reason = row.status_reason.take().map(|reason| shortened(reason, longest));
-        }
-        longest /= 2;
-    }
-    status
-}
-
-fn size(status: &PreflightStatus) -> usize {
-    let mut length = Length(0);
-    serde_json::to_writer(&mut length, status).map_or(usize::MAX, |()| length.0)
-}
-
-/// Counts what is written, and keeps none of it: a status has some 800 KiB.
-struct Length(usize);
-
-impl Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.saturating_add(bytes.len());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn shortened(reason: String, longest: usize) -> String {
-    let text = reason.strip_suffix(SHORTENED).unwrap_or(&reason);
-    if text.len() <= longest {
-        return reason;
-    }
-    let end = text.floor_char_boundary(longest);
-    format!("{}{SHORTENED}", text.get(..end).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Finding, Rule, VerificationStage};
+    use crate::api::{VerificationStage, VerificationStatus};
 
-    fn verdict(status: VerificationStatus, reason: &str) -> Verdict {
+    /// A verdict that says this.
+    pub(super) fn verdict(status: VerificationStatus, reason: &str) -> Verdict {
         Verdict {
             stage: VerificationStage::Done,
             status,
@@ -322,7 +174,8 @@ mod tests {
         }
     }
 
-    fn answer(name: &str, verdict: Verdict) -> Answer {
+    /// The answer for a Module of that name.
+    pub(super) fn answer(name: &str, verdict: Verdict) -> Answer {
         Answer {
             namespace: "drivers".to_owned(),
             name: name.to_owned(),
@@ -331,7 +184,8 @@ mod tests {
         }
     }
 
-    fn at(second: i64) -> Timestamp {
+    /// A moment.
+    pub(super) fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
@@ -388,39 +242,6 @@ mod tests {
     }
 
     #[test]
-    fn conditions_and_phase_follow_the_rows() {
-        // "st-7", "st-8", "st-9".
-        use VerificationStatus::{Failure, InProgress, Success};
-        let rows = [
-            (&[][..], "Verified", ["True", "True"]),
-            (&[Success], "Verified", ["True", "True"]),
-            (&[Success, Failure], "Failed", ["True", "False"]),
-            (&[Success, InProgress], "InProgress", ["False", "False"]),
-            (&[Failure, InProgress], "InProgress", ["False", "False"]),
-        ];
-        for (statuses, phase, conditions) in rows {
-            let answers = statuses
-                .iter()
-                .enumerate()
-                .map(|(at, status)| answer(&at.to_string(), verdict(*status, "")));
-            let status = status(None, Some(3), answers, at(1));
-            assert_eq!(status.phase.as_deref(), Some(phase), "{statuses:?}");
-            let found: Vec<_> = status
-                .conditions
-                .iter()
-                .map(|condition| condition.status.as_str())
-                .collect();
-            assert_eq!(found, conditions, "{statuses:?}");
-            assert!(
-                status
-                    .conditions
-                    .iter()
-                    .all(|condition| condition.observed_generation == Some(3))
-            );
-        }
-    }
-
-    #[test]
     fn who_else_writes_is_a_condition_that_keeps_its_time() {
         let told = |previous: Option<&PreflightStatus>, second| {
             let calm = status(previous, Some(3), [], at(second));
@@ -442,33 +263,6 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_in_pods_is_counted_after_the_phase() {
-        let doing = |step| {
-            let mut verdict = verdict(VerificationStatus::InProgress, "");
-            verdict.doing = step;
-            verdict
-        };
-        let phase = |steps: &[Option<Step>]| {
-            let answers = steps
-                .iter()
-                .enumerate()
-                .map(|(number, step)| answer(&number.to_string(), doing(*step)));
-            status(None, None, answers, at(1)).phase
-        };
-        let (building, signing, judging) = (Some(Step::Build), Some(Step::Sign), Some(Step::Judge));
-        for (steps, expected) in [
-            (&[None][..], "InProgress"),
-            (
-                &[building, None, signing, building],
-                "InProgress: building 2, signing 1",
-            ),
-            (&[judging, Some(Step::Place)], "InProgress: judging 2"),
-        ] {
-            assert_eq!(phase(steps).as_deref(), Some(expected));
-        }
-    }
-
-    #[test]
     fn a_preflight_that_admission_never_saw_is_told_what_is_wrong_with_it() {
         let errors = [FieldError::new("spec.kernelVersion", "is required")];
         let status = refused(None, Some(2), &errors, at(1));
@@ -482,54 +276,5 @@ mod tests {
             assert_eq!(condition.message, "spec.kernelVersion: is required");
         }
         assert_eq!(refused(Some(&status), Some(2), &errors, at(9)), status);
-    }
-
-    fn large(rows: usize, reason: usize, findings: usize) -> PreflightStatus {
-        let finding = |at: usize| Finding {
-            rule: Rule::SymbolMissing,
-            severity: if at == 0 { Severity::Decides } else { Severity::Warns },
-            file: Some("x.ko".to_owned()),
-            symbol: Some(format!("symbol_{at}")),
-            message: "needs a symbol that is not there".to_owned(),
-        };
-        let answers = (0..rows).map(|at| {
-            let mut verdict = verdict(VerificationStatus::Failure, &"ä".repeat(reason / 2));
-            verdict.findings = (0..findings).map(finding).collect();
-            answer(&format!("module-{at}"), verdict)
-        });
-        status(None, Some(1), answers, at(1))
-    }
-
-    #[test]
-    fn a_small_status_is_left_alone() {
-        let status = large(10, 200, 3);
-        assert_eq!(fit(status.clone(), STATUS_LIMIT), status);
-    }
-
-    #[test]
-    fn a_large_status_is_shortened_until_it_fits_and_loses_no_row() {
-        for (rows, reason, findings) in [(1500, 300, 20), (1500, 5_000, 0), (1500, 700, 1), (3000, 100, 4)] {
-            let status = fit(large(rows, reason, findings), STATUS_LIMIT);
-            assert!(
-                size(&status) <= STATUS_LIMIT,
-                "{rows} {reason} {findings}: {}",
-                size(&status)
-            );
-            assert_eq!(status.modules.len(), rows);
-        }
-    }
-
-    #[test]
-    fn what_decides_is_the_last_finding_to_go_and_a_short_reason_says_that_it_is_short() {
-        let status = fit(large(100, 5_000, 3), 150_000);
-        let row = &status.modules[0];
-        let reason = row.status_reason.as_deref().unwrap();
-        assert!(
-            reason.ends_with(SHORTENED) && reason.matches(SHORTENED).count() == 1,
-            "{reason}"
-        );
-        let status = fit(large(100, 100, 20), 90_000);
-        assert_eq!(status.modules[0].findings.len(), 1);
-        assert_eq!(status.modules[0].findings[0].severity, Severity::Decides);
     }
 }

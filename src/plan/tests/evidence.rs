@@ -9,7 +9,7 @@ use crate::kernel::{Architecture, KernelVersion};
 use crate::kmod::load::LoadedModules;
 use crate::plan::work::{Ended, Errand, Next, Push, Work, Works};
 use crate::plan::{
-    Evidence, Loaders, Look, Node, Precedents, Subject, Supplies, Surroundings, Verdict, World, kernels_today,
+    Evidence, Loaders, Look, Node, Pods, Precedents, Subject, Supplies, Surroundings, Verdict, World, kernels_today,
     wants_evidence,
 };
 use VerificationStatus::{Failure, InProgress, Success};
@@ -70,7 +70,7 @@ fn weighed<T>(container: &str, question: impl Fn(&World<'_>, &Subject) -> T) -> 
         supplies: &Supplies::default(),
         toolkit_image: None,
         push_built_image: true,
-        workshop: Some(&workshop),
+        pods: Pods::Run(&workshop),
     };
     question(&world, &subject)
 }
