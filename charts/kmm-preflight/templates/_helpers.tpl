@@ -76,7 +76,7 @@ Whether something is switched on that is on unless somebody says otherwise. Valu
 {{- end -}}
 
 {{- define "kmm-preflight.asksNodeFeatures" -}}
-{{- include "kmm-preflight.isOn" .Values.nodeFeatures -}}
+{{- include "kmm-preflight.isOn" (.Values.nodeFeatures | default dict).enabled -}}
 {{- end -}}
 
 {{/*

@@ -9,7 +9,11 @@ not have, as those of an older chart (`--reuse-values`), is left out where the p
 - --metrics-port=8080
 - --leader-election-lease={{ include "kmm-preflight.fullname" . }}
 - --toolkits-config-map={{ include "kmm-preflight.toolkitsConfigMap" . }}
-{{- if not (include "kmm-preflight.asksNodeFeatures" .) }}
+{{- if include "kmm-preflight.asksNodeFeatures" . }}
+{{- with (.Values.nodeFeatures | default dict).namespace }}
+- --node-features-namespace={{ . }}
+{{- end }}
+{{- else }}
 - --ignore-node-features
 {{- end }}
 {{- if .Values.webhook.enabled }}
