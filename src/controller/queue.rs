@@ -73,14 +73,11 @@ impl Queue {
 
     /// A preflight wants these Jobs, those of each namespace in this order, and none of those that it wanted before. It keeps its turn.
     pub(super) fn want(&mut self, preflight: &str, jobs: impl IntoIterator<Item = ObjectName>) {
-        let place = self.turns.iter_mut().find(|(waiting, _)| waiting == preflight);
-        match place {
-            Some((_, waiting)) => waiting.want(jobs),
-            None => {
-                let mut waiting = Waiting::default();
-                waiting.want(jobs);
-                self.turns.push_back((preflight.to_owned(), waiting));
-            }
+        if !self.turns.iter().any(|(waiting, _)| waiting == preflight) {
+            self.turns.push_back((preflight.to_owned(), Waiting::default()));
+        }
+        if let Some((_, waiting)) = self.turns.iter_mut().find(|(waiting, _)| waiting == preflight) {
+            waiting.want(jobs);
         }
         self.turns.retain(|(_, waiting)| !waiting.jobs.is_empty());
     }
@@ -263,7 +260,9 @@ mod tests {
         ] {
             queue.want("p", jobs_of(left));
             let begun = queue.take("p", &none, second(0));
-            begun.iter().for_each(|job| queue.give_back(job));
+            for job in &begun {
+                queue.give_back(job);
+            }
             assert_eq!(names(begun), expected, "of {left}");
         }
     }

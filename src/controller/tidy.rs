@@ -127,6 +127,7 @@ mod tests {
 
     #[test]
     fn a_job_stays_as_long_as_it_is_of_use() {
+        // "is-140": one that has not ended well stays; here not for ever.
         let told = Standing { is_told: true, ..OPEN };
         let verified = Standing {
             is_verified: true,
@@ -201,10 +202,8 @@ mod tests {
         own
     }
 
-    #[test]
-    fn a_job_is_kept_where_nothing_else_would_tell_what_it_came_to() {
-        use VerificationStatus::{Failure, InProgress, Success};
-        let answer = |status: VerificationStatus, of_job: bool| Verdict {
+    fn answer(status: VerificationStatus, of_job: bool) -> Verdict {
+        Verdict {
             stage: VerificationStage::Done,
             status,
             reason: "because".to_owned(),
@@ -213,60 +212,24 @@ mod tests {
             findings: Vec::new(),
             job: of_job.then(|| "a/j".to_owned()),
             doing: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_job_is_kept_where_nothing_else_would_tell_what_it_came_to() {
+        use VerificationStatus::{Failure, InProgress, Success};
+        let (good, unlinked, look) = (judged(false), judged(true), ended_job("j", "look", true));
         for (case, own, answer, remembers, kept) in [
-            ("a row tells it", judged(false), answer(Success, true), true, false),
-            (
-                "no row has room for it",
-                judged(false),
-                answer(Success, true),
-                false,
-                true,
-            ),
-            (
-                "the answer is another's",
-                judged(false),
-                answer(Success, false),
-                false,
-                false,
-            ),
-            (
-                "good by what nodes have loaded",
-                judged(true),
-                answer(Success, true),
-                true,
-                true,
-            ),
-            (
-                "bad, as far as they have not",
-                judged(true),
-                answer(Failure, true),
-                true,
-                true,
-            ),
-            (
-                "they are being asked",
-                judged(true),
-                answer(InProgress, false),
-                true,
-                true,
-            ),
-            (
-                "the image has come meanwhile",
-                judged(true),
-                answer(Success, false),
-                true,
-                false,
-            ),
-            (
-                "a look, bad",
-                ended_job("j", "look", true),
-                answer(Failure, true),
-                false,
-                false,
-            ),
+            ("a row tells it", &good, answer(Success, true), true, false),
+            ("no row has room", &good, answer(Success, true), false, true),
+            ("another's answer", &good, answer(Success, false), false, false),
+            ("nodes have it loaded", &unlinked, answer(Success, true), true, true),
+            ("they have not", &unlinked, answer(Failure, true), true, true),
+            ("they are asked", &unlinked, answer(InProgress, false), true, true),
+            ("the image has come", &unlinked, answer(Success, false), true, false),
+            ("a bad look", &look, answer(Failure, true), false, false),
         ] {
-            assert_eq!(is_memory(&own, &answer, remembers), kept, "{case}");
+            assert_eq!(is_memory(own, &answer, remembers), kept, "{case}");
         }
     }
 

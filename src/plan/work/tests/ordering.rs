@@ -89,6 +89,7 @@ fn a_proxys_password_is_no_part_of_what_is_shown_of_the_settings() {
     assert!(shown.contains("HTTPS_PROXY") && !shown.contains("secret"), "{shown}");
 }
 
+// Row "is-135".
 #[test]
 fn a_job_is_found_by_its_labels_where_it_was_ordered() {
     let (supplies, target) = (supplies("1"), pulled(BOTH));
@@ -148,6 +149,7 @@ fn the_settings_that_work_is_done_by_have_a_part_in_its_fingerprint() {
     }
 }
 
+// Row "is-120": what cannot be written out is not made, and says why.
 #[test]
 fn a_secret_that_was_not_looked_for_leaves_the_work_without_a_name() {
     let target = pulled(BOTH);
