@@ -42,15 +42,15 @@ pub fn inputs(target: &Target, world: &World<'_>, architecture: Option<Architect
     hash(&all.to_string())
 }
 
-/// Which content the Secrets have that a target is built with and signed by, as one fingerprint; `None` while that of one of them is
-/// not known. Another content is another question, though the image is there.
+/// Which content the Secrets have that a target is built with and signed by, as one fingerprint; `None` where there are none, and
+/// while that of one of them is not known. Another content is another question, though the image is there.
 pub fn secret_versions(target: &Target, supplies: &Supplies) -> Option<String> {
     let of = |name: &str| {
         let known = supplies.secrets.get(&(target.namespace.clone(), name.to_owned()))?;
         Some(json!([name, known.version()]))
     };
     let versions: Vec<Value> = making_secrets(target).into_iter().map(of).collect::<Option<_>>()?;
-    Some(hash(&Value::from(versions).to_string()))
+    (!versions.is_empty()).then(|| hash(&Value::from(versions).to_string()))
 }
 
 /// The Secrets that a target is built with and signed by, each once.

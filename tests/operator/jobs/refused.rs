@@ -90,15 +90,15 @@ fn a_quota_on_pods_is_the_reason_while_a_job_waits_for_its_pod() {
 }
 
 #[test]
-fn a_limit_range_that_is_too_narrow_is_the_reason_while_a_job_waits_for_its_pod() {
+fn a_limit_range_that_wants_more_than_is_asked_for_is_the_reason_while_a_job_waits_for_its_pod() {
     let Some((stage, _kubelet)) = Stage::with_kubelet(&Fate::new(judged(false))) else {
         return;
     };
     stage.kubectl(["create", "serviceaccount", "default", "-n", "a"]);
     stage.apply(
-        "apiVersion: v1\nkind: LimitRange\nmetadata: {namespace: a, name: narrow}\nspec: {limits: [{type: Container, max: {memory: 100Mi}}]}\n",
+        "apiVersion: v1\nkind: LimitRange\nmetadata: {namespace: a, name: generous}\nspec: {limits: [{type: Container, min: {memory: 1Gi}}]}\n",
     );
-    let words = "maximum memory usage per Container is 100Mi";
+    let words = "minimum memory usage per Container is 1Gi";
     stage.wait_until_refused(POD, words);
     stage.buildable(&["nic"]);
     let _operator = stage.operator_with_jobs(&[]);
@@ -108,7 +108,7 @@ fn a_limit_range_that_is_too_narrow_is_the_reason_while_a_job_waits_for_its_pod(
         verdict(&open) == "InProgress" && reason(&open).contains("the cluster refuses its pod"),
         "{open:#}"
     );
-    stage.kubectl(["delete", "limitrange", "narrow", "-n", "a"]);
+    stage.kubectl(["delete", "limitrange", "generous", "-n", "a"]);
     stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Success");
     stage.wait_until_nothing_is_left();
 }

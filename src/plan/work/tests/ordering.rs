@@ -4,7 +4,7 @@ use super::{BOTH, BUILT, PLAIN, TOOLKIT, make, ordered, pulled, request, supplie
 use crate::kernel::Architecture;
 use crate::plan::tests::{owner, workshop};
 use crate::plan::work::{BuildWith, Errand, Owner, Push, Workshop, fingerprint, job_name, job_of, order};
-use crate::plan::{Supplies, Target, World};
+use crate::plan::{Supplies, Target, World, secret_versions};
 
 /// The fingerprint of the work for a target, as everything else stands.
 fn of(target: &Target) -> String {
@@ -87,6 +87,21 @@ fn a_proxys_password_is_no_part_of_what_is_shown_of_the_settings() {
     };
     let shown = format!("{settings:?}");
     assert!(shown.contains("HTTPS_PROXY") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn the_content_of_secrets_is_part_of_the_question_only_where_something_is_built_with_or_signed_by_them() {
+    let versions = |container, of: &str| secret_versions(&pulled(container), &supplies(of));
+    assert_eq!(versions(PLAIN, "1"), None);
+    let first = versions(BOTH, "1");
+    assert!(first.is_some() && versions(BOTH, "1") == first && versions(BOTH, "2") != first);
+    let mut unknown = supplies("1");
+    unknown.secrets.clear();
+    assert_eq!(secret_versions(&pulled(BOTH), &unknown), None);
+    // Those that it is pulled with alone come and go: they are no reason to ask anew.
+    let mut other_pull = supplies("1");
+    other_pull.secrets.remove(&("ns1".to_owned(), "pull".to_owned()));
+    assert_eq!(secret_versions(&pulled(BOTH), &other_pull), first);
 }
 
 // Row "is-135".
