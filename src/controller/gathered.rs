@@ -6,23 +6,24 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::examples::Question;
 use super::ledger::Ledger;
-use super::memory::{Known, Memory, Question};
+use super::memory::{Inquiry, Known, Memory};
 use crate::api::{ModuleStatus, PreflightStatus, PreflightValidationOCP, VerificationStatus};
 use crate::kernel::{Architecture, KernelVersion};
-use crate::kmod::load::{LoadedModules, SignaturePolicy};
+use crate::kmod::load::SignaturePolicy;
 use crate::plan::work::{
     self, ATTEMPTS, Ended, Errand, LookBy, Next, Order, Owner, Push, Request, Work, Works, Workshop, fingerprint,
     job_name,
 };
 use crate::plan::{
-    self, Answer, Evidence, KnownSecret, Look, Node, ObjectName, Subject, Supplies, Surroundings, Target, Unreadable,
-    Verdict, World,
+    self, Answer, Evidence, KnownSecret, Look, NO_PRECEDENTS, Node, ObjectName, Subject, Supplies, Surroundings,
+    Target, Unreadable, Verdict, World,
 };
 
-/// How long what is to be pushed waits until it is known what nodes have loaded: it is judged by that once, and a list that has not
-/// come by then may never come.
-const NODES_PATIENCE: SignedDuration = SignedDuration::from_mins(1);
+/// How long what is to be pushed waits until it is known what nodes have loaded, and what their images of today tell: it is judged by
+/// that once, and what has not come by then may never come.
+const NODES_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Everything that one preflight's decisions rest on, apart from its images.
 pub(super) struct Gathered {
@@ -126,9 +127,9 @@ impl Gathered {
     }
 
     /// What is asked of the targets.
-    pub(super) fn questions(&self) -> impl Iterator<Item = Question<'_>> {
+    pub(super) fn inquiries(&self) -> impl Iterator<Item = Inquiry<'_>> {
         self.cases.iter().filter_map(|case| {
-            Some(Question {
+            Some(Inquiry {
                 name: case.name.clone(),
                 inputs: case.inputs.as_deref()?,
                 needs_secrets: !plan::making_secrets(case.target()?).is_empty(),
@@ -177,17 +178,28 @@ impl Gathered {
 
     /// What is known of the modules that the nodes of a case have loaded, where its answer depends on that.
     fn evidence_wanted<'a>(&'a self, case: &Case, memory: &'a Memory, seen: (&Look, &Works)) -> Option<Evidence<'a>> {
-        let target = case.target().filter(|_| plan::wants_evidence(seen.0, seen.1))?;
-        Some(Evidence::of_cluster(
-            &self.around,
-            target,
-            memory.precedents(&case.name),
-        ))
+        let wanted = plan::wants_evidence(seen.0, seen.1);
+        wanted.then(|| self.evidence(case, memory)).flatten()
     }
 
-    /// The modules that all nodes of a target are known to have loaded.
-    fn loaded_everywhere(&self, target: &Target) -> LoadedModules {
-        Evidence::of_cluster(&self.around, target, None).loaded_everywhere()
+    fn evidence<'a>(&'a self, case: &Case, memory: &'a Memory) -> Option<Evidence<'a>> {
+        let precedents = match Question::of(self, case) {
+            Some(question) => memory.examples.of(&case.name, &question),
+            None => Some(NO_PRECEDENTS),
+        };
+        Some(Evidence::of_cluster(&self.around, case.target()?, precedents))
+    }
+
+    /// The Modules whose answer rests on what they load today, with what is to be asked of that.
+    pub(super) fn examples_wanted(&self, memory: &Memory, now: Timestamp) -> Vec<(ObjectName, Question)> {
+        let would_push = |case: &Case| self.push_built_image && self.next_if_known(case, memory, now).pushes();
+        let wanted = self
+            .cases
+            .iter()
+            .filter(|case| memory.wants_evidence(&case.name) || would_push(case));
+        wanted
+            .filter_map(|case| Some((case.name.clone(), Question::of(self, case)?)))
+            .collect()
     }
 
     /// Whether the answer on any Module depends on what its nodes have loaded, or may once it was made and is to be pushed.
@@ -215,26 +227,37 @@ impl Gathered {
         }
     }
 
-    /// What is to be started for a case in a pod. `asked`: since when it is asked what nodes have loaded, where it is.
-    pub(super) fn next(&self, case: &Case, memory: &Memory, asked: Option<Timestamp>, now: Timestamp) -> Next {
+    /// What is to be started for a case in a pod. What is pushed is judged by what was known when it was begun: that waits for it, but
+    /// not for ever. `held`: since when it waits.
+    pub(super) fn next(&self, case: &Case, memory: &Memory, held: Option<Timestamp>, now: Timestamp) -> Next {
+        let next = self.next_if_known(case, memory, now);
+        let until = held.unwrap_or(now) + NODES_PATIENCE;
+        if now < until && next.pushes() && self.is_awaited(case, memory) {
+            Next::Later(until)
+        } else {
+            next
+        }
+    }
+
+    /// Whether what is to be pushed for a case waits until it is known what nodes have loaded.
+    pub(super) fn is_held(&self, case: &Case, memory: &Memory, now: Timestamp) -> bool {
+        self.push_built_image && self.next_if_known(case, memory, now).pushes() && self.is_awaited(case, memory)
+    }
+
+    fn is_awaited(&self, case: &Case, memory: &Memory) -> bool {
+        let evidence = self.evidence(case, memory);
+        evidence.is_some_and(|evidence| evidence.is_awaited())
+    }
+
+    fn next_if_known(&self, case: &Case, memory: &Memory, now: Timestamp) -> Next {
         let works = memory.ledger(&case.name).map(Ledger::works).unwrap_or_default();
         let Known::Look(look) = memory.known(&case.name) else {
             return Next::Nothing;
         };
-        let next = match self.evidence_wanted(case, memory, (&look, &works)) {
+        match self.evidence_wanted(case, memory, (&look, &works)) {
             Some(evidence) => evidence.next(&self.world(), &case.subject, (&look, &works), now),
             None => plan::next(&self.world(), &case.subject, &look, &works, now),
-        };
-        self.once_nodes_are_known(next, asked, now)
-    }
-
-    /// What pushes waits until it is known what nodes have loaded, but not for ever.
-    fn once_nodes_are_known(&self, next: Next, asked: Option<Timestamp>, now: Timestamp) -> Next {
-        let pushes = matches!(&next, Next::Start { errand, .. } if errand.pushes());
-        let until = asked
-            .filter(|_| pushes && self.around.loaded.is_none())
-            .map(|since| since + NODES_PATIENCE);
-        until.filter(|until| now < *until).map_or(next, Next::Later)
+        }
     }
 
     /// How the image of a case is looked at.
@@ -249,19 +272,23 @@ impl Gathered {
     /// What is missing for it, each as a sentence.
     pub(super) fn order(
         &self,
-        target: &Target,
-        architecture: Option<Architecture>,
+        case: &Case,
+        memory: &Memory,
         (errand, attempt): (Errand, u32),
         signatures: SignaturePolicy,
     ) -> Result<Order, Vec<String>> {
+        // Whatever is not pushed is weighed once it was judged.
+        let evidence = self.evidence(case, memory).filter(|_| errand.pushes());
         let request = Request {
             owner: &self.owner,
-            target,
+            target: case.target().ok_or_else(Vec::new)?,
             errand,
             attempt,
-            architecture,
+            architecture: case.architecture,
             signatures,
-            loaded: self.loaded_everywhere(target),
+            loaded: evidence
+                .map(|evidence| evidence.loaded_everywhere())
+                .unwrap_or_default(),
         };
         work::order(&self.world(), request)
     }
@@ -356,7 +383,7 @@ mod tests {
     use crate::controller::memory::Sight;
     use crate::examine::Seen;
     use crate::image::{Digest, LookFailure, LookFailureKind};
-    use crate::plan::Precedents;
+    use crate::kmod::load::LoadedModules;
     use crate::plan::work::{BuildWith, Room};
 
     const KERNEL: &str = "6.1.0-50-amd64";
@@ -409,6 +436,7 @@ mod tests {
                 ..Supplies::default()
             },
             loaded,
+            loaders: Some(BTreeMap::new()),
             ..Surroundings::default()
         };
         let preflight = serde_json::from_value(preflight).unwrap();
@@ -420,13 +448,12 @@ mod tests {
     /// What is known when looking at the Module's image came to this.
     fn knowing(gathered: &Gathered, seen: Seen) -> Memory {
         let mut memory = Memory::default();
-        memory.learn(gathered.questions(), None, second(0));
+        memory.learn(gathered.inquiries(), None, second(0));
         let case = &gathered.cases[0];
         let sight = Sight {
             name: case.name.clone(),
             inputs: case.inputs.clone().unwrap(),
             seen,
-            precedents: Precedents::new(),
         };
         let works = Works::default();
         memory.record(sight, second(0), |name, look| {
@@ -443,16 +470,19 @@ mod tests {
     fn what_is_to_be_pushed_waits_for_what_nodes_have_loaded_but_not_for_ever() {
         let known = || Some(BTreeMap::new());
         let until = second(10) + NODES_PATIENCE;
-        for (case, pushes, loaded, asked, now, waits) in [
+        for (case, pushes, loaded, held, now, waits) in [
             ("nodes are asked", true, None, Some(second(10)), second(11), true),
             ("and never answer", true, None, Some(second(10)), until, false),
-            ("they have answered", true, known(), Some(second(10)), second(11), false),
-            ("nobody asks them", true, None, None, second(11), false),
-            ("nothing is pushed", false, None, Some(second(10)), second(11), false),
+            ("they are asked from now on", true, None, None, second(10), true),
+            ("they have answered", true, known(), None, second(11), false),
+            ("nothing is pushed", false, None, None, second(11), false),
         ] {
+            let is_known = loaded.is_some();
             let gathered = gathered(pushes, loaded);
             let memory = knowing(&gathered, missing());
-            match gathered.next(&gathered.cases[0], &memory, asked, now) {
+            let nic = &gathered.cases[0];
+            assert_eq!(gathered.is_held(nic, &memory, now), pushes && !is_known, "{case}");
+            match gathered.next(nic, &memory, held, now) {
                 Next::Later(moment) => assert!(waits && moment == until, "{case}"),
                 Next::Start { errand, .. } => assert!(!waits && errand.pushes() == pushes, "{case}"),
                 Next::Nothing => panic!("{case}"),

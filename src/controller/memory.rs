@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::examples::Examples;
 use super::ledger::Ledger;
 use super::pace::SHORTEST;
 use super::schedule;
@@ -11,7 +12,7 @@ use crate::api::{ModuleStatus, PreflightStatus, VerificationStatus};
 use crate::examine::Seen;
 use crate::image::LookFailureKind;
 use crate::plan::work::Works;
-use crate::plan::{self, Look, ObjectName, Precedents};
+use crate::plan::{self, Look, ObjectName};
 
 /// What stands in a row between the fingerprint of its inputs and that of its Secrets.
 const WITH_SECRETS: char = '-';
@@ -20,11 +21,13 @@ const WITH_SECRETS: char = '-';
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     entries: HashMap<ObjectName, Entry>,
+    /// What the images of today tell, where answers may rest on them.
+    pub(super) examples: Examples,
 }
 
 /// What is asked of one target.
 #[derive(Clone, Debug)]
-pub(super) struct Question<'a> {
+pub(super) struct Inquiry<'a> {
     /// The Module.
     pub(super) name: ObjectName,
     /// The fingerprint of what its verdict rests on, beside the content of Secrets.
@@ -49,8 +52,6 @@ struct Entry {
     /// Whether what the look under way comes to may be an answer to the question of before.
     outdated: bool,
     ledger: Ledger,
-    /// What its images of today need in the same way, as far as they were looked at.
-    precedents: Precedents,
 }
 
 /// What is known of a target's image.
@@ -70,8 +71,6 @@ pub(super) struct Sight {
     pub(super) inputs: String,
     /// The result.
     pub(super) seen: Seen,
-    /// What its images of today need, where they were looked at too.
-    pub(super) precedents: Precedents,
 }
 
 /// When to look, or where the answer is final, when to ask for its Secrets.
@@ -89,7 +88,7 @@ impl Memory {
     /// questions. What another process verified for the same inputs stands in `previous`, and stays verified.
     pub(super) fn learn<'a>(
         &mut self,
-        targets: impl IntoIterator<Item = Question<'a>>,
+        targets: impl IntoIterator<Item = Inquiry<'a>>,
         previous: Option<&PreflightStatus>,
         now: Timestamp,
     ) {
@@ -121,11 +120,6 @@ impl Memory {
     pub(super) fn known(&self, name: &ObjectName) -> Known {
         let entry = self.entries.get(name);
         entry.map_or(Known::Look(Look::Pending), |entry| entry.known.clone())
-    }
-
-    /// What the images of today are known to need, of a target whose own image needs what its nodes may have loaded.
-    pub(super) fn precedents(&self, name: &ObjectName) -> Option<&Precedents> {
-        self.entries.get(name).map(|entry| &entry.precedents)
     }
 
     /// Whether the answer on a target depends on what its nodes have loaded.
@@ -231,12 +225,7 @@ impl Memory {
     /// A look came to something; what was asked for other inputs is an answer to another question. `is_final` says of
     /// a look whether its answer stands until an input changes.
     pub(super) fn record(&mut self, sight: Sight, now: Timestamp, is_final: impl Fn(&ObjectName, &Look) -> bool) {
-        let Sight {
-            name,
-            inputs,
-            seen,
-            precedents,
-        } = sight;
+        let Sight { name, inputs, seen } = sight;
         let Some(entry) = self.entries.get_mut(&name).filter(|entry| entry.inputs == inputs) else {
             return;
         };
@@ -246,7 +235,6 @@ impl Memory {
             _ => 0,
         };
         let look = entry.since_when(look);
-        entry.precedents = precedents;
         let pause = schedule::pause(&look, entry.attempts, &format!("{}/{}", name.0, name.1));
         if std::mem::take(&mut entry.outdated) {
             entry.settle(false, now, now);
@@ -256,9 +244,10 @@ impl Memory {
         entry.known = Known::Look(look);
     }
 
-    /// Whether a look is on its way.
-    pub(super) fn is_underway(&self) -> bool {
-        self.entries.values().any(|entry| entry.due == Due::Underway)
+    /// How many looks are on their way.
+    pub(super) fn underway(&self) -> usize {
+        let underway = self.entries.values().filter(|entry| entry.due == Due::Underway);
+        underway.count()
     }
 
     /// How many targets wait for a look, or are looked at.
@@ -279,7 +268,7 @@ impl Memory {
 
 impl Entry {
     /// What is known where this row was written for the same inputs, with the Secrets that it tells.
-    fn new(question: &Question<'_>, row: Option<&ModuleStatus>, now: Timestamp) -> Self {
+    fn new(question: &Inquiry<'_>, row: Option<&ModuleStatus>, now: Timestamp) -> Self {
         let verified = row.filter(|row| row.verification_status == VerificationStatus::Success);
         let failed = row.filter(|row| row.verification_status == VerificationStatus::Failure && row.job.is_some());
         let secrets = row.and_then(|row| row.inputs.as_deref()?.split_once(WITH_SECRETS));
@@ -297,7 +286,6 @@ impl Entry {
             outdated: false,
             known,
             attempts: 0,
-            precedents: Precedents::new(),
             ledger: failed.map(Ledger::remembering).unwrap_or_default(),
         }
     }
@@ -314,7 +302,7 @@ impl Entry {
         self.due = if self.outdated { Due::Underway } else { Due::At(now) };
         self.known = Known::Look(Look::Pending);
         (self.is_final, self.attempts) = (false, 0);
-        (self.ledger, self.precedents) = (Ledger::default(), Precedents::new());
+        self.ledger = Ledger::default();
     }
 
     /// The answer is final, or it is to be looked for again at that moment.
@@ -355,7 +343,7 @@ fn is_alike(before: &Look, after: &Look) -> bool {
 }
 
 /// The row that was written for a target with these inputs, whatever its Secrets were.
-fn row<'a>(previous: Option<&'a PreflightStatus>, question: &Question<'_>) -> Option<&'a ModuleStatus> {
+fn row<'a>(previous: Option<&'a PreflightStatus>, question: &Inquiry<'_>) -> Option<&'a ModuleStatus> {
     let (namespace, name) = &question.name;
     let is_its = |row: &&ModuleStatus| {
         let inputs = row.inputs.as_deref().unwrap_or_default();
@@ -399,7 +387,6 @@ mod tests {
             name: nic(),
             inputs: "one".to_owned(),
             seen,
-            precedents: Precedents::new(),
         }
     }
 
@@ -413,8 +400,8 @@ mod tests {
         memory
     }
 
-    fn asked(inputs: &str) -> Question<'_> {
-        Question {
+    fn asked(inputs: &str) -> Inquiry<'_> {
+        Inquiry {
             name: nic(),
             inputs,
             needs_secrets: false,
@@ -423,8 +410,8 @@ mod tests {
     }
 
     /// The same of a target that is signed, where this is known of its Secrets.
-    fn signed(secrets: Option<&str>) -> Question<'_> {
-        Question {
+    fn signed(secrets: Option<&str>) -> Inquiry<'_> {
+        Inquiry {
             needs_secrets: true,
             secrets,
             ..asked("one")

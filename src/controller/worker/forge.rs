@@ -48,6 +48,7 @@ impl Worker {
         let (foundry, uid) = (operator.foundry.as_ref()?, self.uid.clone()?);
         let jobs = foundry.jobs.of(&uid);
         self.see(preflight, gathered, &jobs, now);
+        self.note_held(gathered, now);
         let following = self.following(gathered, &jobs, now);
         let (wanted, later) = self.wanted(gathered, &jobs, now);
         let taken = foundry.take(&uid, wanted.iter().map(|one| one.job.clone()).collect(), now);
@@ -60,6 +61,17 @@ impl Worker {
         let (queued, running) = foundry.counts(now);
         operator.telemetry.jobs(queued, running);
         later
+    }
+
+    /// Notes since when pushes wait for what nodes have loaded.
+    fn note_held(&mut self, gathered: &Gathered, now: Timestamp) {
+        let before = std::mem::take(&mut self.held);
+        let held = gathered
+            .cases
+            .iter()
+            .filter(|case| gathered.is_held(case, &self.memory, now));
+        let since = |name| before.get(name).copied().unwrap_or(now);
+        self.held = held.map(|case| (case.name.clone(), since(&case.name))).collect();
     }
 
     /// Learns what became of the Jobs that are there, and tells of those that have ended.
@@ -112,13 +124,12 @@ impl Worker {
     /// The Jobs that are to be begun and are not there yet, in the order of their Modules; and when others will be due.
     fn wanted(&self, gathered: &Gathered, jobs: &[OwnJob], now: Timestamp) -> (Vec<Wanted>, Option<Timestamp>) {
         let (mut wanted, mut later) = (Vec::new(), Vec::new());
-        let asked = self.nodes_asked.as_ref().map(|(_, since)| *since);
         for (at, case) in gathered.cases.iter().enumerate() {
             let Some(ledger) = self.memory.ledger(&case.name) else {
                 continue;
             };
             later.extend(ledger.wakes().filter(|moment| *moment > now));
-            match gathered.next(case, &self.memory, asked, now) {
+            match gathered.next(case, &self.memory, self.held.get(&case.name).copied(), now) {
                 Next::Nothing => {}
                 Next::Later(moment) => later.push(moment),
                 Next::Start { errand, attempt } => match (ledger.not_before(&errand), case.job(&errand, attempt)) {
@@ -177,7 +188,7 @@ impl Worker {
             .ok_or_else(Vec::new)?;
         let signatures = signatures(target, |name| self.certificates.get(name));
         let what = (wanted.errand.clone(), wanted.attempt);
-        gathered.order(target, case.architecture, what, signatures)
+        gathered.order(case, &self.memory, what, signatures)
     }
 
     /// Makes one Job; where that fails, its place is another's.

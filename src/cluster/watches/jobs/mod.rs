@@ -200,18 +200,22 @@ impl Shared {
         K: Resource + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
     {
         let mut stuck = None;
+        let calm = |stuck: &mut Option<CallError>| {
+            if stuck.take().is_some() {
+                tracing::info!("{about} can be watched again");
+            }
+        };
         let tell = |news| match news {
+            News::Calm => calm(&mut stuck),
             News::Seen(change) => {
-                if stuck.take().is_some() {
-                    tracing::info!("{about} can be watched again");
-                }
+                calm(&mut stuck);
                 let changed = keep(&mut self.known(), change);
                 if changed {
                     self.changes.send_modify(|count| *count += 1);
                 }
             }
             News::Stuck(CallError::NotFound(_)) => {
-                // Of the three, only OpenShift's kind may be none that is served.
+                // Of the four, only OpenShift's kind may be none that is served.
                 let is_news = !std::mem::replace(&mut self.known().builds_unserved, true);
                 if is_news {
                     self.changes.send_modify(|count| *count += 1);

@@ -394,14 +394,20 @@ impl Scene {
 
     /// Everything that is found.
     pub(super) fn findings(mut self) -> Vec<Finding> {
-        if self.staged.folder == StagedFolder::NotAFolder {
-            self.staged.folder = StagedFolder::Folder(Arc::new(self.folder()));
-        }
-        let evidence = match self.toolkit {
+        let evidence = match self.toolkit.take() {
             Some(toolkit) => ToolkitEvidence::Found(Arc::new(toolkit)),
             None => ToolkitEvidence::NotGiven,
         };
-        judge(&self.staged, &self.load, &evidence)
+        let (staged, load) = self.staging();
+        judge(&staged, &load, &evidence)
+    }
+
+    /// What KMM copies, and how it has that loaded.
+    pub(super) fn staging(mut self) -> (StagedImage, Load) {
+        if self.staged.folder == StagedFolder::NotAFolder {
+            self.staged.folder = StagedFolder::Folder(Arc::new(self.folder()));
+        }
+        (self.staged, self.load)
     }
 
     /// The rules of what is found, each with `!` where it decides and `?` where it warns. That there is no toolkit
