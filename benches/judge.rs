@@ -7,9 +7,7 @@ use std::sync::Arc;
 use divan::{Bencher, black_box};
 use kmm_preflight::kernel::Architecture;
 use kmm_preflight::kmod::config::KernelConfig;
-use kmm_preflight::kmod::facts::{
-    Crcs, ElfModule, ModuleContent, ModuleFile, Packing, Signature, Undefined, Versions,
-};
+use kmm_preflight::kmod::facts::{Crcs, ElfModule, ModuleContent, ModuleFile, Packing, Signature, Undefined, Versions};
 use kmm_preflight::kmod::judge;
 use kmm_preflight::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy};
 use kmm_preflight::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
