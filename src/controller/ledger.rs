@@ -23,11 +23,15 @@ const UNANSWERED: SignedDuration = SignedDuration::from_secs(3);
 pub(super) struct Ledger {
     /// The fingerprint of the work, once its Secrets are known.
     fingerprint: Option<String>,
-    make: Page,
-    look: Page,
+    pages: Pages,
     /// The Jobs that have ended while their pods are not seen to have, and since when.
     speechless: BTreeMap<ObjectName, Timestamp>,
 }
+
+/// What is known of making and of looking. Of most targets it is nothing, and then it takes no room: a thousand of them
+/// have 3 MiB otherwise.
+#[derive(Debug, Default)]
+struct Pages(Option<Box<[Page; 2]>>);
 
 /// What is known of one kind of work.
 #[derive(Debug, Default)]
@@ -61,7 +65,7 @@ impl Ledger {
     /// What another process knew and wrote into a row: what its Job came to.
     pub(super) fn remembering(row: &ModuleStatus) -> Self {
         let mut ledger = Self::default();
-        ledger.make.last = Work::Remembered(Box::new(row.clone()));
+        ledger.pages.of(true).last = Work::Remembered(Box::new(row.clone()));
         ledger
     }
 
@@ -71,9 +75,9 @@ impl Ledger {
             return false;
         };
         let was_known = self.fingerprint.replace(fingerprint.to_owned()).is_some();
-        let is_another = matches!(&self.make.last, Work::Remembered(row) if !is_of(row));
-        if was_known || is_another {
-            (self.make, self.look) = (Page::default(), Page::default());
+        let another = |page: &Page| matches!(&page.last, Work::Remembered(row) if !is_of(row));
+        if was_known || self.pages.get(true).is_some_and(another) {
+            self.pages = Pages::default();
         }
         was_known
     }
@@ -82,15 +86,15 @@ impl Ledger {
     pub(super) fn see<'a>(&mut self, jobs: impl IntoIterator<Item = &'a OwnJob>, now: Timestamp) -> Vec<Work> {
         let mut ended = Vec::new();
         let mut there = BTreeSet::new();
-        (self.make.underway, self.look.underway) = (None, None);
+        self.pages.each().for_each(|page| page.underway = None);
         for own in jobs.into_iter().filter(|own| !own.is_followed) {
             let (seen, work) = (&own.work, self.progress(own, now));
             there.insert(seen.job.clone());
             let makes = work.errand().map(Errand::makes);
-            ended.extend(makes.and_then(|makes| self.page(makes).see(&seen.job, work)));
+            ended.extend(makes.and_then(|makes| self.pages.of(makes).see(&seen.job, work)));
         }
         self.speechless.retain(|job, _| there.contains(job));
-        for page in [&mut self.make, &mut self.look] {
+        for page in self.pages.each() {
             page.read.retain(|job| there.contains(job));
             page.forget_unseen(now);
         }
@@ -115,55 +119,56 @@ impl Ledger {
 
     /// Whether what a Job came to is known.
     pub(super) fn has_read(&self, job: &ObjectName) -> bool {
-        self.make.read.contains(job) || self.look.read.contains(job)
+        self.pages.all().any(|page| page.read.contains(job))
     }
 
     /// When something is known that is not known now, though nothing changes: none of these is later than needed.
     pub(super) fn wakes(&self) -> impl Iterator<Item = Timestamp> {
-        let pages = [&self.make, &self.look].into_iter();
-        let unseen = pages.filter_map(|page| Some(page.begun.as_ref()?.1 + UNSEEN));
+        let unseen = self
+            .pages
+            .all()
+            .filter_map(|page| Some(page.begun.as_ref()?.1 + UNSEEN));
         unseen.chain(self.speechless.values().map(|since| *since + LAST_WORDS))
     }
 
     /// What decisions rest on.
     pub(super) fn works(&self) -> Works {
         Works {
-            make: self.make.known(),
-            look: self.look.known_look(),
+            make: self.pages.get(true).map(Page::known).unwrap_or_default(),
+            look: self.pages.get(false).map(Page::known_look).unwrap_or_default(),
         }
     }
 
     /// The same, with what waits for its turn.
     pub(super) fn told(&self) -> Works {
         let mut works = self.works();
-        works.make = self.make.queued.clone().unwrap_or(works.make);
+        works.make = self.pages.queued(true).unwrap_or(works.make);
         // A look that is made again has its answer meanwhile.
         if !matches!(works.look, Work::Ended { .. }) {
-            works.look = self.look.queued.clone().unwrap_or(works.look);
+            works.look = self.pages.queued(false).unwrap_or(works.look);
         }
         works
     }
 
     /// When the next Job may be begun.
     pub(super) fn not_before(&self, errand: &Errand) -> Option<Timestamp> {
-        let page = if errand.makes() { &self.make } else { &self.look };
-        page.not_before
+        self.pages.get(errand.makes())?.not_before
     }
 
     /// Nothing waits for its turn, until [`Self::wait`] says so.
     pub(super) fn wait_no_more(&mut self) {
-        (self.make.queued, self.look.queued) = (None, None);
+        self.pages.each().for_each(|page| page.queued = None);
     }
 
     /// So many Jobs are begun before this one.
     pub(super) fn wait(&mut self, errand: Errand, attempt: u32, ahead: usize) {
-        let page = self.page(errand.makes());
+        let page = self.pages.of(errand.makes());
         page.queued = Some(Work::Queued { errand, attempt, ahead });
     }
 
     /// A Job was begun, or was not.
     pub(super) fn begin(&mut self, job: ObjectName, (errand, attempt): (Errand, u32), begun: Begun, now: Timestamp) {
-        let page = self.page(errand.makes());
+        let page = self.pages.of(errand.makes());
         page.queued = None;
         page.not_before = None;
         match begun {
@@ -191,9 +196,31 @@ impl Ledger {
             Begun::Unknown => page.not_before = Some(now + UNANSWERED),
         }
     }
+}
 
-    fn page(&mut self, makes: bool) -> &mut Page {
-        if makes { &mut self.make } else { &mut self.look }
+impl Pages {
+    /// What is known of making, or of looking, where anything is.
+    fn get(&self, makes: bool) -> Option<&Page> {
+        let [make, look] = self.0.as_deref()?;
+        Some(if makes { make } else { look })
+    }
+
+    /// The same, to be written on.
+    fn of(&mut self, makes: bool) -> &mut Page {
+        let [make, look] = &mut **self.0.get_or_insert_default();
+        if makes { make } else { look }
+    }
+
+    fn queued(&self, makes: bool) -> Option<Work> {
+        self.get(makes)?.queued.clone()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Page> {
+        self.0.iter().flat_map(|pages| pages.iter())
+    }
+
+    fn each(&mut self) -> impl Iterator<Item = &mut Page> {
+        self.0.iter_mut().flat_map(|pages| pages.iter_mut())
     }
 }
 
