@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use kmm_preflight::api::{Finding, Rule};
 use kmm_preflight::image::{Digest, DigestAlgorithm};
 use kmm_preflight::kernel::KernelVersion;
-use kmm_preflight::plan::{Look, Subject, Supplies, World, decide};
+use kmm_preflight::plan::{Look, Pods, Subject, Supplies, World, decide};
 
 #[path = "support/module.rs"]
 mod fixture;
@@ -27,7 +27,7 @@ fn deciding_ten_thousand_targets(bencher: Bencher<'_, '_>) {
         supplies: &supplies,
         toolkit_image: Some("r.example.com/dtk:1"),
         push_built_image: false,
-        workshop: None,
+        pods: Pods::None,
     };
     let look = |at: usize| looks.get(usize::from(at.is_multiple_of(10))).expect("two looks");
     bencher.bench(|| decide(black_box(&world), look, Timestamp::UNIX_EPOCH));

@@ -54,7 +54,9 @@ fn every_fuzz_target_takes_its_seeds() {
             .map(|seed| fs::read(seed.expect("a seed").path()).expect("its bytes"))
             .collect();
         assert!(!texts.is_empty(), "{name} has no seeds");
-        texts.iter().for_each(|text| run(text));
+        for text in &texts {
+            run(text);
+        }
     }
 }
 

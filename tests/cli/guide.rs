@@ -26,9 +26,10 @@ fn said() -> String {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => said.push_str(&fs::read_to_string(&path).expect("a text")),
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                said.push_str(&fs::read_to_string(&path).expect("a text"));
             }
         }
     }

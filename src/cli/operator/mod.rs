@@ -250,7 +250,9 @@ impl Tools {
                     return tools;
                 }
                 Err(wrong) => {
-                    warn!("the CA files have changed, and what they said before counts until this is mended: {wrong:#}")
+                    warn!(
+                        "the CA files have changed, and what they said before counts until this is mended: {wrong:#}"
+                    );
                 }
             }
         }

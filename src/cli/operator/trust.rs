@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     /// Longer than the time between two looks.
-    const A_WHILE: Duration = Duration::from_secs(60);
+    const A_WHILE: Duration = Duration::from_mins(1);
 
     async fn is_told(files: &mut CaFiles) -> bool {
         timeout(A_WHILE, files.changed()).await.is_ok()

@@ -241,7 +241,7 @@ fn many_tables_over_the_same_relocations_are_not_read_again_and_again() {
     let none = vec![0; 24 << 12];
     let tables = |count| {
         let one = Sketch::new(Order::Little, X86_64).section(".data", [0; 8]);
-        one.shared(count, ".rela", 4, 2, none.clone()).read()
+        one.part(".rela", 4, 2, none.clone()).repeated(count).read()
     };
     assert!(tables(1 << 10).is_ok());
     assert_eq!(tables((1 << 10) + 1).unwrap_err().kind, ElfDefectKind::BeyondLimits);

@@ -49,9 +49,8 @@ impl Sketch {
         self
     }
 
-    /// So many sections over the same bytes.
-    pub(super) fn shared(mut self, count: usize, name: &'static str, kind: u32, info: u32, content: Vec<u8>) -> Self {
-        self = self.part(name, kind, info, content);
+    /// The last part, as so many sections over the same bytes.
+    pub(super) fn repeated(mut self, count: usize) -> Self {
         self.sections.last_mut().unwrap().sections = count;
         self
     }

@@ -198,31 +198,38 @@ fn what_the_kernel_says_of_signatures() {
             "signature-malformed!",
         ),
         (
+            "an unsigned module hides nothing else",
+            with(a_module().needs("gone", 1)).enforced(sign),
+            "signature-missing! symbol-missing!",
+        ),
+    ]);
+}
+
+#[test]
+fn what_the_kernel_says_of_signatures_of_forced_modules() {
+    let malformed = || a_module().signature(Signature::Malformed("length".to_owned()));
+    each(vec![
+        (
             "forcing makes it an unsigned one",
-            malformed()
+            with(malformed())
                 .args("-f")
                 .config("MODVERSIONS MODULE_SIG MODULE_FORCE_LOAD"),
             "versions-missing? vermagic-missing?",
         ),
         (
             "which enforcement refuses",
-            malformed()
+            with(malformed())
                 .args("--force-vermagic")
                 .config("MODVERSIONS MODULE_SIG MODULE_FORCE_LOAD")
-                .enforced(sign),
+                .enforced(Enforcement::SignSection),
             "signature-missing! vermagic-missing?",
         ),
         (
             "modprobe changes a packed one itself, and the kernel reads what is left",
-            with(a_module().signature(Signature::Malformed("length".to_owned())).packed())
+            with(malformed().packed())
                 .args("-f")
                 .config("MODVERSIONS MODULE_SIG MODULE_FORCE_LOAD"),
             "signature-malformed! versions-missing? vermagic-missing?",
-        ),
-        (
-            "an unsigned module hides nothing else",
-            with(a_module().needs("gone", 1)).enforced(sign),
-            "signature-missing! symbol-missing!",
         ),
     ]);
 }

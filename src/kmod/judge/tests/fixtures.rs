@@ -145,7 +145,6 @@ fn real_signatures_are_judged() {
     let trailer = broken.len() - 28 - 12;
     broken[trailer] = 1;
     let broken = || with(scene("kmmp_lone"), "kmmp_lone", &broken);
-    let packed = |bytes: &[u8]| with(scene("kmmp_lone"), "kmmp_lone", &gzip(bytes));
     let sign = Enforcement::SignSection;
     each(vec![
         (
@@ -181,24 +180,35 @@ fn real_signatures_are_judged() {
             "",
         ),
         ("broken, and not enforced", broken(), "signature-malformed!"),
+    ]);
+}
+
+#[test]
+fn real_signatures_of_forced_modules_are_judged() {
+    let rsa = || Certificate::from_pem_or_der(fixture!("signer-rsa.pem")).expect("a certificate");
+    let p384 = || Certificate::from_pem_or_der(fixture!("signer-p384.pem")).expect("a certificate");
+    let plain = || with(scene("kmmp_lone"), "kmmp_lone", SIGNED);
+    let packed = || with(scene("kmmp_lone"), "kmmp_lone", &gzip(SIGNED));
+    let sign = Enforcement::SignSection;
+    each(vec![
         (
             "forced and packed, by a trusted signer", // truth: trusted/by-us-forced-xz
-            packed(SIGNED).trusting(rsa()).args("--force-vermagic"),
+            packed().trusting(rsa()).args("--force-vermagic"),
             "signature-mismatch! vermagic-missing?",
         ),
         (
             "forced and packed, by another",
-            packed(SIGNED).trusting(p384()).args("--force-vermagic"),
+            packed().trusting(p384()).args("--force-vermagic"),
             "vermagic-missing?",
         ),
         (
             "forced and packed, by another, and enforced",
-            packed(SIGNED).trusting(p384()).enforced(sign).args("--force-vermagic"),
+            packed().trusting(p384()).enforced(sign).args("--force-vermagic"),
             "signature-mismatch! vermagic-missing?",
         ),
         (
             "forced, and enforced",
-            signed().enforced(sign).trusting(rsa()).args("--force-vermagic"),
+            plain().enforced(sign).trusting(rsa()).args("--force-vermagic"),
             "signature-missing! vermagic-missing?",
         ),
     ]);
