@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// Changes whenever the form of what is stored changes, or more is read of a layer; what has another one is not read.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// The largest file that is read.
 const MAX_FILE: u64 = 256 << 20;

@@ -14,7 +14,7 @@ use crate::kmod::facts::{
 };
 use crate::kmod::load::{Enforcement, Load, LoadCommand, LoadedModules, SignaturePolicy};
 use crate::kmod::signature::Certificate;
-use crate::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
+use crate::kmod::staged::{Entry, Folder, Program, StagedFolder, StagedImage, Tool};
 use crate::kmod::symvers::Symvers;
 use crate::kmod::toolkit::{InTree, Toolkit, ToolkitEvidence};
 
@@ -199,7 +199,7 @@ pub(super) fn a_scene() -> Scene {
 
 /// That module as `drv` at `extra/drv.ko`.
 pub(super) fn with(module: ModuleSketch) -> Scene {
-    let present = Tool::Present(Some(X86_64));
+    let present = Tool::Present(Program::Elf(X86_64));
     let staged = StagedImage {
         sh: present,
         mkdir: present,
