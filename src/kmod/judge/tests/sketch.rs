@@ -1,11 +1,11 @@
 //! Small builders of facts. A plain [`Scene`] is a good module in a good image for a kernel whose toolkit has
 //! everything; each test changes what it is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::judge;
-use crate::api::{Finding, Rule, Severity};
+use crate::api::{Finding, Rule, Severity, ToolkitNeed};
 use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{
@@ -401,7 +401,9 @@ impl Scene {
             Some(toolkit) => ToolkitEvidence::Found(Arc::new(toolkit)),
             None => ToolkitEvidence::NotGiven,
         };
-        judge(&self.staged, &self.load, &evidence)
+        let findings = judge(&self.staged, &self.load, &evidence);
+        assert_needs(&findings, &judge(&self.staged, &self.load, &ToolkitEvidence::NotGiven));
+        findings
     }
 
     /// The rules of what is found, each with `!` where it decides and `?` where it warns. That there is no toolkit
@@ -411,6 +413,20 @@ impl Scene {
         let told = findings.iter().filter(|finding| finding.rule != Rule::ToolkitMissing);
         told.map(mark).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// Whether rules keep to what they say of their need of a toolkit, in what is found with one and without.
+fn assert_needs(with: &[Finding], without: &[Finding]) {
+    let decide = |findings: &[Finding], need| -> BTreeSet<Rule> {
+        let decide = findings.iter().filter(|finding| finding.severity == Severity::Decides);
+        let rules = decide.map(|finding| finding.rule);
+        rules.filter(|rule| rule.toolkit_need() == need).collect()
+    };
+    let without_any = decide(without, ToolkitNeed::Wholly);
+    assert!(without_any.is_empty(), "decide without a toolkit: {without_any:?}");
+    let (seen, blind) = (decide(with, ToolkitNeed::None), decide(without, ToolkitNeed::None));
+    let lost: Vec<_> = seen.difference(&blind).collect();
+    assert!(lost.is_empty(), "do not decide without a toolkit: {lost:?}");
 }
 
 fn mark(finding: &Finding) -> String {
