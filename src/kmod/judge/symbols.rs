@@ -10,6 +10,10 @@ use super::report::Report;
 use super::version::{crc_mismatch, without_version};
 use crate::api::{Finding, Rule};
 use crate::kmod::facts::{ElfModule, Undefined, Versions};
+use crate::kmod::symvers::Symvers;
+
+/// What a namespace begins with that names the modules it is for.
+const FOR_MODULES: &str = "module:";
 
 /// How many symbols one sentence names.
 const NAMED: usize = 5;
@@ -59,6 +63,7 @@ impl Standing<'_> {
 impl<'a> Resolution<'a, '_> {
     /// Every symbol that it needs, in the order of its symbol table: earlier ones can make later ones impossible.
     pub(super) fn check(&self, report: &mut Report) {
+        report.extend(self.imports_for_modules());
         let mut standing = self.standing();
         let mut not_loaded: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         let mut loaded_by_others: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -129,7 +134,7 @@ impl<'a> Resolution<'a, '_> {
     /// `verify_namespace_is_imported`.
     fn namespace_imported(&self, name: &str, exporter: &Exporter<'_>, imported: &HashSet<&str>) -> Option<Finding> {
         let namespace = exporter.namespace?;
-        if imported.contains(namespace) || is_for(namespace, self.elf, self.name) {
+        if imported.contains(namespace) || (self.knows_module_namespaces() && is_for(namespace, self.elf, self.name)) {
             return None;
         }
         let what = format!("the module uses `{name}` of the symbol namespace {namespace} without importing it");
@@ -154,6 +159,26 @@ impl<'a> Resolution<'a, '_> {
                     self.release()
                 ),
             ),
+        })
+    }
+
+    /// Since Linux 6.16; earlier ones show by their own symbols that they have taken it over.
+    fn knows_module_namespaces(&self) -> bool {
+        let mut own = self.kernel.symvers().into_iter().flat_map(Symvers::symbols);
+        self.kernel.at_least(6, 16)
+            || own.any(|symbol| symbol.namespace.is_some_and(|name| name.starts_with(FOR_MODULES)))
+    }
+
+    /// `setup_modinfo`: what is for some modules nobody imports.
+    fn imports_for_modules(&self) -> Option<Finding> {
+        let namespace = self.elf.infos("import_ns").find(|name| name.starts_with(FOR_MODULES))?;
+        self.knows_module_namespaces().then(|| {
+            let message = format!(
+                "the module imports the symbol namespace {namespace}, which {} gives to the modules that it names and lets \
+                 nobody import; take MODULE_IMPORT_NS({namespace}) out of its source",
+                self.release()
+            );
+            Finding::decides(Rule::SymbolNamespace, message)
         })
     }
 
@@ -295,6 +320,6 @@ fn is_for(namespace: &str, elf: &ElfModule, name: &str) -> bool {
         None => own == pattern.replace('-', "_"),
     };
     namespace
-        .strip_prefix("module:")
+        .strip_prefix(FOR_MODULES)
         .is_some_and(|patterns| patterns.split(',').any(fits))
 }

@@ -7,6 +7,6 @@ mod lookup;
 mod names;
 mod options;
 
-pub use lookup::{Plan, Role, Source, Step, path_given, plan};
+pub use lookup::{NodeModules, Plan, Role, Source, Step, path_given, plan};
 pub use names::{file_name_to_module, normalised};
 pub use options::{Command, Force, Instead, SoftDependencies};

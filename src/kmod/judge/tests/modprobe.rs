@@ -287,6 +287,11 @@ fn what_is_loaded_before() {
             "dependency-in-tree",
         ),
         (
+            "one that the toolkit's list lacks, and its table of symbols names",
+            linked().toolkit(|toolkit| toolkit.in_tree = Some(Arc::new(InTree::from_text("", "", "")))),
+            "dependency-in-tree?",
+        ),
+        (
             "the same without a toolkit",
             linked().without_toolkit(),
             "dependency-in-tree",

@@ -1,7 +1,10 @@
 //! Symbols: exported, in which version, for whom.
 
-use super::sketch::{a_module, a_scene, each, with};
+use std::sync::Arc;
+
+use super::sketch::{KERNEL, ModuleSketch, VERMAGIC, a_module, a_scene, each, with};
 use crate::api::Rule;
+use crate::kmod::symvers::Symvers;
 
 #[test]
 fn every_symbol_has_an_exporter_of_its_version() {
@@ -181,6 +184,40 @@ fn namespaces_are_imported() {
             ),
             "symbol-namespace!",
         ),
+        (
+            "nobody imports what is for modules by name",
+            with(a_module().also("import_ns", "module:drv")),
+            "symbol-namespace!",
+        ),
+    ]);
+}
+
+/// A kernel that has no such namespaces of its own shows its age by its release.
+#[test]
+fn namespaces_for_modules_by_name_came_late() {
+    let of = |module: ModuleSketch, release: &str| {
+        let library = a_module().exports("lib_call", Some(9)).into_namespace("module:drv");
+        with(
+            module
+                .needs("lib_call", 9)
+                .info("vermagic", &VERMAGIC.replace(KERNEL, release)),
+        )
+        .beside("lib", library.info("vermagic", &VERMAGIC.replace(KERNEL, release)))
+        .line("drv", "extra/drv.ko: extra/lib.ko")
+        .toolkit(|toolkit| {
+            let symvers = "0x00000011\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n\
+                               0x00000022\t_printk\tvmlinux\tEXPORT_SYMBOL\t\n";
+            toolkit.symvers = Some(Arc::new(Symvers::read(symvers.as_bytes()).expect("a table")));
+            toolkit.vermagic = Some(VERMAGIC.replace(KERNEL, release));
+        })
+        .kernel(release)
+    };
+    let imported = || a_module().also("import_ns", "module:drv");
+    each(vec![
+        ("unknown before", of(a_module(), "6.15.0"), "symbol-namespace!"),
+        ("and one like any other", of(imported(), "6.15.0"), ""),
+        ("known since", of(a_module(), "6.16.0"), ""),
+        ("and no longer imported", of(imported(), "6.16.0"), "symbol-namespace!"),
     ]);
 }
 
