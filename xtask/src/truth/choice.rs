@@ -28,7 +28,9 @@ impl Choice<'_> {
         match self {
             Self::All => true,
             Self::Named(parts) => parts.iter().any(|part| name.contains(part.as_str())),
-            Self::Core(kernel) => at % EVERY == kernel % EVERY || once_wrong().contains(name.as_str()),
+            Self::Core(kernel) => {
+                case.in_every_core || at % EVERY == kernel % EVERY || once_wrong().contains(name.as_str())
+            }
         }
     }
 }
