@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let _ = KernelConfig::parse(text).vermagic("6.12.0");
-    let in_tree = InTree::from_text(text, text);
+    let in_tree = InTree::from_text(text, text, text);
     for module in &in_tree.modules {
         assert!(in_tree.module(&module.name).is_some());
     }

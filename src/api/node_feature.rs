@@ -62,9 +62,11 @@ impl NodeFeatureSpec {
     }
 }
 
-/// The node that a `NodeFeature` speaks of, by its label.
-pub fn node_name(object: &impl ResourceExt) -> Option<&str> {
-    object.labels().get(NODE_NAME).map(String::as_str)
+/// The node whose own `NodeFeature` this is: nfd-worker names the object as its node, and labels it so (`pkg/nfd-worker/nfd-worker.go:
+/// updateNodeFeatureObject`). What others write about a node has other names, and is not asked here what the node has loaded.
+pub fn own_node(object: &impl ResourceExt) -> Option<&str> {
+    let label = object.labels().get(NODE_NAME)?;
+    (*label == object.name_any()).then_some(label)
 }
 
 #[cfg(test)]
@@ -102,10 +104,17 @@ mod tests {
     }
 
     #[test]
-    fn the_label_names_the_node() {
-        let mut feature = NodeFeature::new("n1-extra", NodeFeatureSpec::default());
-        assert_eq!(node_name(&feature), None);
-        feature.labels_mut().insert(NODE_NAME.to_owned(), "n1".to_owned());
-        assert_eq!(node_name(&feature), Some("n1"));
+    fn a_nodes_own_object_is_called_and_labelled_as_the_node() {
+        for (name, label, node) in [
+            ("n1", None, None),
+            ("n1", Some("n1"), Some("n1")),
+            ("n1-extra", Some("n1"), None),
+            ("n1", Some("n2"), None),
+        ] {
+            let mut feature = NodeFeature::new(name, NodeFeatureSpec::default());
+            let label = label.map(|label| (NODE_NAME.to_owned(), label.to_owned()));
+            feature.labels_mut().extend(label);
+            assert_eq!(own_node(&feature), node, "{name}");
+        }
     }
 }

@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::examples::Question;
 use super::ledger::Ledger;
 use super::memory::{Known, Memory};
 use crate::api::{ModuleStatus, PreflightStatus, PreflightValidationOCP, VerificationStatus};
 use crate::kernel::{Architecture, KernelVersion};
-use crate::kmod::load::{LoadedModules, SignaturePolicy};
+use crate::kmod::load::SignaturePolicy;
 use crate::plan::work::{
     self, ATTEMPTS, Errand, LookBy, Next, Order, Owner, Push, Request, Works, Workshop, fingerprint, job_name,
 };
 use crate::plan::{
-    self, Answer, Evidence, KnownSecret, Look, Node, ObjectName, Subject, Supplies, Surroundings, Target, Unreadable,
-    Verdict, World,
+    self, Answer, Evidence, KnownSecret, Look, NO_PRECEDENTS, Node, ObjectName, Subject, Supplies, Surroundings,
+    Target, Unreadable, Verdict, World,
 };
 
 /// Everything that one preflight's decisions rest on, apart from its images.
@@ -154,17 +155,28 @@ impl Gathered {
 
     /// What is known of the modules that the nodes of a case have loaded, where its answer depends on that.
     fn evidence_wanted<'a>(&'a self, case: &Case, memory: &'a Memory, seen: (&Look, &Works)) -> Option<Evidence<'a>> {
-        let target = case.target().filter(|_| plan::wants_evidence(seen.0, seen.1))?;
-        Some(Evidence::of_cluster(
-            &self.around,
-            target,
-            memory.precedents(&case.name),
-        ))
+        let wanted = plan::wants_evidence(seen.0, seen.1);
+        wanted.then(|| self.evidence(case, memory)).flatten()
     }
 
-    /// The modules that all nodes of a target are known to have loaded.
-    fn loaded_everywhere(&self, target: &Target) -> LoadedModules {
-        Evidence::of_cluster(&self.around, target, None).loaded_everywhere()
+    fn evidence<'a>(&'a self, case: &Case, memory: &'a Memory) -> Option<Evidence<'a>> {
+        let precedents = match Question::of(self, case) {
+            Some(question) => memory.examples.of(&case.name, &question),
+            None => Some(NO_PRECEDENTS),
+        };
+        Some(Evidence::of_cluster(&self.around, case.target()?, precedents))
+    }
+
+    /// The Modules whose answer rests on what they load today, with what is to be asked of that.
+    pub(super) fn examples_wanted(&self, memory: &Memory, now: Timestamp) -> Vec<(ObjectName, Question)> {
+        let would_push = |case: &Case| self.push_built_image && self.next_if_known(case, memory, now).pushes();
+        let wanted = self
+            .cases
+            .iter()
+            .filter(|case| memory.wants_evidence(&case.name) || would_push(case));
+        wanted
+            .filter_map(|case| Some((case.name.clone(), Question::of(self, case)?)))
+            .collect()
     }
 
     /// Whether the answer on any Module depends on what its nodes have loaded, or may once it was made and is to be pushed.
@@ -182,8 +194,21 @@ impl Gathered {
         }
     }
 
-    /// What is to be started for a case in a pod.
+    /// What is to be started for a case in a pod. What is pushed is judged by what was known when it was begun: that waits for it.
     pub(super) fn next(&self, case: &Case, memory: &Memory, now: Timestamp) -> Next {
+        let next = self.next_if_known(case, memory, now);
+        let is_awaited = || {
+            self.evidence(case, memory)
+                .is_some_and(|evidence| evidence.is_awaited())
+        };
+        if next.pushes() && is_awaited() {
+            Next::Nothing
+        } else {
+            next
+        }
+    }
+
+    fn next_if_known(&self, case: &Case, memory: &Memory, now: Timestamp) -> Next {
         let works = memory.ledger(&case.name).map(Ledger::works).unwrap_or_default();
         let Known::Look(look) = memory.known(&case.name) else {
             return Next::Nothing;
@@ -206,19 +231,23 @@ impl Gathered {
     /// What is missing for it, each as a sentence.
     pub(super) fn order(
         &self,
-        target: &Target,
-        architecture: Option<Architecture>,
+        case: &Case,
+        memory: &Memory,
         (errand, attempt): (Errand, u32),
         signatures: SignaturePolicy,
     ) -> Result<Order, Vec<String>> {
+        // Whatever is not pushed is weighed once it was judged.
+        let evidence = self.evidence(case, memory).filter(|_| errand.pushes());
         let request = Request {
             owner: &self.owner,
-            target,
+            target: case.target().ok_or_else(Vec::new)?,
             errand,
             attempt,
-            architecture,
+            architecture: case.architecture,
             signatures,
-            loaded: self.loaded_everywhere(target),
+            loaded: evidence
+                .map(|evidence| evidence.loaded_everywhere())
+                .unwrap_or_default(),
         };
         work::order(&self.world(), request)
     }

@@ -7,16 +7,15 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use super::Operator;
+use super::examples::Today;
 use super::gathered::{Case, Gathered};
 use super::memory::Sight;
 use super::wallet::Wallet;
 use crate::examine::{Examination, Seen, Toolkit, toolkit_tls};
-use crate::kernel::KernelVersion;
-use crate::kmod::load::{LoadedModules, SignaturePolicy};
+use crate::kmod::load::LoadedModules;
 use crate::kmod::signature::Certificate;
-use crate::kmod::unmet_dependencies;
 use crate::plan::work::LookBy;
-use crate::plan::{KnownSecret, ObjectName, Precedents, Resolution, Target, kernels_today, resolve};
+use crate::plan::{KnownSecret, ObjectName, Target};
 
 /// What a round of looks has to tell.
 pub(super) enum Report {
@@ -26,6 +25,8 @@ pub(super) enum Report {
     Asked(Vec<ObjectName>),
     /// What looking at some targets came to.
     Seen(Vec<Sight>),
+    /// What some Modules load today.
+    Today(Vec<Today>),
 }
 
 /// One round: some cases of what was gathered.
@@ -61,75 +62,13 @@ impl Round {
         reports.send(Report::Asked(self.of_nodes())).await?;
         let (examinations, failed) = self.examinations(&wallet);
         reports.send(Report::Seen(failed)).await?;
-        let mut waiting = Vec::new();
         let mut seen = std::pin::pin!(operator.examiner.look(examinations, self.toolkit(operator, &wallet)));
         while let Some(group) = seen.next().await {
-            let stats = operator.examiner.inspector.stats();
-            operator
-                .telemetry
-                .read_layers(stats.layers_scanned, stats.bytes_scanned);
+            count_layers(operator);
             let sights = group.into_iter().filter_map(|(at, seen)| self.sight(at, seen));
-            let (unmet, told) = sights.partition(|sight| self.has_an_example(sight));
-            waiting.extend::<Vec<Sight>>(unmet);
-            reports.send(Report::Seen(told)).await?;
+            reports.send(Report::Seen(sights.collect())).await?;
         }
-        self.look_at_examples(operator, &wallet, &mut waiting).await;
-        reports.send(Report::Seen(waiting)).await
-    }
-
-    /// Whether what was seen may be weighed by what the Module loads today.
-    fn has_an_example(&self, sight: &Sight) -> bool {
-        let unmet =
-            matches!(&sight.seen, Seen::Judged { findings, .. } if unmet_dependencies(findings).next().is_some());
-        unmet && !self.examples(sight).is_empty()
-    }
-
-    /// What the Module of a sight loads today: a target for each kernel that its nodes run.
-    fn examples(&self, sight: &Sight) -> Vec<Target> {
-        let (around, (namespace, name)) = (&self.gathered.around, &sight.name);
-        let module = around.module(namespace, name);
-        let target = self.gathered.case(&sight.name).and_then(Case::target);
-        let Some((module, target)) = module.zip(target) else {
-            return Vec::new();
-        };
-        let kernels = kernels_today(around, target).into_iter().map(KernelVersion::parse);
-        let example = |kernel: KernelVersion| match resolve(module, &kernel) {
-            Resolution::Target(target) => Some(*target),
-            _ => None,
-        };
-        kernels.filter_map(Result::ok).filter_map(example).collect()
-    }
-
-    /// Looks at what the Modules of these sights load today. The target kernel's own toolkit tells what in-tree modules export:
-    /// that differs little from kernel to kernel, and a toolkit is large.
-    async fn look_at_examples(&self, operator: &Operator, wallet: &Wallet, waiting: &mut [Sight]) {
-        let of = |(at, sight)| self.examples(sight).into_iter().map(move |target| (at, target));
-        let examples: Vec<(usize, Target)> = waiting.iter().enumerate().flat_map(of).collect();
-        let targets = examples.iter().map(|(_, target)| target).enumerate();
-        let examinations = targets.filter_map(|(at, target)| {
-            let (access, missing_credentials) = wallet.access(target).ok()?;
-            Some(Examination {
-                at,
-                target,
-                access,
-                missing_credentials,
-                architecture: target.architecture,
-                signatures: SignaturePolicy::default(),
-                loaded: LoadedModules::default(),
-            })
-        });
-        let examinations = examinations.collect();
-        let mut seen = std::pin::pin!(operator.examiner.look(examinations, self.toolkit(operator, wallet)));
-        while let Some(group) = seen.next().await {
-            for (at, seen) in group {
-                let example = examples.get(at);
-                let sight = example.and_then(|(at, _)| waiting.get_mut(*at));
-                if let (Some((_, target)), Some(sight), Seen::Judged { findings, .. }) = (example, sight, seen) {
-                    let needs = unmet_dependencies(&findings).map(str::to_owned).collect();
-                    sight.precedents.insert(target.kernel.raw().to_owned(), needs);
-                }
-            }
-        }
+        Ok(())
     }
 
     /// The cases of this round, each with its place and its target.
@@ -188,7 +127,14 @@ impl Round {
             name: case.name.clone(),
             inputs: case.inputs.clone()?,
             seen,
-            precedents: Precedents::new(),
         })
     }
+}
+
+/// Tells how much was read so far.
+pub(super) fn count_layers(operator: &Operator) {
+    let stats = operator.examiner.inspector.stats();
+    operator
+        .telemetry
+        .read_layers(stats.layers_scanned, stats.bytes_scanned);
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::examples::Examples;
 use super::ledger::Ledger;
 use super::pace::SHORTEST;
 use super::schedule;
@@ -11,12 +12,14 @@ use crate::api::{ModuleStatus, PreflightStatus, VerificationStatus};
 use crate::examine::Seen;
 use crate::image::LookFailureKind;
 use crate::plan::work::Works;
-use crate::plan::{self, Look, ObjectName, Precedents};
+use crate::plan::{self, Look, ObjectName};
 
 /// What is known of the targets.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     entries: HashMap<ObjectName, Entry>,
+    /// What the images of today tell, where answers may rest on them.
+    pub(super) examples: Examples,
 }
 
 /// What is known of one target.
@@ -27,8 +30,6 @@ struct Entry {
     attempts: u32,
     due: Due,
     ledger: Ledger,
-    /// What its images of today need in the same way, as far as they were looked at.
-    precedents: Precedents,
 }
 
 /// What is known of a target's image.
@@ -48,8 +49,6 @@ pub(super) struct Sight {
     pub(super) inputs: String,
     /// The result.
     pub(super) seen: Seen,
-    /// What its images of today need, where they were looked at too.
-    pub(super) precedents: Precedents,
 }
 
 /// When to look.
@@ -89,11 +88,6 @@ impl Memory {
     pub(super) fn known(&self, name: &ObjectName) -> Known {
         let entry = self.entries.get(name);
         entry.map_or(Known::Look(Look::Pending), |entry| entry.known.clone())
-    }
-
-    /// What the images of today are known to need, of a target whose own image needs what its nodes may have loaded.
-    pub(super) fn precedents(&self, name: &ObjectName) -> Option<&Precedents> {
-        self.entries.get(name).map(|entry| &entry.precedents)
     }
 
     /// Whether the answer on a target depends on what its nodes have loaded.
@@ -182,12 +176,7 @@ impl Memory {
     /// A look came to something; what was asked for other inputs is an answer to another question. `is_final` says of
     /// a look whether its answer stands until an input changes.
     pub(super) fn record(&mut self, sight: Sight, now: Timestamp, is_final: impl Fn(&ObjectName, &Look) -> bool) {
-        let Sight {
-            name,
-            inputs,
-            seen,
-            precedents,
-        } = sight;
+        let Sight { name, inputs, seen } = sight;
         let Some(entry) = self.entries.get_mut(&name).filter(|entry| entry.inputs == inputs) else {
             return;
         };
@@ -197,7 +186,6 @@ impl Memory {
             _ => 0,
         };
         let look = entry.since_when(look);
-        entry.precedents = precedents;
         entry.due = if is_final(&name, &look) {
             Due::Never
         } else {
@@ -206,9 +194,10 @@ impl Memory {
         entry.known = Known::Look(look);
     }
 
-    /// Whether a look is on its way.
-    pub(super) fn is_underway(&self) -> bool {
-        self.entries.values().any(|entry| entry.due == Due::Underway)
+    /// How many looks are on their way.
+    pub(super) fn underway(&self) -> usize {
+        let underway = self.entries.values().filter(|entry| entry.due == Due::Underway);
+        underway.count()
     }
 
     /// How many targets wait for a look, or are looked at.
@@ -241,7 +230,6 @@ impl Entry {
             due: if verified.is_some() { Due::Never } else { Due::At(now) },
             known: verified.map_or(Known::Look(Look::Pending), |row| Known::Row(Box::new(row.clone()))),
             attempts: 0,
-            precedents: Precedents::new(),
             ledger: failed.map(Ledger::remembering).unwrap_or_default(),
         }
     }
@@ -315,7 +303,6 @@ mod tests {
             name: nic(),
             inputs: "one".to_owned(),
             seen,
-            precedents: Precedents::new(),
         }
     }
 

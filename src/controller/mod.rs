@@ -1,6 +1,7 @@
 //! The reconciler: for every preflight a worker that gathers, looks, decides and writes, on the replica that leads.
 #![expect(clippy::disallowed_types, reason = "hands the client to the cluster room")]
 
+mod examples;
 mod foundry;
 mod gathered;
 mod ledger;
@@ -15,6 +16,7 @@ mod scribe;
 #[cfg(test)]
 mod tests;
 mod tidy;
+mod today;
 mod wallet;
 mod worker;
 

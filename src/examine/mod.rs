@@ -1,6 +1,7 @@
 //! Targets → what looking at their images came to: every image is looked at once, and judged for each of its targets
 //! as that target's node would meet it. Files and clusters ask in the same way.
 
+mod example;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,8 @@ use crate::image::{Digest, LookFailure, LookFailureKind, Reference};
 use crate::inspect::{ImageRequest, InspectedImage, Inspector, StageRequest};
 use crate::kernel::{Architecture, KernelVersion};
 use crate::kmod::judge;
-use crate::kmod::load::{LoadedModules, SignaturePolicy};
+use crate::kmod::load::{Load, LoadedModules, SignaturePolicy};
+use crate::kmod::staged::StagedImage;
 use crate::kmod::toolkit::ToolkitEvidence;
 use crate::plan::{Look, Target, decides};
 use crate::registry::{Access, RegistryPattern};
@@ -141,8 +143,7 @@ impl Examiner {
         evidence: Shared<impl Future<Output = Evidence>>,
         deadline: Instant,
     ) -> Vec<(usize, Seen)> {
-        let image = timeout_at(deadline, self.inspector.image(&group.request).boxed()).await;
-        let image = match image.unwrap_or_else(|_| Err(self.too_late(&group.request))) {
+        let image = match self.image(&group.request, deadline).await {
             Ok(image) => image,
             Err(failure) => {
                 let failed = |member: &Examination<'_>| (member.at, Seen::Failed(explained(&failure, member)));
@@ -152,6 +153,11 @@ impl Examiner {
         let evidence = evidence.await;
         let judged = |member: &Examination<'_>| (member.at, judged(&image, member, &evidence));
         group.members.iter().map(judged).collect()
+    }
+
+    async fn image(&self, request: &ImageRequest, deadline: Instant) -> Result<InspectedImage, LookFailure> {
+        let image = timeout_at(deadline, self.inspector.image(request).boxed()).await;
+        image.unwrap_or_else(|_| Err(self.too_late(request)))
     }
 
     async fn evidence(&self, toolkit: Option<Toolkit<'_>>, deadline: Instant) -> Evidence {
@@ -213,8 +219,8 @@ fn explained(failure: &LookFailure, member: &Examination<'_>) -> LookFailure {
     }
 }
 
-/// An image as one target's loader would meet it. A toolkit that could not be reached leaves the question open.
-fn judged(image: &InspectedImage, member: &Examination<'_>, evidence: &Evidence) -> Seen {
+/// What one target's loader copies out of an image, and how it has that loaded.
+fn met(image: &InspectedImage, member: &Examination<'_>) -> (StagedImage, Load) {
     let target = member.target;
     let staged = image.stage(&StageRequest {
         dir_name: target.modprobe.dir_name.clone(),
@@ -224,6 +230,12 @@ fn judged(image: &InspectedImage, member: &Examination<'_>, evidence: &Evidence)
     let mut load = target.load(member.signatures.clone());
     load.architecture = load.architecture.or(member.architecture);
     load.loaded = member.loaded.clone();
+    (staged, load)
+}
+
+/// An image as one target's loader would meet it. A toolkit that could not be reached leaves the question open.
+fn judged(image: &InspectedImage, member: &Examination<'_>, evidence: &Evidence) -> Seen {
+    let (staged, load) = met(image, member);
     let judge = |evidence: &ToolkitEvidence| judge(&staged, &load, evidence);
     let findings = match evidence {
         Ok(evidence) => judge(evidence),

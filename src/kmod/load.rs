@@ -33,7 +33,7 @@ pub struct Load {
 }
 
 /// The names of loaded modules as the kernel has them, with `_`; empty where nothing is known of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LoadedModules(Arc<BTreeSet<String>>);
 
@@ -68,6 +68,11 @@ impl LoadedModules {
     pub fn without(&self, is_unloaded: impl Fn(&str) -> bool) -> Self {
         let left = self.names().filter(|name| !is_unloaded(name));
         Self(Arc::new(left.map(str::to_owned).collect()))
+    }
+
+    /// Whether somebody else holds the very same names in memory.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     /// All of them.

@@ -24,4 +24,4 @@ pub mod symvers;
 pub mod toolkit;
 mod unpack;
 
-pub use judge::{given_loaded, judge, unmet_dependencies};
+pub use judge::{Ways, given_loaded, judge, unmet_dependencies, ways};

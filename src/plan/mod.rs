@@ -23,7 +23,7 @@ pub mod work;
 
 pub use build_args::build_args;
 pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, World, decide, decides, next, verdict};
-pub use evidence::{Evidence, Loaders, Precedents, kernels_today, wants_evidence};
+pub use evidence::{Evidence, Loaders, NO_PRECEDENTS, Precedents, examples, kernels_today, wants_evidence};
 pub use inputs::inputs;
 pub use releases::ReleasedToolkits;
 pub use resolve::{Resolution, Target, resolve};

@@ -30,8 +30,11 @@ pub struct Surroundings {
     /// The modules that nodes have loaded, by the nodes' names, as Node Feature Discovery tells. `None` while nobody
     /// has asked for that, or the answer is not there yet.
     pub loaded: Option<BTreeMap<String, LoadedModules>>,
-    /// Where KMM says that Modules are loaded; those of which it says so of no node are left out.
-    pub loaders: BTreeMap<ObjectName, Loaders>,
+    /// Why Node Feature Discovery cannot be asked now, for a person; what it told before still counts.
+    pub loaded_unread: Option<String>,
+    /// Where KMM says that Modules are loaded; those of which it says so of no node are left out. It changes with every node that
+    /// boots, and is `None` while nobody has asked for that.
+    pub loaders: Option<BTreeMap<ObjectName, Loaders>>,
 }
 
 /// What matters of a node.

@@ -73,6 +73,7 @@ pub struct Telemetry {
     status_writes: Family<Outcome, Counter>,
     foreign_status_writes: Counter,
     unreadable: Family<Kind, Number>,
+    problems: Number,
     jobs_ended: Family<JobEnd, Counter>,
     jobs_refused: Counter,
     jobs_queued: Number,
@@ -102,6 +103,7 @@ impl Telemetry {
             status_writes: Family::default(),
             foreign_status_writes: Counter::default(),
             unreadable: Family::default(),
+            problems: Number::default(),
             jobs_ended: Family::default(),
             jobs_refused: Counter::default(),
             jobs_queued: Number::default(),
@@ -154,6 +156,11 @@ impl Telemetry {
             "unreadable_objects",
             "Objects that could not be read",
             self.unreadable.clone(),
+        );
+        registry.register(
+            "problems",
+            "Objects and watches that the log says cannot be read now",
+            self.problems.clone(),
         );
         self.register_jobs(&mut registry);
     }
@@ -268,6 +275,11 @@ impl Telemetry {
     pub fn unreadable(&self, kind: &'static str, count: usize) {
         self.unreadable.get_or_create(&Kind { kind }).set(number(count));
     }
+
+    /// So many things in the cluster cannot be read, each of which the log tells.
+    pub fn problems(&self, count: usize) {
+        self.problems.set(number(count));
+    }
 }
 
 /// The values of the label `status`, as the API has them.
@@ -293,6 +305,7 @@ mod tests {
         telemetry.job_ended("make", "failed");
         telemetry.job_refused();
         telemetry.jobs(3, 2);
+        telemetry.problems(4);
         let text = telemetry.text();
         for line in [
             r#"kmm_preflight_admission_requests_total{operation="CREATE",outcome="denied"} 1"#,
@@ -306,6 +319,7 @@ mod tests {
             "kmm_preflight_jobs_refused_total 1",
             "kmm_preflight_jobs_queued 3",
             "kmm_preflight_jobs_running 2",
+            "kmm_preflight_problems 4",
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

@@ -92,7 +92,11 @@ fn pods_are_seen_and_neither_made_nor_entered_and_without_jobs_not_even_seen() {
 
 #[test]
 fn node_features_are_read_at_most_and_only_where_somebody_wants_that() {
-    for (values, verbs) in [("", vec!["list", "watch"]), ("nodeFeatures: false", vec![])] {
+    for (values, verbs) in [
+        ("", vec!["list", "watch"]),
+        ("nodeFeatures: {namespace: openshift-nfd}", vec!["list", "watch"]),
+        ("nodeFeatures: {enabled: false}", vec![]),
+    ] {
         let Some(release) = rendered(values) else { return };
         let rules = rules(&release);
         let about = rules
@@ -102,6 +106,12 @@ fn node_features_are_read_at_most_and_only_where_somebody_wants_that() {
         assert_eq!(given, verbs, "{values}");
         let ignores = release.arguments().contains(&"--ignore-node-features");
         assert_eq!(ignores, verbs.is_empty(), "{values}");
+        let namespace = ["openshift-nfd", "node-feature-discovery"].map(|name| {
+            let option = format!("--node-features-namespace={name}");
+            release.arguments().contains(&option.as_str())
+        });
+        let is_other = values.contains("openshift");
+        assert_eq!(namespace, [is_other, !is_other && !ignores], "{values}");
     }
 }
 

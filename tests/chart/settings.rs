@@ -46,7 +46,7 @@ podLabels: {a: b}
 podAnnotations: {a: b}
 deploymentLabels: {a: b}
 podSecurityContext: {runAsUser: 1000}
-nodeFeatures: false
+nodeFeatures: {enabled: false}
 nodeSelector: {a: b}
 tolerations: [{operator: Exists}]
 affinity: {nodeAffinity: {}}

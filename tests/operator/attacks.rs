@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::evidence::{self, DISCOVERY, NEEDED, has_failed, is_verified};
 use crate::stage::{KERNEL, Operator, Stage, module, row};
 use crate::support::fake_image::FakeImage;
 use crate::support::fake_registry::{Asks, FakeRegistry, Kind, Trick};
@@ -365,4 +366,30 @@ fn the_plain_port_tells_health_and_metrics_and_nothing_else() {
         let answer = operator.get(path).unwrap_or_default();
         assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
     }
+}
+
+#[test]
+fn nobody_but_node_feature_discovery_itself_says_what_a_node_has_loaded() {
+    let Some(stage) = Stage::set() else { return };
+    stage.kubectl(["create", "namespace", "evil"]);
+    stage.install_discovery();
+    stage.push_raidmesh(&[(KERNEL, false)]);
+    stage.node("n1", "storage");
+    // Of a node of which nothing is said yet, somebody says that it has everything.
+    stage.feature(("evil", "n1"), "n1", &[NEEDED]);
+    let _operator = stage.asked_of_raidmesh(&[]);
+    let status = stage.wait_for_status("upgrade", has_failed);
+    assert!(
+        !evidence::reason(&status).contains("Node Feature Discovery"),
+        "{status:#}"
+    );
+    // Of one of which something is said, somebody says that it has nothing; in Node Feature Discovery's own namespace, too, where others
+    // may write of a node under names of their own.
+    stage.feature(("evil", "n1"), "n1", &[]);
+    stage.feature((DISCOVERY, "extension"), "n1", &[]);
+    stage.discovered("n1", &[NEEDED]);
+    stage.wait_for_status("upgrade", is_verified);
+    stage.feature((DISCOVERY, "extension"), "n1", &[NEEDED]);
+    stage.discovered("n1", &["dm_mod"]);
+    stage.wait_for_status("upgrade", has_failed);
 }

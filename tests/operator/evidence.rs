@@ -13,7 +13,9 @@ use crate::support::fake_layer::FakeLayer;
 /// The kernel that the nodes run today.
 const TODAY: &str = "6.1.0-47-cloud-amd64";
 /// What `raidmesh` needs of the kernel's own modules.
-const NEEDED: &str = "libcrc32c";
+pub(crate) const NEEDED: &str = "libcrc32c";
+/// Where Node Feature Discovery is, unless somebody says otherwise.
+pub(crate) const DISCOVERY: &str = "node-feature-discovery";
 /// A stand-in for the definition that Node Feature Discovery brings.
 const NODE_FEATURES: &str = "
 apiVersion: apiextensions.k8s.io/v1
@@ -30,16 +32,37 @@ spec:
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 ";
 
-fn reason(status: &Value) -> String {
+/// An account that may do everything the operator does, and nothing with NodeFeatures.
+const ALL_BUT_NODE_FEATURES: &str = "
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: answerer, namespace: kmm-preflight}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: answerer}
+rules:
+- apiGroups: ['', kmm.sigs.x-k8s.io, coordination.k8s.io, events.k8s.io, apiextensions.k8s.io]
+  resources: ['*']
+  verbs: ['*']
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: answerer}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: answerer}
+subjects: [{kind: ServiceAccount, name: answerer, namespace: kmm-preflight}]
+";
+
+pub(crate) fn reason(status: &Value) -> String {
     let row = row(status, "raidmesh");
     row["statusReason"].as_str().unwrap_or_default().to_owned()
 }
 
-fn is_verified(status: &Value) -> bool {
+pub(crate) fn is_verified(status: &Value) -> bool {
     condition(status, "Verified") == "True"
 }
 
-fn has_failed(status: &Value) -> bool {
+pub(crate) fn has_failed(status: &Value) -> bool {
     is_complete(status) && row(status, "raidmesh")["verificationStatus"] == "Failure"
 }
 
@@ -105,7 +128,7 @@ fn moved(layer: &[u8], kernel: &str) -> Vec<u8> {
 
 impl Stage {
     /// Puts these images of `raidmesh` into the registry, each for its kernel.
-    fn push_raidmesh(&self, images: &[(&str, bool)]) {
+    pub(crate) fn push_raidmesh(&self, images: &[(&str, bool)]) {
         let folder = self.plane.folder().join("raidmesh");
         let images: Vec<(String, FakeImage)> = images
             .iter()
@@ -122,7 +145,7 @@ impl Stage {
     }
 
     /// A node with this label, that runs [`TODAY`].
-    fn node(&self, name: &str, role: &str) {
+    pub(crate) fn node(&self, name: &str, role: &str) {
         self.apply(&format!(
             "apiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{role: {role}}}}}\n"
         ));
@@ -133,19 +156,32 @@ impl Stage {
         self.patch_status(&["node", name], &info);
     }
 
-    fn patch_status(&self, what: &[&str], status: &Value) {
+    pub(crate) fn patch_status(&self, what: &[&str], status: &Value) {
         let patch = status.to_string();
         let words = ["--subresource=status", "--type=merge", "-p", &patch];
         self.kubectl([&["patch"], what, &words].concat());
     }
 
+    /// Installs Node Feature Discovery, as far as anybody sees who asks it.
+    pub(crate) fn install_discovery(&self) {
+        let definition = self.plane.folder().join("node-features.yaml");
+        fs::write(&definition, NODE_FEATURES).expect("written");
+        self.plane.define(&definition).expect("a definition");
+        self.kubectl(["create", "namespace", DISCOVERY]);
+    }
+
     /// What Node Feature Discovery says of a node.
-    fn discovered(&self, node: &str, modules: &[&str]) {
+    pub(crate) fn discovered(&self, node: &str, modules: &[&str]) {
+        self.feature((DISCOVERY, node), node, modules);
+    }
+
+    /// An object that says of a node that it has these modules loaded.
+    pub(crate) fn feature(&self, (namespace, name): (&str, &str), node: &str, modules: &[&str]) {
         let elements: serde_json::Map<String, Value> =
             modules.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
         let object = json!({
             "apiVersion": "nfd.k8s-sigs.io/v1alpha1", "kind": "NodeFeature",
-            "metadata": {"namespace": "a", "name": node, "labels": {"nfd.node.kubernetes.io/node-name": node}},
+            "metadata": {"namespace": namespace, "name": name, "labels": {"nfd.node.kubernetes.io/node-name": node}},
             "spec": {"features": {
                 "flags": {"kernel.loadedmodule": {"elements": elements}},
                 "attributes": {"kernel.config": {"elements": {"X86": "y"}}},
@@ -154,12 +190,24 @@ impl Stage {
         self.apply(&object.to_string());
     }
 
-    /// The Module `raidmesh` on nodes with the role `storage`, and the operator with a preflight that asks for it.
-    fn asked_of_raidmesh(&self, words: &[&str]) -> Operator {
+    /// KMM says on how many nodes `raidmesh` is loaded, of one.
+    fn raidmesh_is_loaded(&self, available: u32) {
+        let counts = json!({"availableNumber": available, "desiredNumber": 1, "nodesMatchingSelectorNumber": 1});
+        let status = json!({"status": {"moduleLoader": counts}});
+        self.patch_status(&["module", "-n", "a", "raidmesh"], &status);
+    }
+
+    /// The Module `raidmesh` on nodes with the role `storage`.
+    fn apply_raidmesh(&self) {
         let image = self
             .registry
             .reference("registry.example.com/raidmesh:${KERNEL_FULL_VERSION}");
         self.apply(&module("a", "raidmesh", &image).replace("selector: {}", "selector: {role: storage}"));
+    }
+
+    /// That Module, and the operator with a preflight that asks for it.
+    pub(crate) fn asked_of_raidmesh(&self, words: &[&str]) -> Operator {
+        self.apply_raidmesh();
         let host = self.registry.host();
         let operator = self.operator(&[&["--plain-toolkit-registry", &host], words].concat());
         self.preflight_with_toolkit("upgrade", KERNEL);
@@ -179,9 +227,7 @@ fn what_node_feature_discovery_says_of_all_its_nodes_counts_while_it_says_so() {
     assert!(reason(&status).contains("ln -s"), "the remedy: {status:#}");
 
     // Node Feature Discovery is installed later.
-    let definition = stage.plane.folder().join("node-features.yaml");
-    fs::write(&definition, NODE_FEATURES).expect("written");
-    stage.plane.define(&definition).expect("a definition");
+    stage.install_discovery();
     stage.discovered("n1", &[NEEDED, "dm_mod"]);
     stage.discovered("other", &["dm_mod"]);
     stage.discovered("n2", &[NEEDED]);
@@ -209,39 +255,66 @@ fn a_gap_that_the_image_of_today_has_too_counts_while_kmm_says_that_it_is_loaded
     let Some(stage) = Stage::set() else { return };
     stage.push_raidmesh(&[(KERNEL, false), (TODAY, false)]);
     stage.node("n1", "storage");
-    let operator = stage.asked_of_raidmesh(&["--ignore-node-features"]);
+    let _operator = stage.asked_of_raidmesh(&["--ignore-node-features"]);
     stage.wait_for_status("upgrade", has_failed);
-    let loaded = |available: u32| json!({"status": {"moduleLoader": {"availableNumber": available, "desiredNumber": 1, "nodesMatchingSelectorNumber": 1}}});
-    stage.patch_status(&["module", "-n", "a", "raidmesh"], &loaded(1));
-    operator.end();
-    let _operator = stage.operator(&[
-        "--plain-toolkit-registry",
-        &stage.registry.host(),
-        "--ignore-node-features",
-    ]);
+    stage.raidmesh_is_loaded(1);
     let status = stage.wait_for_status("upgrade", is_verified);
     let words = format!(
         "its image for {TODAY}, the kernel of today, needs {NEEDED} in the same way, and KMM says that the Module is loaded on 1 node;"
     );
     assert!(reason(&status).contains(&words), "{status:#}");
-    stage.patch_status(&["module", "-n", "a", "raidmesh"], &loaded(0));
+    stage.raidmesh_is_loaded(0);
     stage.wait_for_status("upgrade", has_failed);
 }
 
 #[test]
-fn an_image_of_today_that_has_the_link_is_no_example() {
+fn that_nodes_have_what_the_image_of_today_loads_by_its_link_counts_for_nothing() {
     let Some(stage) = Stage::set() else { return };
     stage.push_raidmesh(&[(KERNEL, false), (TODAY, true)]);
+    stage.install_discovery();
     stage.node("n1", "storage");
-    let image = stage
-        .registry
-        .reference("registry.example.com/raidmesh:${KERNEL_FULL_VERSION}");
-    stage.apply(&module("a", "raidmesh", &image));
-    stage.patch_status(
-        &["module", "-n", "a", "raidmesh"],
-        &json!({"status": {"moduleLoader": {"availableNumber": 1, "desiredNumber": 1}}}),
-    );
-    let _operator = stage.asked_of_raidmesh(&[]);
-    let status = stage.wait_for_status("upgrade", is_complete);
+    stage.discovered("n1", &[NEEDED]);
+    stage.apply_raidmesh();
+    stage.raidmesh_is_loaded(1);
+    let operator = stage.asked_of_raidmesh(&[]);
+    let words =
+        format!("that its nodes have {NEEDED} loaded today counts for nothing: its own image for {TODAY} loads it");
+    // The reason tells that the image was read: it is no failure for want of an answer.
+    let status = stage.wait_for_status("upgrade", |status| reason(status).contains(&words));
     assert!(has_failed(&status), "{status:#}");
+
+    // Where that image has no link either, somebody else loads it.
+    operator.end();
+    stage.push_raidmesh(&[(TODAY, false)]);
+    let _operator = stage.operator(&["--plain-toolkit-registry", &stage.registry.host()]);
+    let status = stage.wait_for_status("upgrade", is_verified);
+    assert!(reason(&status).contains("Node Feature Discovery says"), "{status:#}");
+}
+
+#[test]
+fn a_right_that_is_missing_is_named_in_the_reason_until_it_is_given() {
+    let Some(stage) = Stage::set() else { return };
+    stage.push_raidmesh(&[(KERNEL, false)]);
+    stage.install_discovery();
+    stage.node("n1", "storage");
+    stage.discovered("n1", &[NEEDED]);
+    stage.apply(ALL_BUT_NODE_FEATURES);
+    stage.apply_raidmesh();
+    let account = stage.plane.kubeconfig_for_service_account("kmm-preflight", "answerer");
+    let words = ["--no-webhook", "--plain-toolkit-registry", &stage.registry.host()];
+    let operator = stage.operator_as(&account.expect("the account"), &words);
+    stage.preflight_with_toolkit("upgrade", KERNEL);
+    let status = stage.wait_for_status("upgrade", has_failed);
+    let words = "Node Feature Discovery could not be read: ";
+    assert!(
+        reason(&status).contains(words) && reason(&status).contains("forbidden"),
+        "{status:#}"
+    );
+    assert_eq!(operator.metric("kmm_preflight_problems"), Some(1.0));
+    let rule = ["--verb=list,watch", "--resource=nodefeatures.nfd.k8s-sigs.io"];
+    stage.kubectl(["create", "clusterrole", "features"].into_iter().chain(rule));
+    let who = ["--clusterrole=features", "--serviceaccount=kmm-preflight:answerer"];
+    stage.kubectl(["create", "clusterrolebinding", "features"].into_iter().chain(who));
+    stage.wait_for_status("upgrade", is_verified);
+    assert_eq!(operator.metric("kmm_preflight_problems"), Some(0.0));
 }

@@ -6,7 +6,9 @@
 - --metrics-port=8080
 - --leader-election-lease={{ include "kmm-preflight.fullname" . }}
 - --toolkits-config-map={{ include "kmm-preflight.toolkitsConfigMap" . }}
-{{- if not .Values.nodeFeatures }}
+{{- if .Values.nodeFeatures.enabled }}
+- --node-features-namespace={{ .Values.nodeFeatures.namespace }}
+{{- else }}
 - --ignore-node-features
 {{- end }}
 {{- if .Values.webhook.enabled }}

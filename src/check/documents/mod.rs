@@ -16,7 +16,9 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::ResourceExt;
 
+use crate::api::node_feature::own_node;
 use crate::api::{Module, NodeFeature, PreflightValidationOCP};
 
 pub use problem::DocumentProblem;
@@ -44,7 +46,8 @@ pub struct Documents {
     pub secrets: Vec<Secret>,
     /// ConfigMaps, of which Dockerfiles count.
     pub config_maps: Vec<ConfigMap>,
-    /// What Node Feature Discovery found on nodes, of which the loaded modules count.
+    /// What Node Feature Discovery found on nodes, of which the loaded modules count; none that tells of a node's modules and is not
+    /// that node's own.
     pub node_features: Vec<NodeFeature>,
     /// OCI image layouts that lie in the folders.
     pub layouts: Vec<PathBuf>,
@@ -131,6 +134,7 @@ impl Reading {
     }
 
     fn finish(mut self) -> Documents {
+        self.pass_over_foreign_features();
         let notes = &mut self.documents.notes;
         for (kind, count) in self.skipped {
             let objects = if count == 1 { "object" } else { "objects" };
@@ -145,6 +149,21 @@ impl Reading {
             ));
         }
         self.documents
+    }
+
+    /// What a node has loaded its own object tells, as in a cluster.
+    fn pass_over_foreign_features(&mut self) {
+        let counts = |feature: &NodeFeature| own_node(feature).is_some() || feature.spec.loaded_modules().is_none();
+        let (counting, foreign): (Vec<_>, _) = std::mem::take(&mut self.documents.node_features)
+            .into_iter()
+            .partition(counts);
+        self.documents.node_features = counting;
+        for feature in foreign {
+            self.documents.notes.push(format!(
+                "NodeFeature {}: not named as the node of its label, so not that node's own; the modules that it names do not count",
+                feature.name_any()
+            ));
+        }
     }
 }
 

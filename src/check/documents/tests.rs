@@ -379,3 +379,27 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_node_has_loaded_its_own_node_feature_tells_and_no_other_does() {
+    let feature = |name: &str, node: &str, modules: &str| {
+        format!(
+            "---\napiVersion: nfd.k8s-sigs.io/v1alpha1\nkind: NodeFeature\nmetadata: {{name: {name}, namespace: nfd, labels: \
+             {{nfd.node.kubernetes.io/node-name: {node}}}}}\nspec: {{features: {{flags: {{{modules}}}}}}}\n"
+        )
+    };
+    let loaded = "kernel.loadedmodule: {elements: {libcrc32c: {}}}";
+    let text = [
+        feature("n1", "n1", loaded),
+        feature("forged", "n1", loaded),
+        feature("vendor", "n1", "vendor.card: {elements: {x: {}}}"),
+    ];
+    let documents = reading(text.concat());
+    let kept: Vec<String> = documents.node_features.iter().map(ResourceExt::name_any).collect();
+    assert_eq!(kept, ["n1", "vendor"]);
+    assert!(
+        documents.notes.len() == 1 && documents.notes[0].starts_with("NodeFeature forged: not named as the node"),
+        "{:?}",
+        documents.notes
+    );
+}

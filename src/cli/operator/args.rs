@@ -52,6 +52,12 @@ pub(in crate::cli) struct OperatorArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) toolkits_config_map: Option<String>,
 
+    /// The namespace of Node Feature Discovery, whose NodeFeatures tell which in-tree modules nodes have loaded
+    ///
+    /// Who may write NodeFeatures there speaks for all nodes; those of other namespaces count for nothing.
+    #[arg(long, value_name = "NAMESPACE", default_value = "node-feature-discovery")]
+    pub(super) node_features_namespace: String,
+
     /// Do not ask Node Feature Discovery which in-tree modules nodes have loaded
     #[arg(long)]
     pub(super) ignore_node_features: bool,

@@ -15,8 +15,10 @@ use std::time::Duration;
 use anyhow::Context;
 use kube::{Client, Config};
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 use webhook_certs::CertificateResolver;
@@ -62,16 +64,27 @@ struct Shared {
 pub(super) fn run(args: OperatorArgs) -> anyhow::Result<Ending> {
     let settings = OperatorSettings::new(&args, environment::variable)?;
     log(&args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .enable_all()
-        .build()?;
-    let ended = runtime.block_on(operate(args, settings));
-    runtime.shutdown_background();
+    let (answering, reconciling) = (threads("answers")?, threads("reconciles")?);
+    let ended = reconciling.block_on(operate(args, settings, answering.handle().clone()));
+    answering.shutdown_background();
+    reconciling.shutdown_background();
     ended.map(|()| Ending::Good)
 }
 
-async fn operate(args: OperatorArgs, settings: OperatorSettings) -> anyhow::Result<()> {
+/// A runtime with one thread of its own for what waits, however many cores the node has: everything that computes runs
+/// on its blocking threads. Reviews are answered on another than that which reconciles, so that no pass over a
+/// thousand Modules stands before a review; and one thread has nobody to wake.
+fn threads(name: &str) -> std::io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name(name)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
+}
+
+/// Runs all parts; those that somebody waits for, where they are answered.
+async fn operate(args: OperatorArgs, settings: OperatorSettings, answering: Handle) -> anyhow::Result<()> {
     let (end, ending) = watch::channel(false);
     let stop = stop_signal()?;
     tokio::spawn(async move {
@@ -88,7 +101,7 @@ async fn operate(args: OperatorArgs, settings: OperatorSettings) -> anyhow::Resu
     let watched = WatchSettings {
         toolkits: toolkits.map(|name| (args.namespace.clone(), name)),
         image_stream: Some((OPENSHIFT_TOOLKITS.0.to_owned(), OPENSHIFT_TOOLKITS.1.to_owned())),
-        node_features: !args.ignore_node_features,
+        node_features: (!args.ignore_node_features).then(|| args.node_features_namespace.clone()),
     };
     let shared = Arc::new(Shared {
         watches: Watches::start(&client, watched),
@@ -101,12 +114,18 @@ async fn operate(args: OperatorArgs, settings: OperatorSettings) -> anyhow::Resu
     let certificate = Certificate::of(&shared);
     let resolver = certificate.resolver();
     tokio::try_join!(
-        admission::serve(Arc::clone(&shared), certificate),
-        probes(Arc::clone(&shared), resolver),
-        reconcile(Arc::clone(&shared)),
+        part(answering.spawn(admission::serve(Arc::clone(&shared), certificate))),
+        part(answering.spawn(probes(Arc::clone(&shared), resolver))),
+        part(tokio::spawn(reconcile(Arc::clone(&shared)))),
     )?;
     info!("ended in order");
     Ok(())
+}
+
+/// A part of the process, to its end.
+async fn part(part: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
+    part.await
+        .context("a part of the operator has a fault; please report it")?
 }
 
 /// SIGTERM, by which a kubelet asks a pod to end, or Ctrl-C.
@@ -154,6 +173,7 @@ impl Shared {
         }
         let around = self.watches.surroundings();
         self.telemetry.unreadable("Module", around.unreadable.len());
+        self.telemetry.problems(self.watches.problems().len());
         self.telemetry.text()
     }
 }

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use super::ObjectName;
 use super::dockerfiles::Dockerfiles;
-use super::node_features::{NodeFeatures, SeenNodeFeature};
 use super::seen::{SeenConfigMap, SeenModule, SeenPreflight};
 use super::toolkits::toolkits;
 use crate::api::{Module, PreflightValidationOCP};
@@ -35,7 +34,9 @@ pub(super) struct Known {
     pub(super) surroundings: Arc<Surroundings>,
     pub(super) preflights: BTreeMap<String, Arc<PreflightValidationOCP>>,
     pub(super) dockerfiles: Dockerfiles,
-    features: NodeFeatures,
+    /// Where KMM says that Modules are loaded. Among the surroundings it stands only while somebody asks: it changes with every
+    /// node that boots.
+    pub(super) loaders: BTreeMap<ObjectName, Loaders>,
     /// How many depend on what nodes have loaded.
     pub(super) nodes_asked: usize,
     /// Whether the ConfigMap of toolkits was looked for.
@@ -137,7 +138,7 @@ impl Known {
             SeenModule::Unreadable(module) => (None, Some(module), Loaders::default()),
             SeenModule::Leaving(_) => (None, None, Loaders::default()),
         };
-        let moved = self.loaders(&name, loaders);
+        let moved = self.module_loaded(&name, loaders);
         let modules = self.surroundings.modules.as_deref().unwrap_or_default();
         let before = find(modules, borrowed(&name)).cloned();
         let same_unreadable = find(&self.surroundings.unreadable, borrowed(&name)) == unreadable.as_ref();
@@ -158,58 +159,6 @@ impl Known {
         set(surroundings.modules.get_or_insert_default(), borrowed(&name), readable);
         set(&mut surroundings.unreadable, borrowed(&name), unreadable);
         true
-    }
-
-    /// Where a Module is loaded. That changes with every node that boots, and matters only where an answer depends on it,
-    /// which is where nodes are asked.
-    fn loaders(&mut self, name: &ObjectName, loaders: Loaders) -> bool {
-        let loaders = Some(loaders).filter(|loaders| loaders.available > 0);
-        if self.surroundings.loaders.get(name) == loaders.as_ref() {
-            return false;
-        }
-        let known = &mut Arc::make_mut(&mut self.surroundings).loaders;
-        match loaders {
-            Some(loaders) => known.insert(name.clone(), loaders),
-            None => known.remove(name),
-        };
-        self.nodes_asked > 0
-    }
-
-    /// What was seen of Node Feature Discovery's objects.
-    pub(super) fn node_features(&mut self, change: Change<SeenNodeFeature>) -> bool {
-        let is_list = matches!(change, Change::All(_));
-        let first = is_list && self.no_node_features_yet();
-        let mut changed = first;
-        for node in self.features.change(change) {
-            let modules = self.features.of(&node);
-            let loaded = self.surroundings.loaded.as_ref();
-            if loaded.and_then(|loaded| loaded.get(&node)) == modules.as_ref() {
-                continue;
-            }
-            let loaded = Arc::make_mut(&mut self.surroundings).loaded.get_or_insert_default();
-            match modules {
-                Some(modules) => loaded.insert(node, modules),
-                None => loaded.remove(&node),
-            };
-            changed = true;
-        }
-        changed
-    }
-
-    /// Nothing is known of what nodes have loaded, and nobody has to wait for it. Whether that is news.
-    pub(super) fn no_node_features_yet(&mut self) -> bool {
-        let news = self.surroundings.loaded.is_none();
-        if news {
-            Arc::make_mut(&mut self.surroundings).loaded = Some(BTreeMap::new());
-        }
-        news
-    }
-
-    /// Nobody wants to know any more what nodes have loaded.
-    pub(super) fn forget_node_features(&mut self) -> bool {
-        self.features = NodeFeatures::default();
-        Arc::make_mut(&mut self.surroundings).loaded = None;
-        false
     }
 
     /// What was seen of preflights. A new version of one counts, whoever wrote it.

@@ -7,6 +7,7 @@ mod image_stream;
 mod jobs;
 mod known;
 mod lean;
+mod loaded;
 mod node_features;
 mod reading;
 mod seen;
@@ -54,8 +55,9 @@ pub struct WatchSettings {
     pub toolkits: Option<ObjectName>,
     /// OpenShift's image stream of driver toolkits, which is watched where image streams are served.
     pub image_stream: Option<ObjectName>,
-    /// Whether Node Feature Discovery's objects are watched, where they are served and while an answer depends on them.
-    pub node_features: bool,
+    /// The namespace in which Node Feature Discovery's objects are watched, where they are served and while an answer depends on
+    /// them; `None` does without. Who may write them there speaks for all nodes.
+    pub node_features: Option<String>,
 }
 
 /// Something in the cluster that cannot be read, until it is mended.
@@ -101,10 +103,11 @@ impl Watches {
         if let Some(name) = settings.image_stream {
             tasks.spawn(Arc::clone(&shared).image_stream(client.clone(), name));
         }
-        if settings.node_features {
-            tasks.spawn(Arc::clone(&shared).node_features(client.clone()));
-        } else {
-            shared.apply(Known::no_node_features_yet);
+        match settings.node_features {
+            Some(namespace) => {
+                tasks.spawn(Arc::clone(&shared).node_features(client.clone(), namespace));
+            }
+            None => shared.apply(|known| known.no_node_features_yet()),
         }
         match settings.toolkits {
             Some(name) => {
@@ -131,7 +134,7 @@ impl Watches {
     }
 
     /// Counts the changes that matter: to specs, kernels, labels, Dockerfiles, toolkits, and to any part of a
-    /// preflight. A node's heartbeat and a Module's status are none.
+    /// preflight. A node's heartbeat is none, and a Module's status only while somebody asks what nodes have loaded.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
     }

@@ -2,8 +2,8 @@
 //! objects are large, where it is installed, and where somebody has allowed it.
 #![expect(clippy::disallowed_types, reason = "cluster edge")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
@@ -11,12 +11,12 @@ use kube::api::Api;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use super::Shared;
 use super::follow::{News, Watched, follow};
-use super::known::{Change, Known};
+use super::known::Known;
 use super::lean::Lean;
-use super::seen::{Readable, object_name};
-use super::{ObjectName, Shared, stuck};
-use crate::api::node_feature::{NodeFeature, NodeFeatureSpec, node_name};
+use super::seen::Readable;
+use crate::api::node_feature::{NodeFeature, NodeFeatureSpec, own_node};
 use crate::cluster::CallError;
 use crate::kmod::load::LoadedModules;
 
@@ -24,7 +24,10 @@ use crate::kmod::load::LoadedModules;
 const NOT_SERVED: Duration = Duration::from_secs(15);
 /// Objects in one page of a list; each lists the options of a kernel's configuration and the features of a processor, some 150 KiB.
 const PAGE: u32 = 20;
-const ABOUT: &str = "watching NodeFeatures";
+/// Of so many nodes it is kept what they have loaded: Kubernetes supports no more in one cluster. Where each has other modules, that
+/// is 15 KiB a node.
+pub(super) const MOST_NODES: usize = 5_000;
+pub(super) const ABOUT: &str = "watching NodeFeatures";
 
 /// An object on the wire.
 pub(super) type WireNodeFeature = Lean<NodeFeature, Readable<NodeFeatureSpec>>;
@@ -32,72 +35,37 @@ pub(super) type WireNodeFeature = Lean<NodeFeature, Readable<NodeFeatureSpec>>;
 /// What one object says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SeenNodeFeature {
-    name: ObjectName,
-    /// The node that it speaks of, and the modules that are loaded there; `None` where it says nothing of that.
-    says: Option<(String, LoadedModules)>,
+    /// Its name, and that of the node where it is that node's own.
+    pub(super) name: String,
+    /// The modules that are loaded there; `None` where it does not say, or is not the node's own.
+    pub(super) loaded: Option<LoadedModules>,
 }
 
 impl SeenNodeFeature {
-    pub(super) fn new(wire: &WireNodeFeature) -> Self {
-        let node = node_name(wire).map(str::to_owned);
-        let says = node.zip(
-            wire.spec
-                .0
-                .as_ref()
-                .and_then(NodeFeatureSpec::loaded_modules)
-                .map(LoadedModules::of),
-        );
+    pub(super) fn new(wire: &WireNodeFeature, sets: &Sets) -> Self {
+        let spec = wire.spec.0.as_ref().filter(|_| own_node(wire).is_some());
+        let loaded = spec.and_then(NodeFeatureSpec::loaded_modules).map(LoadedModules::of);
         Self {
-            name: object_name(&wire.metadata),
-            says,
+            name: wire.metadata.name.clone().unwrap_or_default(),
+            loaded: loaded.map(|loaded| sets.one_for_all(loaded)),
         }
     }
 }
 
-/// What all of them say.
+/// What nodes have loaded, each set of modules once, however many nodes have it: most nodes of a kind have the same.
 #[derive(Debug, Default)]
-pub(super) struct NodeFeatures(BTreeMap<ObjectName, (String, LoadedModules)>);
+pub(super) struct Sets(Mutex<BTreeSet<LoadedModules>>);
 
-impl NodeFeatures {
-    /// Takes in what was seen, and returns the nodes of which something else may be said now.
-    pub(super) fn change(&mut self, change: Change<SeenNodeFeature>) -> BTreeSet<String> {
-        let mut nodes = BTreeSet::new();
-        match change {
-            Change::Put(seen) => self.put(seen, &mut nodes),
-            Change::Gone(SeenNodeFeature { name, .. }) => self.put(SeenNodeFeature { name, says: None }, &mut nodes),
-            Change::All(all) => {
-                let before = std::mem::take(&mut self.0);
-                nodes.extend(before.into_values().map(|(node, _)| node));
-                for seen in all {
-                    self.put(seen, &mut nodes);
-                }
-            }
+impl Sets {
+    /// The same set, as it is in memory already. Those that nobody has any more are let go.
+    fn one_for_all(&self, loaded: LoadedModules) -> LoadedModules {
+        let mut sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = sets.get(&loaded) {
+            return known.clone();
         }
-        nodes
-    }
-
-    fn put(&mut self, seen: SeenNodeFeature, nodes: &mut BTreeSet<String>) {
-        nodes.extend(seen.says.iter().map(|(node, _)| node.clone()));
-        let before = match seen.says {
-            Some(says) => self.0.insert(seen.name, says),
-            None => self.0.remove(&seen.name),
-        };
-        nodes.extend(before.map(|(node, _)| node));
-    }
-
-    /// The modules of a node. Where several objects speak of it, in whatever namespaces, all must name a module: who may
-    /// write one of them can take a module away, but not add one.
-    pub(super) fn of(&self, node: &str) -> Option<LoadedModules> {
-        let mut said = self.0.values().filter(|(of, _)| of == node).map(|(_, modules)| modules);
-        let first = said.next()?;
-        let others: Vec<&LoadedModules> = said.collect();
-        if others.is_empty() {
-            return Some(first.clone());
-        }
-        let agreed = first
-            .names()
-            .filter(|name| others.iter().all(|other| other.contains(name)));
-        Some(LoadedModules::of(agreed))
+        sets.retain(LoadedModules::is_shared);
+        sets.insert(loaded.clone());
+        loaded
     }
 }
 
@@ -106,7 +74,7 @@ pub struct NodesAsked(Arc<Shared>);
 
 impl NodesAsked {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        shared.known().nodes_asked += 1;
+        shared.apply(Known::ask_nodes);
         shared.asking.notify_one();
         Self(Arc::clone(shared))
     }
@@ -114,19 +82,19 @@ impl NodesAsked {
 
 impl Drop for NodesAsked {
     fn drop(&mut self) {
-        self.0.known().nodes_asked -= 1;
+        self.0.apply(Known::ask_nodes_no_more);
         self.0.asking.notify_one();
     }
 }
 
 impl Shared {
-    /// Watches for as long as somebody asks, again and again, for ever.
-    pub(super) async fn node_features(self: Arc<Self>, client: Client) {
+    /// Watches those of a namespace for as long as somebody asks, again and again, for ever.
+    pub(super) async fn node_features(self: Arc<Self>, client: Client, namespace: String) {
         loop {
             self.until_asked(true).await;
             let watching = async {
                 loop {
-                    self.follow_node_features(client.clone()).await;
+                    self.follow_node_features(client.clone(), &namespace).await;
                     sleep(NOT_SERVED).await;
                 }
             };
@@ -145,30 +113,24 @@ impl Shared {
     }
 
     /// Follows them until they are not served any more.
-    async fn follow_node_features(&self, client: Client) {
-        let gone = Notify::new();
+    async fn follow_node_features(&self, client: Client, namespace: &str) {
+        let (gone, sets) = (Notify::new(), Sets::default());
         let watched = Watched {
-            api: Api::<WireNodeFeature>::all(client),
+            api: Api::<WireNodeFeature>::namespaced(client, namespace),
             fields: None,
             labels: None,
             page: PAGE,
         };
         let tell = |news| match news {
-            News::Seen(change) => self.apply(|known| {
-                known.mended(ABOUT);
-                known.node_features(change)
-            }),
+            News::Seen(change) => self.apply(|known| known.node_features(change)),
             News::Stuck(CallError::NotFound(_)) => {
-                self.apply(|known| known.node_features(Change::All(Vec::new())));
+                self.apply(Known::no_node_features);
                 gone.notify_one();
             }
-            News::Stuck(error) => self.apply(|known| {
-                known.problem(ABOUT.to_owned(), stuck(&error));
-                known.no_node_features_yet()
-            }),
+            News::Stuck(error) => self.apply(|known| known.node_features_unread(&error.to_string())),
         };
         tokio::select! {
-            () = follow(watched, |wire| SeenNodeFeature::new(&wire), tell) => {}
+            () = follow(watched, |wire| SeenNodeFeature::new(&wire, &sets), tell) => {}
             () = gone.notified() => {}
         }
     }
@@ -176,77 +138,72 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::{Value, json};
 
     use super::*;
 
-    fn seen(namespace: &str, node: &str, modules: &[&str]) -> SeenNodeFeature {
-        let elements: BTreeMap<&str, Value> = modules.iter().map(|module| (*module, json!({}))).collect();
-        object(
-            namespace,
-            node,
-            &json!({"features": {"flags": {"kernel.loadedmodule": {"elements": elements}}}}),
-        )
-    }
-
-    fn object(namespace: &str, node: &str, spec: &Value) -> SeenNodeFeature {
+    fn object(name: &str, node: &str, spec: &Value) -> WireNodeFeature {
         let labels = json!({"nfd.node.kubernetes.io/node-name": node});
-        let wire = json!({"metadata": {"namespace": namespace, "name": node, "labels": labels}, "spec": spec});
-        SeenNodeFeature::new(&serde_json::from_value(wire).expect("read"))
+        let wire = json!({"metadata": {"namespace": "nfd", "name": name, "labels": labels}, "spec": spec});
+        serde_json::from_value(wire).expect("read")
     }
 
-    fn names(features: &NodeFeatures, node: &str) -> Option<Vec<String>> {
-        Some(features.of(node)?.names().map(str::to_owned).collect())
+    fn with_modules(name: &str, node: &str, modules: &[&str]) -> WireNodeFeature {
+        let elements: BTreeMap<&str, Value> = modules.iter().map(|module| (*module, json!({}))).collect();
+        let spec = json!({"features": {"flags": {"kernel.loadedmodule": {"elements": elements}}}});
+        object(name, node, &spec)
     }
 
-    #[test]
-    fn a_node_has_what_its_object_says_and_nothing_when_that_is_gone() {
-        let mut features = NodeFeatures::default();
-        assert_eq!(
-            features
-                .change(Change::All(vec![seen("nfd", "n1", &["a"]), seen("nfd", "n2", &["b"])]))
-                .len(),
-            2
-        );
-        assert_eq!(names(&features, "n1"), Some(vec!["a".to_owned()]));
-        assert_eq!(
-            features.change(Change::Put(seen("nfd", "n1", &["a", "c-d"]))),
-            ["n1".to_owned()].into()
-        );
-        assert_eq!(names(&features, "n1"), Some(vec!["a".to_owned(), "c_d".to_owned()]));
-        features.change(Change::Gone(seen("nfd", "n1", &[])));
-        assert_eq!(
-            (names(&features, "n1"), names(&features, "n2")),
-            (None, Some(vec!["b".to_owned()]))
-        );
-        assert_eq!(features.change(Change::All(Vec::new())), ["n2".to_owned()].into());
-        assert_eq!(names(&features, "n2"), None);
+    fn names(wire: &WireNodeFeature) -> Option<Vec<String>> {
+        let loaded = SeenNodeFeature::new(wire, &Sets::default()).loaded?;
+        Some(loaded.names().map(str::to_owned).collect())
     }
 
     #[test]
-    fn of_several_objects_of_a_node_all_must_name_a_module() {
-        let mut features = NodeFeatures::default();
-        let silent = object("other", "n1", &json!({"labels": {"vendor": "x"}}));
-        features.change(Change::All(vec![seen("nfd", "n1", &["a", "b"]), silent]));
-        assert_eq!(
-            names(&features, "n1").map(|names| names.len()),
-            Some(2),
-            "who says nothing takes nothing away"
-        );
-        features.change(Change::Put(seen("tenant", "n1", &["b", "forged"])));
-        assert_eq!(names(&features, "n1"), Some(vec!["b".to_owned()]));
+    fn a_nodes_own_object_says_what_it_has_loaded_and_no_other_does() {
+        let rows = [
+            (
+                "its own",
+                with_modules("n1", "n1", &["a", "c-d"]),
+                Some(vec!["a", "c_d"]),
+            ),
+            ("none is loaded", with_modules("n1", "n1", &[]), Some(vec![])),
+            ("somebody else's about it", with_modules("forged", "n1", &["a"]), None),
+            ("in the name of another", with_modules("n1", "n2", &["a"]), None),
+            ("silent", object("n1", "n1", &json!({"labels": {"vendor": "x"}})), None),
+            (
+                "unreadable",
+                object("n1", "n1", &json!({"features": {"flags": 7}})),
+                None,
+            ),
+            (
+                "words that are no names",
+                with_modules("n1", "n1", &["fine", "no name", "../x", &"long".repeat(30)]),
+                Some(vec!["fine", "no"]),
+            ),
+        ];
+        for (row, wire, says) in rows {
+            let says: Option<Vec<String>> = says.map(|names| names.into_iter().map(str::to_owned).collect());
+            assert_eq!(names(&wire), says, "{row}");
+        }
     }
 
     #[test]
-    fn what_cannot_be_read_says_nothing() {
-        let mut features = NodeFeatures::default();
-        features.change(Change::Put(object("nfd", "n1", &json!({"features": {"flags": 7}}))));
-        assert_eq!(names(&features, "n1"), None);
-        features.change(Change::Put(seen(
-            "nfd",
-            "n1",
-            &["fine", "no name", "../x", &"long".repeat(30)],
-        )));
-        assert_eq!(names(&features, "n1"), Some(vec!["fine".to_owned(), "no".to_owned()]));
+    fn nodes_with_the_same_modules_share_them_and_what_nobody_has_is_let_go() {
+        let sets = Sets::default();
+        let seen = |name: &str, modules: &[&str]| SeenNodeFeature::new(&with_modules(name, name, modules), &sets);
+        let kept = |sets: &Sets| sets.0.lock().expect("sets").len();
+        let alone = seen("n1", &["a", "b"]).loaded.expect("modules");
+        let others: Vec<_> = (0..100).map(|_| seen("n2", &["a", "b"])).collect();
+        assert_eq!(kept(&sets), 1);
+        drop(others);
+        assert!(alone.is_shared(), "with the sets");
+        let other = seen("n3", &["c"]);
+        assert_eq!(kept(&sets), 2);
+        drop((alone, other));
+        seen("n4", &["d"]);
+        assert_eq!(kept(&sets), 1, "the last alone");
     }
 }

@@ -176,7 +176,7 @@ impl Worker {
             .ok_or_else(Vec::new)?;
         let signatures = signatures(target, |name| self.certificates.get(name));
         let what = (wanted.errand.clone(), wanted.attempt);
-        gathered.order(target, case.architecture, what, signatures)
+        gathered.order(case, &self.memory, what, signatures)
     }
 
     /// Makes one Job; where that fails, its place is another's.

@@ -1,6 +1,7 @@
 //! One preflight, from its first look to its last answer: gather, look, decide, write; again when something relevant
 //! changes, or when a failure is due for another try.
 
+mod evidence;
 mod forge;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,6 +15,7 @@ use tokio::time::sleep;
 use tracing::error;
 
 use super::Operator;
+use super::examples::Question;
 use super::gathered::Gathered;
 use super::look::{Report, Round};
 use super::memory::{Memory, Sight};
@@ -58,6 +60,8 @@ pub(super) struct Worker {
     rounds: JoinSet<()>,
     /// The targets of each round that is under way.
     underway: HashMap<Id, Vec<ObjectName>>,
+    /// What each round asks that looks at what is loaded today.
+    asking: HashMap<Id, Vec<(ObjectName, Question)>>,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
 }
 
@@ -134,6 +138,7 @@ impl Worker {
             nodes_asked: None,
             rounds: JoinSet::new(),
             underway: HashMap::new(),
+            asking: HashMap::new(),
             reports: mpsc::channel(REPORTS),
         }
     }
@@ -185,6 +190,11 @@ impl Worker {
                 }
                 Report::Asked(names) => names.iter().for_each(|name| self.memory.asked(name, now)),
                 Report::Seen(sights) => sights.into_iter().for_each(|sight| self.record(sight, now)),
+                Report::Today(answers) => {
+                    answers
+                        .into_iter()
+                        .for_each(|today| self.memory.examples.record(today, now));
+                }
             }
             next = self.reports.1.try_recv().ok();
         }
@@ -201,8 +211,11 @@ impl Worker {
         };
         let last = self.reports.1.try_recv().ok();
         self.take_in(last);
+        let now = (self.operator.clock)();
         let names = self.underway.remove(&id).unwrap_or_default();
-        self.memory.ended(&names, (self.operator.clock)());
+        self.memory.ended(&names, now);
+        let asked = self.asking.remove(&id).unwrap_or_default();
+        self.memory.examples.ended(&asked, now);
     }
 
     fn record(&mut self, sight: Sight, now: Timestamp) {
@@ -237,7 +250,8 @@ impl Worker {
                 Err(later) => Some(later),
             },
         };
-        Pass::Until([self.memory.next_due(), again].into_iter().flatten().min())
+        let due = [self.memory.next_due(), self.memory.examples.next_due(), again];
+        Pass::Until(due.into_iter().flatten().min())
     }
 
     /// Looks, has Jobs work, and tells what is known; says when to do so again.
@@ -249,6 +263,8 @@ impl Worker {
     ) -> Option<Timestamp> {
         self.ask_nodes(gathered);
         let begun = self.forge(preflight, gathered, now).await;
+        self.ask_nodes(gathered);
+        self.ask_for_examples(gathered, now);
         self.start_rounds(gathered, now);
         let written = match self.status(preflight, gathered, now) {
             Ok(status) => self.write(preflight, status, now).await,
@@ -257,14 +273,6 @@ impl Worker {
         let cleared = self.clear(gathered, written.is_none(), now).await;
         let contested = self.scribe.contested(now).map(|(_, until)| until);
         [begun, written, cleared, contested].into_iter().flatten().min()
-    }
-
-    /// Has it watched what nodes have loaded, for as long as an answer depends on that.
-    fn ask_nodes(&mut self, gathered: &Gathered) {
-        let wanted = gathered.wants_evidence(&self.memory);
-        if wanted != self.nodes_asked.is_some() {
-            self.nodes_asked = wanted.then(|| self.operator.watches.ask_nodes());
-        }
     }
 
     /// What decisions rest on, anew where something changed.
@@ -326,7 +334,7 @@ impl Worker {
         gathered: &Gathered,
         now: Timestamp,
     ) -> Result<PreflightStatus, Timestamp> {
-        self.may_write(gathered.rows(), !self.memory.is_underway(), now)?;
+        self.may_write(gathered.rows(), self.memory.underway(), now)?;
         let standing = self.scribe.standing();
         let status = gathered.status(&self.memory, standing, preflight.metadata.generation, now);
         self.measure(&status);
@@ -343,13 +351,13 @@ impl Worker {
         errors: &[FieldError],
         now: Timestamp,
     ) -> Result<PreflightStatus, Timestamp> {
-        self.may_write(0, true, now)?;
+        self.may_write(0, 0, now)?;
         let generation = preflight.metadata.generation;
         Ok(plan::refused(self.scribe.standing(), generation, errors, now))
     }
 
-    fn may_write(&self, rows: usize, complete: bool, now: Timestamp) -> Result<(), Timestamp> {
-        let earliest = self.pace.next(rows, complete);
+    fn may_write(&self, rows: usize, open: usize, now: Timestamp) -> Result<(), Timestamp> {
+        let earliest = self.pace.next(rows, open);
         if now < earliest { Err(earliest) } else { Ok(()) }
     }
 
@@ -360,15 +368,15 @@ impl Worker {
         status: PreflightStatus,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let complete = Tally::of(&status.modules).open == 0;
+        let open = Tally::of(&status.modules).open;
         match self.scribe.write(&self.operator, preflight, status).await {
             Wrote::Nothing => None,
             Wrote::Status => {
-                self.pace.wrote(now, complete);
+                self.pace.wrote(now, open);
                 None
             }
             Wrote::Failed(pause) => {
-                self.pace.wrote(now, false);
+                self.pace.wrote(now, open.max(1));
                 Some(now + pause)
             }
         }

@@ -21,8 +21,10 @@ mod symbols;
 mod tests;
 mod values;
 mod version;
+mod ways;
 
 pub use self::loaded::{given_loaded, unmet_dependencies};
+pub use self::ways::{Ways, ways};
 
 use self::arguments::{NodeSearch, Searched, in_node_folder};
 use self::exporters::Exporters;

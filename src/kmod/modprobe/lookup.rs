@@ -69,7 +69,7 @@ pub enum Role {
 }
 
 /// What is known of the modules in a node's own folder, each where the driver toolkit tells.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct NodeModules<'a> {
     /// Those that are listed.
     pub in_tree: Option<&'a InTree>,

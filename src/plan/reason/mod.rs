@@ -44,6 +44,19 @@ pub(super) fn loaded_today(module: &str, kernels: &BTreeSet<&str>, nodes: u32) -
     )
 }
 
+/// Why it is no evidence that nodes have a module.
+pub(super) fn loaded_by_itself(module: &str, kernels: &[&str]) -> String {
+    format!(
+        "that its nodes have {module} loaded today counts for nothing: its own image for {} loads it",
+        kernels.join(" and ")
+    )
+}
+
+/// Why nobody knows what nodes have loaded.
+pub(super) fn nodes_unread(why: &str) -> String {
+    format!("what its nodes have loaded is not known, for Node Feature Discovery could not be read: {why}")
+}
+
 pub(super) fn no_mapping(mappings: usize, kernel: &str) -> String {
     match mappings {
         0 => format!("mapping not found: the Module has no kernelMappings; add one that matches {kernel}"),

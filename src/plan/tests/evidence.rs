@@ -6,11 +6,12 @@ use super::{KERNEL, module, now, target};
 use crate::api::{Finding, Rule, VerificationStatus};
 use crate::image::Digest;
 use crate::kernel::{Architecture, KernelVersion};
+use crate::kmod::Ways;
 use crate::kmod::load::LoadedModules;
 use crate::plan::work::{Ended, Errand, Next, Push, Work, Works};
 use crate::plan::{
-    Evidence, Loaders, Look, Node, Precedents, Subject, Supplies, Surroundings, Verdict, World, kernels_today,
-    wants_evidence,
+    Evidence, Loaders, Look, NO_PRECEDENTS, Node, Precedents, Subject, Supplies, Surroundings, Verdict, World,
+    examples, kernels_today, wants_evidence,
 };
 use VerificationStatus::{Failure, InProgress, Success};
 
@@ -38,6 +39,7 @@ fn cluster(nodes: &[Of<'_>]) -> Surroundings {
     Surroundings {
         nodes: Some(nodes.iter().enumerate().map(node).collect()),
         loaded: Some(loaded.collect()),
+        loaders: Some(BTreeMap::new()),
         ..Surroundings::default()
     }
 }
@@ -53,6 +55,21 @@ fn unlinked(module: &str) -> Finding {
 fn judged(findings: Vec<Finding>) -> Look {
     let digest = Digest::parse(&format!("sha256:{}", "0".repeat(64))).unwrap();
     Look::Judged { digest, findings }
+}
+
+/// What an image of today loads itself, and what it leaves to others.
+fn ways(itself: &str, others: &str) -> Ways {
+    let names = |names: &str| names.split_whitespace().map(str::to_owned).collect();
+    Ways {
+        itself: names(itself),
+        others: names(others),
+    }
+}
+
+/// Where KMM says that `ns1/kmod` is loaded.
+fn loaded_on(available: u32, desired: u32) -> Option<BTreeMap<(String, String), Loaders>> {
+    let name = ("ns1".to_owned(), "kmod".to_owned());
+    Some([(name, Loaders { available, desired })].into())
 }
 
 /// The Module `ns1/kmod`, on nodes with the role `disk`.
@@ -161,19 +178,40 @@ fn a_path_that_leads_nowhere_matters_no_more_where_its_module_is_loaded() {
 
 #[test]
 fn while_nodes_are_asked_there_is_no_answer_and_nothing_is_begun() {
-    let mut around = cluster(&[("disk", TODAY, None)]);
-    around.loaded = None;
+    let mut around = cluster(&[("disk", TODAY, Some("libcrc32c"))]);
     let look = judged(vec![unlinked("libcrc32c")]);
-    let waiting = verdict(&around, &Precedents::new(), &look, &Works::default());
-    assert_eq!(waiting.status, InProgress);
-    assert!(waiting.reason.contains("is being asked"), "{}", waiting.reason);
-    let next = |around: &Surroundings| {
+    let next = |around: &Surroundings, precedents: Option<&Precedents>| {
         weighed(BUILT, |world, subject| {
-            let evidence = Evidence::of_cluster(around, subject.target().unwrap(), None);
-            evidence.next(world, subject, (&look, &Works::default()), now())
+            let evidence = Evidence::of_cluster(around, subject.target().unwrap(), precedents);
+            let seen = (&look, &Works::default());
+            let verdict = evidence.verdict(world, subject, seen, now());
+            (
+                verdict.status,
+                verdict.reason,
+                evidence.next(world, subject, seen, now()),
+            )
         })
     };
-    assert_eq!(next(&around), Next::Nothing);
+    let (without_nodes, without_kmm) = (
+        Surroundings {
+            loaded: None,
+            ..around.clone()
+        },
+        Surroundings {
+            loaders: None,
+            ..around.clone()
+        },
+    );
+    for (row, around, precedents) in [
+        ("what nodes have", &without_nodes, Some(NO_PRECEDENTS)),
+        ("where it is loaded", &without_kmm, Some(NO_PRECEDENTS)),
+        ("the images of today", &around, None),
+    ] {
+        let (status, reason, next) = next(around, precedents);
+        assert_eq!((status, next), (InProgress, Next::Nothing), "{row}");
+        assert!(reason.contains("is being asked"), "{row}: {reason}");
+    }
+    let next = |around: &Surroundings| next(around, Some(NO_PRECEDENTS)).2;
     // Then it is replaced, or good as it is.
     around.loaded = Some(BTreeMap::new());
     assert!(matches!(next(&around), Next::Start { .. }));
@@ -200,12 +238,12 @@ fn what_is_loaded_today_with_the_same_gap_is_an_example() {
 
     let other = "5.14.0-400.el9.x86_64";
     let needs = |kernels: &[&str]| -> Precedents {
-        let needs = |kernel: &&str| ((*kernel).to_owned(), ["libcrc32c".to_owned()].into());
+        let needs = |kernel: &&str| ((*kernel).to_owned(), ways("kmod", "libcrc32c"));
         kernels.iter().map(needs).collect()
     };
     let both = [("disk", TODAY, None), ("disk", other, None)];
     let all = Some((2, 2));
-    let cases: [Row<'_>; 7] = [
+    let cases: [Row<'_>; 9] = [
         (
             "loaded wherever it should be",
             &both[..1],
@@ -228,17 +266,29 @@ fn what_is_loaded_today_with_the_same_gap_is_an_example() {
             "the image of today is linked",
             &both[..1],
             Some((1, 1)),
-            [(TODAY.to_owned(), [].into())].into(),
+            [(TODAY.to_owned(), ways("kmod libcrc32c", ""))].into(),
+            Failure,
+        ),
+        (
+            "today it is built in, or another module's: the image names none",
+            &both[..1],
+            Some((1, 1)),
+            [(TODAY.to_owned(), ways("kmod", ""))].into(),
+            Failure,
+        ),
+        (
+            "the image of today could not be read",
+            &both[..1],
+            Some((1, 1)),
+            Precedents::new(),
             Failure,
         ),
     ];
     for (row, nodes, loaders, precedents, status) in cases {
         let mut around = cluster(nodes);
-        let name = ("ns1".to_owned(), "kmod".to_owned());
-        around.loaders = loaders
-            .into_iter()
-            .map(|(available, desired)| (name.clone(), Loaders { available, desired }))
-            .collect();
+        around.loaders = loaders.map_or(Some(BTreeMap::new()), |(available, desired)| {
+            loaded_on(available, desired)
+        });
         let look = judged(vec![unlinked("libcrc32c")]);
         let verdict = verdict(&around, &precedents, &look, &Works::default());
         assert_eq!(verdict.status, status, "{row}: {}", verdict.reason);
@@ -248,14 +298,118 @@ fn what_is_loaded_today_with_the_same_gap_is_an_example() {
 }
 
 #[test]
+fn what_the_image_of_today_loads_itself_is_no_evidence_that_nodes_have_it() {
+    let mut around = cluster(&[("disk", TODAY, Some("libcrc32c sunrpc"))]);
+    around.loaders = loaded_on(1, 2);
+    let today = |itself: &str, others: &str| -> Precedents { [(TODAY.to_owned(), ways(itself, others))].into() };
+    for (row, precedents, needs, status) in [
+        ("it is linked", today("kmod libcrc32c", ""), vec!["libcrc32c"], Failure),
+        (
+            "it brings its own",
+            today("libcrc32c kmod", ""),
+            vec!["libcrc32c"],
+            Failure,
+        ),
+        (
+            "it leaves it to others",
+            today("kmod", "libcrc32c"),
+            vec!["libcrc32c"],
+            Success,
+        ),
+        (
+            "it has nothing to do with it",
+            today("kmod", ""),
+            vec!["libcrc32c"],
+            Success,
+        ),
+        (
+            "it loads another one",
+            today("kmod sunrpc", ""),
+            vec!["libcrc32c"],
+            Success,
+        ),
+        (
+            "it loads one of two",
+            today("kmod sunrpc", ""),
+            vec!["libcrc32c", "sunrpc"],
+            Failure,
+        ),
+    ] {
+        let look = judged(needs.into_iter().map(unlinked).collect());
+        let verdict = verdict(&around, &precedents, &look, &Works::default());
+        assert_eq!(verdict.status, status, "{row}: {}", verdict.reason);
+        let says_why = verdict
+            .reason
+            .contains(&format!("counts for nothing: its own image for {TODAY} loads it"));
+        assert_eq!(says_why, status == Failure, "{row}: {}", verdict.reason);
+    }
+    let subject = subject(PLAIN);
+    let linked = today("kmod libcrc32c", "");
+    let evidence = Evidence::of_cluster(&around, subject.target().unwrap(), Some(&linked));
+    assert_eq!(
+        evidence.loaded_everywhere().names().collect::<Vec<_>>(),
+        ["sunrpc"],
+        "nor is it told to a pod"
+    );
+}
+
+#[test]
+fn what_kmm_unloads_first_is_not_there_whoever_has_it() {
+    let mut around = cluster(&[("disk", TODAY, Some("sun_rpc"))]);
+    around.loaders = loaded_on(1, 1);
+    let precedents = [(TODAY.to_owned(), ways("kmod", "sun_rpc"))].into();
+    let container = "{inTreeModulesToRemove: [sun-rpc], kernelMappings: [{regexp: .}]}";
+    let status = |container: &str| {
+        weighed(container, |world, subject| {
+            let evidence = Evidence::of_cluster(&around, subject.target().unwrap(), Some(&precedents));
+            let look = judged(vec![unlinked("sun_rpc")]);
+            evidence
+                .verdict(world, subject, (&look, &Works::default()), now())
+                .status
+        })
+    };
+    assert_eq!((status(PLAIN), status(container)), (Success, Failure));
+}
+
+#[test]
+fn a_failure_says_where_nodes_could_not_be_asked() {
+    let mut around = cluster(&[("disk", TODAY, None)]);
+    around.loaded_unread = Some("nodefeatures is forbidden".to_owned());
+    let reason = |findings: Vec<Finding>| verdict(&around, NO_PRECEDENTS, &judged(findings), &Works::default()).reason;
+    let words = "Node Feature Discovery could not be read: nodefeatures is forbidden";
+    assert!(reason(vec![unlinked("libcrc32c")]).contains(words));
+    let other = Finding::decides(Rule::SymbolMissing, "needs `foo`");
+    assert!(!reason(vec![other]).contains(words), "it would not have mattered");
+}
+
+#[test]
+fn examples_are_the_targets_of_the_kernels_that_its_nodes_run() {
+    let mut around = cluster(&[("disk", TODAY, None), ("cpu", "5.14.0-400.el9.x86_64", None)]);
+    around.loaders = loaded_on(1, 2);
+    let container = "{kernelMappings: [{regexp: ., containerImage: 'r.example.com/kmod:${KERNEL_FULL_VERSION}'}]}";
+    let module = std::sync::Arc::new({
+        let mut module = module(container);
+        module.spec.selector = [("role".to_owned(), "disk".to_owned())].into();
+        module
+    });
+    let subject = subject(container);
+    let images = |around: &Surroundings| -> Vec<String> {
+        let examples = examples(around, &module, subject.target().unwrap());
+        examples.into_iter().map(|target| target.image_text).collect()
+    };
+    assert_eq!(images(&around), [format!("r.example.com/kmod:{TODAY}")]);
+    around.loaders = loaded_on(0, 2);
+    assert!(
+        images(&around).is_empty(),
+        "it is loaded nowhere, so its images tell nothing"
+    );
+}
+
+#[test]
 fn too_many_kernels_at_once_are_no_example() {
     let nodes = ["1.1.1", "1.1.2", "1.1.3", "1.1.4"].map(|kernel| ("disk", kernel, None));
     let mut around = cluster(&nodes);
-    let loaders = Loaders {
-        available: 4,
-        desired: 4,
-    };
-    around.loaders = [(("ns1".to_owned(), "kmod".to_owned()), loaders)].into();
+    around.loaders = loaded_on(4, 4);
     let subject = subject(PLAIN);
     let target = subject.target().unwrap();
     assert_eq!(kernels_today(&around, target).len(), 0);
@@ -284,7 +438,7 @@ fn what_a_job_judged_is_weighed_too_unless_it_was_to_be_pushed() {
     };
     let status = |works: &Works| {
         weighed(BUILT, |world, subject| {
-            let evidence = Evidence::of_cluster(&around, subject.target().unwrap(), None);
+            let evidence = Evidence::of_cluster(&around, subject.target().unwrap(), Some(NO_PRECEDENTS));
             evidence.verdict(world, subject, (&Look::Pending, works), now()).status
         })
     };
@@ -307,7 +461,7 @@ fn what_all_nodes_have_loaded_is_told_to_who_judges_in_a_pod() {
         ("cpu", TODAY, Some("x")),
     ]);
     let subject = subject(PLAIN);
-    let everywhere = Evidence::of_cluster(&around, subject.target().unwrap(), None).loaded_everywhere();
+    let everywhere = Evidence::of_cluster(&around, subject.target().unwrap(), Some(NO_PRECEDENTS)).loaded_everywhere();
     assert_eq!(everywhere.names().collect::<Vec<_>>(), ["b", "c"]);
     let unknown = Evidence::of_cluster(&Surroundings::default(), &target(PLAIN, KERNEL), None).loaded_everywhere();
     assert_eq!(unknown, LoadedModules::default());

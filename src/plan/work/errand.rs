@@ -81,3 +81,10 @@ pub enum Next {
     /// Something, but not before this moment.
     Later(jiff::Timestamp),
 }
+
+impl Next {
+    /// Whether something is started that pushes what it makes.
+    pub const fn pushes(&self) -> bool {
+        matches!(self, Self::Start { errand, .. } if errand.pushes())
+    }
+}

@@ -8,7 +8,7 @@ use super::case::Case;
 use super::report::Row;
 
 /// Of each group every n-th case is in the core, beginning with another one on each kernel.
-const EVERY: usize = 8;
+const EVERY: usize = 10;
 /// Cases of which `check` once said something else than a kernel; they are always in the core.
 const ONCE_WRONG: &str = include_str!("../../truth/once-wrong.txt");
 
@@ -17,8 +17,18 @@ pub(super) enum Choice<'a> {
     All,
     /// Those whose group and name contain one of these.
     Named(&'a [String]),
-    /// The core's, on the kernel of this number.
-    Core(usize),
+    Core(Core<'a>),
+}
+
+/// The core's part for one kernel.
+pub(super) struct Core<'a> {
+    /// The kernel's number among those that are asked.
+    pub(super) kernel: usize,
+    /// Among how many kernels all cases are shared, where every case is to be asked of some kernel; fewer than
+    /// [`EVERY`] count.
+    pub(super) kernels: Option<usize>,
+    /// The cases that show a rule, as `group/case`, and that no kernel before this one had.
+    pub(super) proofs: &'a BTreeSet<String>,
 }
 
 impl Choice<'_> {
@@ -28,10 +38,16 @@ impl Choice<'_> {
         match self {
             Self::All => true,
             Self::Named(parts) => parts.iter().any(|part| name.contains(part.as_str())),
-            Self::Core(kernel) => {
-                case.in_every_core || at % EVERY == kernel % EVERY || once_wrong().contains(name.as_str())
-            }
+            Self::Core(core) => case.in_every_core || core.takes(at, &name),
         }
+    }
+}
+
+impl Core<'_> {
+    fn takes(&self, at: usize, name: &str) -> bool {
+        let share = self.kernels.unwrap_or(EVERY).clamp(1, EVERY);
+        let turn = at % EVERY % share == self.kernel % share;
+        turn || self.proofs.contains(name) || once_wrong().contains(name)
     }
 }
 
@@ -57,16 +73,48 @@ fn place() -> PathBuf {
 mod tests {
     use super::*;
 
+    fn case(id: &str) -> Case {
+        Case::new("6.1.0-0", id)
+    }
+
+    /// The places of the cases that are chosen on a kernel.
+    fn chosen(kernel: usize, kernels: Option<usize>) -> Vec<usize> {
+        let proofs = BTreeSet::new();
+        let choice = Choice::Core(Core {
+            kernel,
+            kernels,
+            proofs: &proofs,
+        });
+        let places = 0..2 * EVERY;
+        places
+            .filter(|at| choice.takes("group", *at, &case("never wrong")))
+            .collect()
+    }
+
     #[test]
-    fn the_core_begins_with_another_case_on_each_kernel_and_has_what_was_wrong_once() {
-        let case = |id: &str| Case::new("6.1.0-0", id);
-        let chosen = |kernel: usize| -> Vec<usize> {
-            (0..2 * EVERY)
-                .filter(|at| Choice::Core(kernel).takes("group", *at, &case("never wrong")))
-                .collect()
-        };
-        assert_eq!((chosen(0), chosen(1)), (vec![0, EVERY], vec![1, 1 + EVERY]));
+    fn the_core_begins_with_another_case_on_each_kernel() {
+        assert_eq!(chosen(0, None), [0, EVERY]);
+        assert_eq!(chosen(1, None), [1, 1 + EVERY]);
+    }
+
+    #[test]
+    fn on_all_kernels_together_every_case_of_the_core_is_asked() {
+        for kernels in [1, 2, 7, EVERY, EVERY + 3] {
+            let asked: BTreeSet<usize> = (0..kernels).flat_map(|kernel| chosen(kernel, Some(kernels))).collect();
+            assert_eq!(asked, (0..2 * EVERY).collect(), "{kernels} kernels");
+        }
+    }
+
+    #[test]
+    fn what_was_wrong_once_and_what_shows_a_rule_is_in_the_core() {
+        let proofs = BTreeSet::from(["group/shows a rule".to_owned()]);
+        let choice = Choice::Core(Core {
+            kernel: 0,
+            kernels: None,
+            proofs: &proofs,
+        });
+        assert!((0..EVERY).all(|at| choice.takes("group", at, &case("shows a rule"))));
         let (group, id) = once_wrong().first().unwrap().split_once('/').unwrap();
-        assert!((0..EVERY).all(|at| Choice::Core(0).takes(group, at, &case(id))));
+        assert!((0..EVERY).all(|at| choice.takes(group, at, &case(id))));
     }
 }

@@ -35,13 +35,14 @@ use anyhow::Context;
 use crate::environment;
 use case::{Boot, Case};
 use chapters::{Chapters, Subject};
-use choice::Choice;
+use choice::{Choice, Core};
 use configured::Compared;
 pub use damage::Damages;
-use guest::{Batch, LayerFile};
+use guest::{Batch, Fact, LayerFile};
 use kernel::Kernel;
 use layout::Layout;
 use predict::Question;
+use proofs::Proofs;
 use report::Row;
 
 /// The kernels of the core, of two series.
@@ -103,12 +104,17 @@ impl Options {
         self.all && !self.core && self.kernels.is_empty() && self.only.is_empty()
     }
 
-    /// What is asked of the kernel of this number.
-    fn choice(&self, kernel: usize) -> Choice<'_> {
+    /// What is asked of the kernel of this number, where no other kernel has been asked yet about these cases, each of
+    /// which shows a rule.
+    fn choice<'a>(&'a self, kernel: usize, proofs: &'a BTreeSet<String>) -> Choice<'a> {
         if !self.only.is_empty() {
             self.named()
         } else if self.core || (!self.all && self.kernels.is_empty()) {
-            Choice::Core(kernel)
+            Choice::Core(Core {
+                kernel,
+                kernels: self.all.then_some(ALL.len()),
+                proofs,
+            })
         } else {
             Choice::All
         }
@@ -168,20 +174,29 @@ impl Answer {
 /// Asks the cases of [`cases`], and compares what `check` says of [`configured`] toolkits.
 fn own_cases(options: &Options, cache: &Path, work: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Answer> {
     let kernels = kernels(&releases(options), options, cache, print)?;
-    let mut rows = Vec::new();
+    let proofs = Proofs::of_the_page()?;
+    let (mut rows, mut known, mut unasked) = (Vec::new(), BTreeSet::new(), proofs.cases());
     for (number, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| kernel.asked) {
         print(&format!("{}: making images", kernel.release));
-        let round = Round::new(kernel, cases::all(kernel)?, &options.choice(number), work)?;
-        rows.extend(round.rows(options.guests, print)?);
+        let cases = cases::all(kernel)?;
+        known.extend(cases.iter().map(|(group, _, case)| format!("{group}/{}", case.id)));
+        let of_kernel =
+            Round::new(kernel, cases, &options.choice(number, &unasked), work)?.rows(options.guests, print)?;
+        for row in &of_kernel {
+            unasked.remove(&row.name());
+        }
+        rows.extend(of_kernel);
     }
     let configured = configured_rows(&kernels, options, work)?;
     if options.report.is_some() {
         choice::remember(&rows)?;
     }
-    let mut unfounded = Vec::new();
-    if options.asks_everything() {
-        unfounded = proofs::unfounded(&findings()?, &rows);
-    }
+    // Kernels that somebody names may lack what a rule depends on.
+    let unfounded = if options.kernels.is_empty() {
+        proofs.unfounded(&rows, &known)
+    } else {
+        Vec::new()
+    };
     let chapter = document::document(&kernels, &rows, &configured, options.asks_everything())?;
     let mut answer = Answer::of(Subject::OwnCases, rows, chapter, print);
     print(&report::configured_disagreements(&configured));
@@ -191,12 +206,6 @@ fn own_cases(options: &Options, cache: &Path, work: &Path, print: &mut impl FnMu
     }
     answer.agrees &= configured.iter().all(Compared::agrees) && unfounded.is_empty();
     Ok(answer)
-}
-
-/// `docs/findings.md`, which says what shows each rule.
-fn findings() -> anyhow::Result<String> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/findings.md");
-    fs::read_to_string(page).context("no docs/findings.md")
 }
 
 /// The rows of kernels that cannot be booted, made from the first one that they can be made from.
@@ -251,12 +260,15 @@ fn releases(options: &Options) -> Vec<String> {
     }
 }
 
+/// A case with its group, and the layers of its image.
+type Made = (&'static str, Case, Vec<LayerFile>);
+
 /// All cases on one kernel.
 struct Round<'a> {
     kernel: &'a Kernel,
     work: &'a Path,
     layout: PathBuf,
-    cases: Vec<(&'static str, Case, Vec<LayerFile>)>,
+    cases: Vec<Made>,
 }
 
 impl<'a> Round<'a> {
@@ -302,58 +314,61 @@ impl<'a> Round<'a> {
         })
     }
 
+    /// What kernel and `check` say of each case; where it is booted in the same way, the cases follow one another.
     fn rows(&self, guests: usize, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Row>> {
-        let mut rows = Vec::new();
-        let mut nodes: BTreeMap<(Boot, &Option<PathBuf>), Vec<_>> = BTreeMap::new();
+        let mut nodes: BTreeMap<(Boot, Option<&PathBuf>), Vec<_>> = BTreeMap::new();
         for made in &self.cases {
-            nodes.entry((made.1.boot, &made.1.kmod)).or_default().push(made);
+            nodes.entry((made.1.boot, made.1.kmod.as_ref())).or_default().push(made);
         }
-        for ((boot, kmod), of_boot) in nodes {
-            print(&format!(
-                "{}: {} cases, booted {}",
-                self.kernel.release,
-                of_boot.len(),
-                boot.name()
-            ));
-            let batch = Batch {
-                kernel: self.kernel,
-                boot,
-                kmod: kmod.clone(),
-                firmware: boot
-                    .trusts_us()
-                    .then(|| self.kernel.firmware(boot, self.work))
-                    .transpose()?,
-                cases: of_boot.iter().map(|(_, case, files)| (case, files.clone())).collect(),
-                store: self.kernel.cache.join("truth/facts"),
-                guests,
-            };
-            let facts = batch.facts(self.work, print)?;
-            let asked: Vec<_> = of_boot.iter().map(|(group, case, _)| (*group, case)).collect();
-            let toolkit = predict::toolkit_reference(self.kernel);
-            let question = |toolkit| Question {
-                kernel: self.kernel,
-                boot,
-                layout: &self.layout,
-                toolkit,
-            };
-            let with = predict::verdicts(&question(Some(&toolkit)), &asked)?;
-            let without = predict::verdicts(&question(None), &asked)?;
-            for (((group, case), fact), (with_toolkit, without_toolkit)) in
-                asked.into_iter().zip(facts).zip(with.into_iter().zip(without))
-            {
-                rows.push(Row {
-                    kernel: self.kernel.release.clone(),
-                    boot: boot.name(),
-                    group,
-                    id: case.id.clone(),
-                    fact,
-                    with_toolkit,
-                    without_toolkit,
-                    out_of_reach: case.out_of_reach,
-                    key_untold: case.key_untold,
-                });
-            }
+        let batches = nodes.iter().map(|((boot, kmod), made)| self.batch(*boot, *kmod, made));
+        let batches = batches.collect::<anyhow::Result<Vec<_>>>()?;
+        let facts = guest::facts(&batches, guests, self.work, print)?;
+        let mut rows = Vec::new();
+        for (((boot, _), made), facts) in nodes.iter().zip(facts) {
+            let asked: Vec<_> = made.iter().map(|(group, case, _)| (*group, case)).collect();
+            rows.extend(self.judged(*boot, &asked, facts)?);
         }
         Ok(rows)
+    }
+
+    /// The cases of one node.
+    fn batch<'b>(&'b self, boot: Boot, kmod: Option<&PathBuf>, made: &[&'b Made]) -> anyhow::Result<Batch<'b>> {
+        Ok(Batch {
+            kernel: self.kernel,
+            boot,
+            kmod: kmod.cloned(),
+            firmware: boot
+                .trusts_us()
+                .then(|| self.kernel.firmware(boot, self.work))
+                .transpose()?,
+            cases: made.iter().map(|(_, case, files)| (case, files.clone())).collect(),
+            store: self.kernel.cache.join("truth/facts"),
+        })
+    }
+
+    /// Puts what `check` says beside what the kernel did.
+    fn judged(&self, boot: Boot, asked: &[(&'static str, &Case)], facts: Vec<Fact>) -> anyhow::Result<Vec<Row>> {
+        let toolkit = predict::toolkit_reference(self.kernel);
+        let question = |toolkit| Question {
+            kernel: self.kernel,
+            boot,
+            layout: &self.layout,
+            toolkit,
+        };
+        let with = predict::verdicts(&question(Some(&toolkit)), asked)?;
+        let without = predict::verdicts(&question(None), asked)?;
+        let said = asked.iter().zip(facts).zip(with.into_iter().zip(without));
+        let row = |(((group, case), fact), (with_toolkit, without_toolkit)): ((&(&'static str, &Case), _), _)| Row {
+            kernel: self.kernel.release.clone(),
+            boot: boot.name(),
+            group,
+            id: case.id.clone(),
+            fact,
+            with_toolkit,
+            without_toolkit,
+            out_of_reach: case.out_of_reach,
+            key_untold: case.key_untold,
+        };
+        Ok(said.map(row).collect())
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::case::{Boot, Case};
 use super::kernel::Kernel;
+use crate::environment;
 
 /// The namespace of all cases' Modules.
 const NAMESPACE: &str = "truth";
@@ -140,8 +141,11 @@ fn read(row: &Value) -> Verdict {
     }
 }
 
-/// Compiles the program under test.
+/// Compiles the program under test, unless one is named that is there already.
 pub(crate) fn compile() -> anyhow::Result<()> {
+    if environment::static_program().is_some() {
+        return Ok(());
+    }
     let mut cargo = Command::new("cargo");
     let status = cargo
         .args(["build", "--quiet", "--locked", "--bin", "kmm-preflight"])
@@ -153,9 +157,10 @@ pub(crate) fn compile() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The program under test: it stands beside this one.
+/// The program under test: the one that `KMM_PREFLIGHT_STATIC` names, else that which stands beside this one.
 pub(super) fn program() -> anyhow::Result<PathBuf> {
-    let program = std::env::current_exe()?.with_file_name("kmm-preflight");
+    let beside = || anyhow::Ok(std::env::current_exe()?.with_file_name("kmm-preflight"));
+    let program = environment::static_program().map_or_else(beside, Ok)?;
     anyhow::ensure!(program.exists(), "no {}", program.display());
     Ok(program)
 }

@@ -45,7 +45,9 @@ impl Kernel {
 
     /// Firmware from which the kernel learns of these certificates, and trusts them. It is there for one architecture.
     pub(crate) fn firmware(&self, boot: Boot, work: &Path) -> anyhow::Result<Firmware> {
-        Firmware::trusting(&self.certificates(boot), &self.cache.join("kernels"), work)
+        let folder = work.join(format!("firmware-{}", boot.name()));
+        fs::create_dir_all(&folder)?;
+        Firmware::trusting(&self.certificates(boot), &self.cache.join("kernels"), &folder)
     }
 
     /// Signed by the kernel's own `sign-file`.

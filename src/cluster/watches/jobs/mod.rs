@@ -208,7 +208,7 @@ impl Shared {
                 }
             }
             News::Stuck(CallError::NotFound(_)) => {
-                // Of the three, only OpenShift's kind may be none that is served.
+                // Of the four, only OpenShift's kind may be none that is served.
                 let is_news = !std::mem::replace(&mut self.known().builds_unserved, true);
                 if is_news {
                     self.changes.send_modify(|count| *count += 1);

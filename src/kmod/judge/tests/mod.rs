@@ -11,6 +11,7 @@ mod sketch;
 mod symbols;
 mod toolkit;
 mod version;
+mod ways;
 
 use sketch::a_scene;
 

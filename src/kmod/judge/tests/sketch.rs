@@ -394,16 +394,22 @@ impl Scene {
 
     /// Everything that is found.
     pub(super) fn findings(mut self) -> Vec<Finding> {
-        if self.staged.folder == StagedFolder::NotAFolder {
-            self.staged.folder = StagedFolder::Folder(Arc::new(self.folder()));
-        }
-        let evidence = match self.toolkit {
+        let evidence = match self.toolkit.take() {
             Some(toolkit) => ToolkitEvidence::Found(Arc::new(toolkit)),
             None => ToolkitEvidence::NotGiven,
         };
-        let findings = judge(&self.staged, &self.load, &evidence);
-        assert_needs(&findings, &judge(&self.staged, &self.load, &ToolkitEvidence::NotGiven));
+        let (staged, load) = self.staging();
+        let findings = judge(&staged, &load, &evidence);
+        assert_needs(&findings, &judge(&staged, &load, &ToolkitEvidence::NotGiven));
         findings
+    }
+
+    /// What KMM copies, and how it has that loaded.
+    pub(super) fn staging(mut self) -> (StagedImage, Load) {
+        if self.staged.folder == StagedFolder::NotAFolder {
+            self.staged.folder = StagedFolder::Folder(Arc::new(self.folder()));
+        }
+        (self.staged, self.load)
     }
 
     /// The rules of what is found, each with `!` where it decides and `?` where it warns. That there is no toolkit

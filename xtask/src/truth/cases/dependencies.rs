@@ -217,17 +217,18 @@ fn loaded(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
 }
 
 /// Orders that admission refuses (fewer than two, doubled, not beginning with the module) are no cases.
-#[expect(clippy::too_many_lines, reason = "a table, one row a case")]
 fn soft(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let tables = [
+        soft_refused(kernel)?,
+        orders(kernel)?,
+        soft_there_or_gone(kernel)?,
+        soft_by_modinfo(kernel)?,
+    ];
+    Ok(tables.into_iter().flatten().collect())
+}
+
+fn soft_refused(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let ko = |name: &str| kernel.ko(name);
-    let ordered = |name: &str, order: &[&str]| -> anyhow::Result<Case> {
-        Ok(kernel
-            .case(name)
-            .ko(ko("plain")?)
-            .ko(ko("aliases")?)
-            .ko(ko("exporter")?)
-            .order(order))
-    };
     Ok(vec![
         kernel.case("soft-none-there").ko(ko("softdeps")?),
         kernel
@@ -245,6 +246,20 @@ fn soft(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .ko(ko("softdeps")?)
             .ko(ko("plain")?)
             .ko(ko("aliases")?.cut(200)),
+    ])
+}
+
+fn orders(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let ko = |name: &str| kernel.ko(name);
+    let ordered = |name: &str, order: &[&str]| -> anyhow::Result<Case> {
+        Ok(kernel
+            .case(name)
+            .ko(ko("plain")?)
+            .ko(ko("aliases")?)
+            .ko(ko("exporter")?)
+            .order(order))
+    };
+    Ok(vec![
         ordered("order-two", &["plain", "aliases"])?,
         ordered("order-three", &["plain", "aliases", "exporter"])?,
         ordered("order-missing", &["plain", "no_such_module"])?,
@@ -268,6 +283,12 @@ fn soft(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .ko(ko("plain")?)
             .order(&["plain", "lru_cache"])
             .host_link(),
+    ])
+}
+
+fn soft_there_or_gone(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let ko = |name: &str| kernel.ko(name);
+    Ok(vec![
         kernel.case("soft-pre-there").ko(ko("softdeps")?).ko(ko("plain")?),
         kernel.case("soft-post-there").ko(ko("softdeps")?).ko(ko("aliases")?),
         kernel
@@ -295,6 +316,12 @@ fn soft(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .ko(ko("softdeps")?)
             .ko(ko("plain")?.cut(200))
             .without("modules.softdep"),
+    ])
+}
+
+fn soft_by_modinfo(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let ko = |name: &str| kernel.ko(name);
+    Ok(vec![
         kernel
             .case("soft-by-modinfo-added")
             .ko(ko("plain")?.with_modinfo("softdep", "pre: exporter").seen_by_depmod())

@@ -8,8 +8,12 @@ use crate::truth::kernel::Architecture;
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let mut cases = programs(kernel)?;
     cases.extend(kernels(kernel)?);
-    cases.extend(links(kernel)?);
-    cases.extend(links_of_nodes(kernel)?);
+    cases.extend(links_above_the_folder(kernel)?);
+    cases.extend(links_of_modules(kernel)?);
+    cases.extend(links_within_the_folder(kernel)?);
+    cases.extend(chains_and_loops(kernel)?);
+    cases.extend(links_to_nodes(kernel)?);
+    cases.extend(odd_links(kernel)?);
     cases.extend(layers(kernel)?);
     cases.extend(firmware(kernel)?);
     cases.extend(unfit_programs(kernel)?);
@@ -119,12 +123,11 @@ fn kernels(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     ])
 }
 
-#[expect(clippy::too_many_lines, reason = "a table, one row a case")]
-fn links(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+fn links_above_the_folder(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("plain")?)) };
+    let elsewhere = |name: &str| -> anyhow::Result<Case> { Ok(one(name)?.dir("/srv")) };
     let bytes = kernel.ko("plain")?.bytes;
     let release = &kernel.release;
-    let elsewhere = |name: &str| -> anyhow::Result<Case> { Ok(one(name)?.dir("/srv")) };
     Ok(vec![
         elsewhere("link-dir-name")?.link("/opt", "srv").also_dir("/opt"),
         elsewhere("link-lib")?.link("/opt/lib", "/srv/lib").also_dir("/opt"),
@@ -153,6 +156,14 @@ fn links(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("kernel-is-a-file")?
             .without("")
             .file(&format!("/opt/lib/modules/{release}"), "no folder"),
+    ])
+}
+
+fn links_of_modules(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("plain")?)) };
+    let bytes = kernel.ko("plain")?.bytes;
+    let release = &kernel.release;
+    Ok(vec![
         one("link-module-inside")?
             .without("extra/plain.ko")
             .file("real/plain.ko", bytes.clone())
@@ -183,6 +194,13 @@ fn links(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
                 "extra/plain.ko",
                 &format!("/tmp/opt/lib/modules/{release}/real/plain.ko"),
             ),
+    ])
+}
+
+fn links_within_the_folder(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("plain")?)) };
+    let bytes = kernel.ko("plain")?.bytes;
+    Ok(vec![
         one("link-folder-inside")?
             .without("extra")
             .file("real/plain.ko", bytes.clone())
@@ -211,13 +229,10 @@ fn links(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     ])
 }
 
-/// Links that mean something else on the node than in the image, loops, and long chains.
-#[expect(clippy::too_many_lines, reason = "a table, one row a case")]
-fn links_of_nodes(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+/// Long chains of links, and one that never ends.
+fn chains_and_loops(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("plain")?)) };
     let bytes = kernel.ko("plain")?.bytes;
-    let release = &kernel.release;
-    let node = format!("/lib/modules/{release}");
     let chain = |length: usize| -> anyhow::Result<Case> {
         let mut case = one(&format!("link-chain-of-{length}"))?
             .without("extra/plain.ko")
@@ -240,6 +255,15 @@ fn links_of_nodes(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         one("link-loop-of-two")?
             .link("extra/plain.ko", "other.ko")
             .link("extra/other.ko", "plain.ko"),
+    ])
+}
+
+/// Links that mean something else on the node than in the image.
+fn links_to_nodes(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("plain")?)) };
+    let release = &kernel.release;
+    let node = format!("/lib/modules/{release}");
+    Ok(vec![
         one("link-kernel-to-itself")?
             .without("")
             .link(&format!("/opt/lib/modules/{release}"), release),
@@ -259,6 +283,13 @@ fn links_of_nodes(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .expecting("crc7"),
         one("link-module-to-what-no-node-has")?.link("extra/plain.ko", &format!("{node}/extra/plain.ko")),
         one("link-index-to-a-nodes")?.link("modules.dep.bin", &format!("{node}/modules.dep.bin")),
+    ])
+}
+
+fn odd_links(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("plain")?)) };
+    let bytes = kernel.ko("plain")?.bytes;
+    Ok(vec![
         one("link-index-outside")?
             .file("/srv/modules.dep.bin", "")
             .link("modules.dep.bin", "/srv/modules.dep.bin"),

@@ -3,8 +3,18 @@
 
 use super::{Case, Kernel};
 
-#[expect(clippy::too_many_lines, reason = "a table, one row a case")]
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let tables = [
+        missing_or_weak(kernel)?,
+        exported_by_others(kernel)?,
+        namespaces(kernel)?,
+        exported_twice(kernel)?,
+        refused_by_itself(kernel)?,
+    ];
+    Ok(tables.into_iter().flatten().collect())
+}
+
+fn missing_or_weak(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let ko = |name: &str| kernel.ko(name);
     Ok(vec![
         kernel.case("missing").ko(ko("missing_symbol")?),
@@ -39,6 +49,12 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         kernel
             .case("empty-name")
             .ko(ko("plain")?.with_elf(|elf| elf.rename_symbol("_printk", ""))),
+    ])
+}
+
+fn exported_by_others(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let ko = |name: &str| kernel.ko(name);
+    Ok(vec![
         kernel.case("exported-by-nobody-loaded").ko(ko("importer")?),
         kernel
             .case("exported-by-the-image")
@@ -48,6 +64,12 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .case("exported-by-an-older-exporter")
             .ko(ko("importer")?)
             .ko(ko("exporter")?.with_elf(|elf| elf.replace_everywhere(b"exporter_plain", b"exporter_plaim"))),
+    ])
+}
+
+fn namespaces(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let ko = |name: &str| kernel.ko(name);
+    Ok(vec![
         kernel
             .case("namespace-not-imported")
             .ko(ko("importer_no_ns")?)
@@ -86,6 +108,12 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
                 .with_modinfo("import_ns", "OTHER")
                 .adding_modinfo("import_ns", "EXPORTER"))
             .ko(ko("exporter")?),
+    ])
+}
+
+fn exported_twice(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let ko = |name: &str| kernel.ko(name);
+    Ok(vec![
         kernel
             .case("exports-what-the-kernel-exports")
             .ko(ko("twin")?.with_elf(|elf| elf.replace_everywhere(b"lc_crXate", b"bitmap_or"))),
@@ -101,6 +129,12 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .ko(ko("importer")?)
             .ko(ko("exporter")?)
             .ko(ko("twin")?.with_elf(|elf| elf.replace_everywhere(b"lc_crXate", b"gone_gone"))),
+    ])
+}
+
+fn refused_by_itself(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let ko = |name: &str| kernel.ko(name);
+    Ok(vec![
         kernel
             .case("init-fails")
             .ko(ko("failing")?)

@@ -4,14 +4,19 @@
 use super::{Case, Kernel};
 use crate::truth::ko::Ko;
 
-#[expect(clippy::too_many_lines, reason = "a table, one row a case")]
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let plain = kernel.ko("plain")?;
     let own = plain.info("vermagic").unwrap_or_default();
-    let (release, flags) = own.split_once(' ').unwrap_or((&own, ""));
-    let bare = || plain.clone().without_section("__versions");
+    let mut cases = altered(kernel, &plain, &own);
+    cases.extend(absent_or_twice(kernel, &plain, &own));
+    cases.extend(forced(kernel, &plain, &own));
+    Ok(cases)
+}
+
+fn altered(kernel: &Kernel, plain: &Ko, own: &str) -> Vec<Case> {
+    let (release, flags) = own.split_once(' ').unwrap_or((own, ""));
     let magics = [
-        ("as-built", own.clone()),
+        ("as-built", own.to_owned()),
         ("other-release", format!("6.1.0-0-other {flags}")),
         ("other-series", format!("4.18.0-553.el8.x86_64 {flags}")),
         ("release-alone", release.to_owned()),
@@ -37,10 +42,14 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     for (name, magic) in &magics {
         let one = |ko: Ko| ko.with_modinfo("vermagic", magic);
         cases.push(kernel.case(*name).ko(one(plain.clone())));
-        cases.push(kernel.case(format!("{name}-no-versions")).ko(one(bare())));
+        cases.push(kernel.case(format!("{name}-no-versions")).ko(one(bare(plain))));
     }
+    cases
+}
+
+fn absent_or_twice(kernel: &Kernel, plain: &Ko, own: &str) -> [Case; 4] {
     let absent = || plain.clone().without_modinfo("vermagic");
-    cases.extend([
+    [
         kernel.case("absent").ko(absent()),
         kernel
             .case("absent-no-versions")
@@ -51,10 +60,16 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         kernel.case("twice-wrong-first").ko(plain
             .clone()
             .with_modinfo("vermagic", "9.9.9 other ")
-            .adding_modinfo("vermagic", &own)),
-    ]);
+            .adding_modinfo("vermagic", own)),
+    ]
+}
+
+fn forced(kernel: &Kernel, plain: &Ko, own: &str) -> Vec<Case> {
+    let (_, flags) = own.split_once(' ').unwrap_or((own, ""));
+    let absent = || plain.clone().without_modinfo("vermagic");
+    let mut cases = Vec::new();
     let wrong = || plain.clone().with_modinfo("vermagic", &own.replace("SMP ", ""));
-    let release = || bare().with_modinfo("vermagic", &format!("6.1.0-0-other {flags}"));
+    let release = || bare(plain).with_modinfo("vermagic", &format!("6.1.0-0-other {flags}"));
     for (name, args) in [
         ("force", &["-f"][..]),
         ("force-long", &["--force"]),
@@ -72,5 +87,10 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         cases.push(kernel.case(format!("as-built-{name}")).ko(plain.clone()).args(args));
         cases.push(kernel.case(format!("absent-{name}")).ko(absent()).args(args));
     }
-    Ok(cases)
+    cases
+}
+
+/// The module without the versions of its symbols.
+fn bare(plain: &Ko) -> Ko {
+    plain.clone().without_section("__versions")
 }

@@ -6,13 +6,14 @@
 mod cpio;
 mod fact;
 mod machine;
+mod queue;
 mod store;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -30,8 +31,6 @@ use store::Store;
 
 /// How long a guest may take to boot, or for one case. Under TCG either takes seconds, and many of them on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// After how many more cases it is said how far the guests are.
-const PROGRESS: usize = 50;
 /// How many guests in a row may end without having said anything of a case.
 const MAX_SILENT_GUESTS: usize = 2;
 const INIT: &str = include_str!("init.sh");
@@ -58,63 +57,65 @@ pub(crate) struct Batch<'a> {
     pub(crate) cases: Vec<(&'a Case, Vec<LayerFile>)>,
     /// Where facts are kept: a folder.
     pub(crate) store: PathBuf,
-    /// How many guests run at once.
-    pub(crate) guests: usize,
+}
+
+/// A fact for every case of each batch, in their order: boots as often as it takes to learn those that are not known
+/// yet, with so many guests at once.
+pub(crate) fn facts(
+    batches: &[Batch<'_>],
+    guests: usize,
+    work: &Path,
+    print: &mut impl FnMut(&str),
+) -> anyhow::Result<Vec<Vec<Fact>>> {
+    let mut known = batches.iter().map(Batch::known).collect::<anyhow::Result<Vec<_>>>()?;
+    for (batch, known) in batches.iter().zip(&known) {
+        print(&format!(
+            "{}, booted {}: {} of {} cases are asked anew",
+            batch.kernel.release,
+            batch.boot.name(),
+            known.unknown().len(),
+            batch.cases.len()
+        ));
+    }
+    let told = queue::ask(batches, &known, guests, work, print)?;
+    for (batch, telling) in told {
+        known[batch].told.extend(telling);
+    }
+    let facts = batches.iter().zip(known);
+    Ok(facts.map(|(batch, known)| batch.facts(known)).collect())
+}
+
+/// What is known of a batch's cases.
+struct Known {
+    /// What each case is called in the store, by its number.
+    keys: Vec<String>,
+    told: BTreeMap<usize, Telling>,
+}
+
+impl Known {
+    /// The numbers of the cases that must be asked.
+    fn unknown(&self) -> Vec<usize> {
+        let numbers = 0..self.keys.len();
+        numbers.filter(|number| !self.told.contains_key(number)).collect()
+    }
 }
 
 impl Batch<'_> {
-    /// A fact for every case, in their order: boots as often as it takes to learn those that are not known yet.
-    pub(crate) fn facts(&self, work: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Fact>> {
+    /// What the store knows.
+    fn known(&self) -> anyhow::Result<Known> {
         let (keys, store) = (self.keys()?, self.store());
-        let mut told: BTreeMap<usize, Telling> = BTreeMap::new();
-        for (number, key) in keys.iter().enumerate() {
-            if let Some(telling) = store.recall(key) {
-                told.insert(number, telling);
-            }
-        }
-        let asked: Vec<usize> = (0..keys.len()).filter(|number| !told.contains_key(number)).collect();
-        print(&format!("{} of {} cases are asked anew", asked.len(), keys.len()));
-        for telling in self.ask(&asked, &keys, work, print)? {
-            told.extend(telling);
-        }
-        let facts = self.cases.iter().enumerate();
-        Ok(facts
-            .map(|(number, (case, _))| told.remove(&number).unwrap_or_default().fact(case))
-            .collect())
+        let recalled = (0..).zip(&keys).map(|(number, key)| (number, store.recall(key)));
+        let told = recalled
+            .filter_map(|(number, telling)| Some((number, telling?)))
+            .collect();
+        Ok(Known { keys, told })
     }
 
-    /// Shares the cases among a few guests, and says how far they are.
-    fn ask(
-        &self,
-        asked: &[usize],
-        keys: &[String],
-        work: &Path,
-        print: &mut impl FnMut(&str),
-    ) -> anyhow::Result<Vec<BTreeMap<usize, Telling>>> {
-        let share = asked.len().div_ceil(self.guests.max(1)).max(1);
-        let (sender, progress) = channel();
-        std::thread::scope(|scope| {
-            let shares = asked.chunks(share).enumerate();
-            let guests: Vec<_> = shares
-                .map(|(at, share)| {
-                    let initrd = work.join(format!("{}.{}.{at}.cpio", self.kernel.release, self.boot.name()));
-                    let progress = sender.clone();
-                    scope.spawn(move || self.boot_all(&initrd, share, keys, &progress))
-                })
-                .collect();
-            drop(sender);
-            for count in (1..).zip(progress.iter()).map(|(count, ())| count) {
-                if count % PROGRESS == 0 {
-                    print(&format!("{count} of {} are answered", asked.len()));
-                }
-            }
-            let join = |guest: std::thread::ScopedJoinHandle<'_, _>| {
-                guest
-                    .join()
-                    .unwrap_or_else(|_panic| anyhow::bail!("a guest's thread died"))
-            };
-            guests.into_iter().map(join).collect()
-        })
+    fn facts(&self, mut known: Known) -> Vec<Fact> {
+        let cases = (0..).zip(&self.cases);
+        cases
+            .map(|(number, (case, _))| known.told.remove(&number).unwrap_or_default().fact(case))
+            .collect()
     }
 
     /// Boots until every case has been asked.
