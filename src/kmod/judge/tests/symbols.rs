@@ -1,10 +1,7 @@
 //! Symbols: exported, in which version, for whom.
 
-use std::sync::Arc;
-
 use super::sketch::{KERNEL, ModuleSketch, VERMAGIC, a_module, a_scene, each, with};
 use crate::api::Rule;
-use crate::kmod::symvers::Symvers;
 
 #[test]
 fn every_symbol_has_an_exporter_of_its_version() {
@@ -174,25 +171,34 @@ fn namespaces_are_imported() {
             of_library(a_module().needs("lib_call", 9).also("import_ns", "LIB")),
             "",
         ),
-        ("for modules by name", with(a_module().needs("chosen", 0x55)), ""),
+        (
+            "for modules by name",
+            with(a_module().needs("chosen", 0x55)).kernel("6.16.0"),
+            "",
+        ),
+        (
+            "which earlier kernels do not know, though they have some",
+            with(a_module().needs("chosen", 0x55)),
+            "symbol-namespace!",
+        ),
         (
             "and for no others",
             with(
                 a_module()
                     .needs("chosen", 0x55)
                     .change(|elf| elf.name = Some("third".to_owned())),
-            ),
+            )
+            .kernel("6.16.0"),
             "symbol-namespace!",
         ),
         (
             "nobody imports what is for modules by name",
-            with(a_module().also("import_ns", "module:drv")),
+            with(a_module().also("import_ns", "module:drv")).kernel("6.16.0"),
             "symbol-namespace!",
         ),
     ]);
 }
 
-/// A kernel that has no such namespaces of its own shows its age by its release.
 #[test]
 fn namespaces_for_modules_by_name_came_late() {
     let of = |module: ModuleSketch, release: &str| {
@@ -204,12 +210,7 @@ fn namespaces_for_modules_by_name_came_late() {
         )
         .beside("lib", library.info("vermagic", &VERMAGIC.replace(KERNEL, release)))
         .line("drv", "extra/drv.ko: extra/lib.ko")
-        .toolkit(|toolkit| {
-            let symvers = "0x00000011\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n\
-                               0x00000022\t_printk\tvmlinux\tEXPORT_SYMBOL\t\n";
-            toolkit.symvers = Some(Arc::new(Symvers::read(symvers.as_bytes()).expect("a table")));
-            toolkit.vermagic = Some(VERMAGIC.replace(KERNEL, release));
-        })
+        .toolkit(|toolkit| toolkit.vermagic = Some(VERMAGIC.replace(KERNEL, release)))
         .kernel(release)
     };
     let imported = || a_module().also("import_ns", "module:drv");
