@@ -1,4 +1,4 @@
-//! What the module exports to others: `__ksymtab` and `__ksymtab_gpl`.
+//! What the module exports to others: `__ksymtab` and `__ksymtab_gpl`, or in later kernels `__ksymtab` and `__kflagstab`.
 //!
 //! The tables hold places, not names, and those only once they are relocated; so the relocations are read. That
 //! works for every form that the tables have had (addresses or 32-bit distances, with and without namespaces) and
@@ -12,6 +12,10 @@ use crate::kmod::facts::{ElfDefect, Export};
 const SHT_RELA: u32 = 4;
 /// `sizeof(Elf64_Rela)`
 const RELOCATION_SIZE: usize = 24;
+
+/// In `__kflagstab`, which has a byte for every entry of `__ksymtab`: the symbol is for GPL-compatible modules only
+/// (`KSYM_FLAG_GPL_ONLY`). Linux 7.3 has this in place of a table of their own.
+const GPL_ONLY: u8 = 1;
 
 /// How many relocations of one table are read: three for each export, and no module has ten thousand of those.
 const MAX_RELOCATIONS: usize = 1 << 18;
@@ -42,12 +46,14 @@ fn table(
         return Ok(Vec::new());
     };
     let crcs = CrcTable::find(image, symbols, crc_table)?;
+    let flags = image.allocated_content("__kflagstab").unwrap_or_default();
+    let is_flagged = |index: usize| flags.get(index).is_some_and(|flags| flags & GPL_ONLY != 0);
     let mut exports = Vec::new();
     for (index, (name, namespace)) in names(image, symbols, section)?.into_iter().enumerate() {
         let namespace = namespace.filter(|namespace| !namespace.is_empty());
         exports.push(Export {
             name: budget.keep(name)?,
-            gpl_only,
+            gpl_only: gpl_only || is_flagged(index),
             namespace: namespace.map(|namespace| budget.keep(namespace)).transpose()?,
             crc: crcs.as_ref().and_then(|crcs| crcs.crc(index)),
         });
