@@ -7,7 +7,7 @@ use std::sync::Arc;
 use divan::{Bencher, black_box};
 use kmm_preflight::kernel::Architecture;
 use kmm_preflight::kmod::config::KernelConfig;
-use kmm_preflight::kmod::facts::{ElfModule, ModuleContent, ModuleFile, Packing, Signature, Undefined, Versions};
+use kmm_preflight::kmod::facts::{Crcs, ElfModule, ModuleContent, ModuleFile, Packing, Signature, Undefined, Versions};
 use kmm_preflight::kmod::judge;
 use kmm_preflight::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy};
 use kmm_preflight::kmod::staged::{Entry, Folder, Program, StagedFolder, StagedImage, Tool};
@@ -52,6 +52,7 @@ fn toolkit() -> ToolkitEvidence {
         in_tree: None,
         vermagic: None,
         this_module_size: Some(1024),
+        has_export_flags: Some(false),
     }))
 }
 
@@ -89,7 +90,10 @@ fn module() -> ModuleFile {
         this_module_size: 1024,
         name: Some("kmmp_lone".to_owned()),
         modinfo: info.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        versions: Some(Versions { extended: false, crcs }),
+        versions: Versions {
+            basic: Some(Crcs(crcs)),
+            extended: None,
+        },
         undefined: needed
             .map(|number| Undefined {
                 name: symbol(number),
@@ -98,6 +102,7 @@ fn module() -> ModuleFile {
             .collect(),
         exports: Vec::new(),
         flaws: Vec::new(),
+        link_flaws: Vec::new(),
     };
     let content = ModuleContent {
         signature: Signature::Absent,

@@ -5,6 +5,7 @@ mod cli {
     mod definition;
     mod example;
     mod explain;
+    mod guide;
     mod impatience;
     mod program;
     mod sign;

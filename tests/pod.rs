@@ -6,7 +6,7 @@
     reason = "tests say what they expect"
 )]
 
-#[path = "pod/building.rs"]
+#[path = "pod/building/mod.rs"]
 mod building;
 #[path = "pod/judging.rs"]
 mod judging;

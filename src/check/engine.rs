@@ -11,7 +11,7 @@ use super::{Progress, ProgressEvent, Question};
 use crate::api::PreflightValidationOCP;
 use crate::examine::{Examination, Examiner, Toolkit, toolkit_tls};
 use crate::plan::work::Works;
-use crate::plan::{self, Answer, Evidence, Look, Subject, Supplies, Target, Verdict, World};
+use crate::plan::{self, Answer, Evidence, Look, Pods, Subject, Supplies, Target, Verdict, World};
 
 /// What questions are answered with.
 pub struct Engine {
@@ -33,7 +33,7 @@ impl Engine {
             supplies: &supplies,
             toolkit_image: question.preflight.spec.dtk_image.as_deref(),
             push_built_image: question.preflight.spec.push_built_image.unwrap_or_default(),
-            workshop: None,
+            pods: Pods::None,
         };
         let verdicts = self.verdicts(question, &world, now).await;
         let answers = subjects.iter().zip(verdicts).map(|(subject, verdict)| Answer {

@@ -10,7 +10,7 @@ use crate::image::Digest;
 use crate::kernel::KernelVersion;
 use crate::kmod::load::{LoadedModules, SignaturePolicy};
 use crate::plan::work::{BuildWith, Errand, LookBy, Order, Owner, Push, Request, Room, Workshop, order};
-use crate::plan::{KnownSecret, Subject, Supplies, World};
+use crate::plan::{KnownSecret, Pods, Subject, Supplies, World};
 
 /// A Module with everything that has a part in a command line.
 fn module() -> Module {
@@ -53,7 +53,7 @@ fn ordered(errand: Errand) -> Order {
         supplies: &supplies,
         toolkit_image: Some("r.example.com/dtk:1"),
         push_built_image: true,
-        workshop: None,
+        pods: Pods::None,
     };
     let request = Request {
         owner: &Owner {

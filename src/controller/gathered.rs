@@ -16,7 +16,7 @@ use crate::plan::work::{
     self, ATTEMPTS, Errand, LookBy, Next, Order, Owner, Push, Request, Works, Workshop, fingerprint, job_name,
 };
 use crate::plan::{
-    self, Answer, Evidence, KnownSecret, Look, NO_PRECEDENTS, Node, ObjectName, Subject, Supplies, Surroundings,
+    self, Answer, Evidence, KnownSecret, Look, NO_PRECEDENTS, Node, ObjectName, Pods, Subject, Supplies, Surroundings,
     Target, Unreadable, Verdict, World,
 };
 
@@ -114,7 +114,7 @@ impl Gathered {
             supplies: &self.supplies,
             toolkit_image: self.toolkit_image.as_deref(),
             push_built_image: self.push_built_image,
-            workshop: self.workshop.as_deref(),
+            pods: self.workshop.as_deref().map_or(Pods::Forbidden, Pods::Run),
         }
     }
 

@@ -109,8 +109,14 @@ pub enum ElfDefectKind {
     Malformed,
     /// Code that may be written to, which kernels with `CONFIG_STRICT_MODULE_RWX` refuse.
     WritableCode,
+    /// No sections for the jumps and addresses that some architectures add when they link a module.
+    NoTrampolines,
+    /// Symbol versions in the extended form that do not fit together, which only kernels look at that know it.
+    ExtendedVersions,
     /// A relocation that the kernel cannot apply.
     Relocation,
+    /// A relocation that the kernel applies where nobody reads it: an entry of a table stays empty, and is passed over.
+    Unlinked,
     /// Nothing that the kernel checks, but what it works with until it dies of it.
     Deadly,
     /// Nothing that the kernel minds: more than this program reads.
@@ -128,14 +134,16 @@ pub struct ElfModule {
     pub name: Option<String>,
     /// `.modinfo`: `key=value`, in the file's order. Keys may repeat.
     pub modinfo: Vec<(String, String)>,
-    /// The CRCs of the symbols that it uses, as its kernel had them; `None` without a versions section.
-    pub versions: Option<Versions>,
+    /// The CRCs of the symbols that it uses, as its kernel had them.
+    pub versions: Versions,
     /// The symbols that it needs.
     pub undefined: Vec<Undefined>,
     /// The symbols that it exports.
     pub exports: Vec<Export>,
-    /// What the kernel stumbles over when it loads the sections and links them, though its first checks let it pass.
+    /// What the kernel stumbles over when it loads the sections, though its first checks let it pass.
     pub flaws: Vec<ElfDefect>,
+    /// What it stumbles over once it has resolved the symbols: when it links the sections, and afterwards.
+    pub link_flaws: Vec<ElfDefect>,
 }
 
 impl ElfModule {
@@ -153,21 +161,24 @@ impl ElfModule {
     }
 }
 
-/// The CRCs of `__versions` (64-byte records) or of the extended form of Linux 6.14 and later
-/// (`__version_ext_crcs` and `__version_ext_names`).
+/// The CRCs of the symbols that a module uses, in the forms that its file has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
-    /// Whether they come from the extended form.
-    pub extended: bool,
-    /// Symbol and CRC, in the file's order. A CRC has 32 bits, but its record in `__versions` has 64, and the kernel
-    /// compares them all.
-    pub crcs: Vec<(String, u64)>,
+    /// Those of `__versions`: records of 64 bytes.
+    pub basic: Option<Crcs>,
+    /// Those of `__version_ext_crcs` and `__version_ext_names`, which Linux 6.14 and later read.
+    pub extended: Option<Crcs>,
 }
 
-impl Versions {
+/// Symbol and CRC, in the file's order. A CRC has 32 bits, but its record in `__versions` has 64, and the kernel
+/// compares them all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crcs(pub Vec<(String, u64)>);
+
+impl Crcs {
     /// The CRC that the module expects of a symbol: the first record of that name.
-    pub fn crc(&self, symbol: &str) -> Option<u64> {
-        self.crcs.iter().find(|(name, _)| name == symbol).map(|(_, crc)| *crc)
+    pub fn of(&self, symbol: &str) -> Option<u64> {
+        self.0.iter().find(|(name, _)| name == symbol).map(|(_, crc)| *crc)
     }
 }
 
@@ -185,12 +196,39 @@ pub struct Undefined {
 pub struct Export {
     /// Its name.
     pub name: String,
-    /// Whether only GPL-compatible modules may use it.
-    pub gpl_only: bool,
+    /// The table that it stands in.
+    pub table: ExportTable,
+    /// Its flags, where the file has a table of them (`__kflagstab`).
+    pub flags: Option<u8>,
     /// The symbol namespace that users must import.
     pub namespace: Option<String>,
     /// Its CRC, if it was built with `CONFIG_MODVERSIONS`.
     pub crc: Option<u32>,
+}
+
+/// The tables of exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExportTable {
+    /// `__ksymtab`. Before Linux 7.1 everybody may use what stands there; since, flags tell.
+    Plain,
+    /// `__ksymtab_gpl`, for GPL-compatible modules only; Linux ignores it since 7.1.
+    GplOnly,
+}
+
+impl Export {
+    /// `KSYM_FLAG_GPL_ONLY` (`include/linux/module_symbol.h`).
+    const GPL_ONLY: u8 = 1;
+
+    /// Whether only GPL-compatible modules may use it, to a kernel that reads flags or to an earlier one; `None` where such a
+    /// kernel does not see it at all.
+    pub fn gpl_only(&self, kernel_reads_flags: bool) -> Option<bool> {
+        match (self.table, kernel_reads_flags) {
+            (ExportTable::Plain, true) => Some(self.flags.unwrap_or_default() & Self::GPL_ONLY != 0),
+            (ExportTable::Plain, false) => Some(false),
+            (ExportTable::GplOnly, true) => None,
+            (ExportTable::GplOnly, false) => Some(true),
+        }
+    }
 }
 
 /// The signature at the end of a module file.

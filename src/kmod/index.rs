@@ -32,6 +32,9 @@ const MAX_WORK: usize = 100_000_000;
 const MAX_VALUES: usize = 10_000;
 /// The longest pattern, in bytes. Real aliases have at most some 200.
 const MAX_PATTERN: usize = 4096;
+/// The longest name that an alias may stand for, in bytes: kmod takes none that does not fit into a path
+/// (`libkmod/libkmod-module.c: kmod_module_new_from_alias`; `include/uapi/linux/limits.h: PATH_MAX`).
+const MAX_NAME: usize = 4096;
 
 /// Why an index cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +96,7 @@ impl<'a> Index<'a> {
                 return Ok(None);
             };
             let Some((next, after)) = after.split_first() else {
-                return Ok(values(&node)?.into_iter().next().map(|value| value.text));
+                return first_value(&node);
             };
             rest = after;
             offset = node.child(*next);
@@ -221,9 +224,7 @@ impl<'a> WildSearch<'a, '_> {
         };
         self.pattern.extend_from_slice(node.prefix);
         self.work += 1 + node.prefix.len();
-        if self.work > MAX_WORK || self.pattern.len() > MAX_PATTERN || self.found.len() > MAX_VALUES {
-            return Err(IndexError::Damaged("its nodes lead in circles"));
-        }
+        self.check_limits()?;
         if could_match(&self.pattern, self.name) {
             self.visit_below(node);
         }
@@ -247,42 +248,82 @@ impl<'a> WildSearch<'a, '_> {
             }));
     }
 
+    fn check_limits(&self) -> Result<(), IndexError> {
+        if self.work > MAX_WORK || self.pattern.len() > MAX_PATTERN || self.found.len() > MAX_VALUES {
+            return Err(IndexError::Damaged("its nodes lead in circles"));
+        }
+        Ok(())
+    }
+
     fn take_values(&mut self, node: &Node<'_>, depth: usize) -> Result<(), IndexError> {
         self.pattern.truncate(depth);
         if node.values.is_some() {
             self.work += self.pattern.len() * self.name.len().max(1);
             if matches(&self.pattern, self.name) {
-                self.found.extend(values(node)?);
+                let values = values(node)?;
+                self.work += values.iter().map(|value| value.text.len()).sum::<usize>();
+                self.found.extend(values);
             }
         }
-        Ok(())
+        self.check_limits()
     }
 }
 
+/// The value that stands first, of any length: a line of `modules.dep` names many files.
+fn first_value(node: &Node<'_>) -> Result<Option<String>, IndexError> {
+    let Some(listed) = Listed::of(node)? else {
+        return Ok(None);
+    };
+    let first = if listed.count == 0 {
+        None
+    } else {
+        Some(listed.next(usize::MAX)?)
+    };
+    Ok(first.map(|(value, _)| value.text))
+}
+
 fn values(node: &Node<'_>) -> Result<Vec<Value>, IndexError> {
-    let Some(bytes) = node.values else {
+    let Some(mut listed) = Listed::of(node)? else {
         return Ok(Vec::new());
     };
-    let broken = || IndexError::Damaged("a node's values lie beyond its end");
-    let count = be32(bytes, 0).ok_or_else(broken)? as usize;
-    if count > MAX_VALUES {
-        return Err(broken());
-    }
-    let mut rest = bytes.get(4..).ok_or_else(broken)?;
-    let mut values = Vec::with_capacity(count.min(16));
-    for _ in 0..count {
-        let priority = be32(rest, 0).ok_or_else(broken)?;
-        let text = rest.get(4..).ok_or_else(broken)?;
-        let end = text.iter().position(|byte| *byte == 0).ok_or_else(broken)?;
-        let (value, after) = text.split_at_checked(end).ok_or_else(broken)?;
-        values.push(Value {
-            priority,
-            text: String::from_utf8_lossy(value).into_owned(),
-        });
-        rest = after.get(1..).unwrap_or_default();
+    let mut values = Vec::with_capacity(listed.count.min(16));
+    for _ in 0..listed.count {
+        let (value, rest) = listed.next(MAX_NAME)?;
+        values.push(value);
+        listed.rest = rest;
     }
     Ok(values)
 }
+
+/// The values of a node, as they stand in its bytes.
+struct Listed<'a> {
+    count: usize,
+    rest: &'a [u8],
+}
+
+impl<'a> Listed<'a> {
+    fn of(node: &Node<'a>) -> Result<Option<Self>, IndexError> {
+        let Some(bytes) = node.values else { return Ok(None) };
+        let count = be32(bytes, 0).ok_or(BROKEN)? as usize;
+        if count > MAX_VALUES {
+            return Err(BROKEN);
+        }
+        let rest = bytes.get(4..).ok_or(BROKEN)?;
+        Ok(Some(Self { count, rest }))
+    }
+
+    /// The next value, if it has no more bytes than that, and what follows it.
+    fn next(&self, longest: usize) -> Result<(Value, &'a [u8]), IndexError> {
+        let priority = be32(self.rest, 0).ok_or(BROKEN)?;
+        let text = self.rest.get(4..).ok_or(BROKEN)?;
+        let end = text.iter().take(longest).position(|byte| *byte == 0).ok_or(BROKEN)?;
+        let (value, after) = text.split_at_checked(end).ok_or(BROKEN)?;
+        let text = String::from_utf8_lossy(value).into_owned();
+        Ok((Value { priority, text }, after.get(1..).unwrap_or_default()))
+    }
+}
+
+const BROKEN: IndexError = IndexError::Damaged("a node's values lie beyond its end, or are longer than any name");
 
 fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     let word = bytes.get(at..at.checked_add(4)?)?;
@@ -401,6 +442,33 @@ mod tests {
         let bytes = index_of("a", &[(2, "first"), (1, "second")], &[(b'b', &[(1, "other")])]);
         let index = Index::open(&bytes).unwrap();
         assert_eq!(index.search("a").unwrap().as_deref(), Some("first"));
+    }
+
+    /// A trie of that many levels, each of which leads to the next one by two labels, and in the end to one value.
+    fn crossing(levels: usize, value: &str) -> Vec<u8> {
+        let level = |at: usize| 12 + u32::try_from(at).unwrap() * 10;
+        let mut bytes = [MAGIC, 0x0002_0001, CHILDS | level(0)].map(u32::to_be_bytes).concat();
+        for at in 1..=levels {
+            let kind = if at == levels { VALUES } else { CHILDS };
+            let next = (kind | level(at)).to_be_bytes();
+            bytes.extend([b"*+".as_slice(), &next, &next].concat());
+        }
+        bytes.extend([&[0, 0, 0, 1, 0, 0, 0, 0], value.as_bytes(), b"\0"].concat());
+        bytes
+    }
+
+    #[test]
+    fn one_value_that_many_ways_lead_to_does_not_fill_memory() {
+        let found = |levels, length| {
+            let bytes = crossing(levels, &"x".repeat(length));
+            Index::open(&bytes)
+                .unwrap()
+                .search_wild("+++++++++++++++")
+                .map(|found| found.len())
+        };
+        assert!(found(4, 1000).is_ok_and(|count| count > 1));
+        assert!(matches!(found(4, MAX_NAME + 1), Err(IndexError::Damaged(_))));
+        assert!(matches!(found(16, 4000), Err(IndexError::Damaged(_))));
     }
 
     #[test]

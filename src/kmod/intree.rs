@@ -20,19 +20,23 @@ pub fn dependency_line(line: &str) -> Option<(&str, Vec<&str>)> {
     Some((path.trim(), needs.split_whitespace().collect()))
 }
 
-/// The names in `modules.builtin.modinfo` that have parameters, one a line. The file has an entry `NAME.KEY=VALUE` for
-/// every `MODULE_…` of what is built in, each with a NUL at its end.
-pub fn with_parameters(modinfo: &str) -> String {
+/// What gives something that is built in a folder of its name in `/sys/module` (`kernel/params.c: param_sysfs_builtin`,
+/// `version_sysfs_builtin`): a parameter, unless it is hidden (its permissions are 0, which no file tells), and a version.
+const SHOWN_IN_SYSFS: [&str; 2] = [".parmtype", ".version"];
+
+/// The names in `modules.builtin.modinfo` that have a folder in `/sys/module`, one a line. The file has an entry
+/// `NAME.KEY=VALUE` for every `MODULE_…` of what is built in, each with a NUL at its end.
+pub fn in_sysfs(modinfo: &str) -> String {
     let entries = modinfo.split('\0').filter_map(|entry| entry.split_once('='));
-    let names = entries.filter_map(|(key, _)| key.strip_suffix(".parmtype"));
+    let names = entries.filter_map(|(key, _)| SHOWN_IN_SYSFS.iter().find_map(|kind| key.strip_suffix(kind)));
     let names: BTreeSet<&str> = names.collect();
     names.into_iter().flat_map(|name| [name, "\n"]).collect()
 }
 
 impl InTree {
-    /// Reads both files, and what [`with_parameters`] has made of the third. Of two lines for one module the first
+    /// Reads both files, and what [`in_sysfs`] has made of the third. Of two lines for one module the first
     /// counts, as in depmod's index.
-    pub fn from_text(modules_dep: &str, modules_builtin: &str, with_parameters: &str) -> Self {
+    pub fn from_text(modules_dep: &str, modules_builtin: &str, in_sysfs: &str) -> Self {
         let mut modules: Vec<InTreeModule> = modules_dep.lines().filter_map(in_tree_module).collect();
         modules.sort_by(|a, b| a.name.cmp(&b.name));
         modules.dedup_by(|later, first| later.name == first.name);
@@ -42,12 +46,12 @@ impl InTree {
             .collect();
         builtin.sort();
         builtin.dedup();
-        let mut with_parameters: Vec<String> = with_parameters.lines().map(str::to_owned).collect();
-        with_parameters.sort();
+        let mut in_sysfs: Vec<String> = in_sysfs.lines().map(str::to_owned).collect();
+        in_sysfs.sort();
         Self {
             modules,
             builtin,
-            with_parameters,
+            in_sysfs,
         }
     }
 }
@@ -81,14 +85,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_built_in_and_has_parameters_is_found_among_all_that_it_says_of_itself() {
+    fn what_is_built_in_and_has_parameters_or_a_version_is_found_among_all_that_it_says_of_itself() {
         let modinfo = "ext4.license=GPL\0tcp_cubic.parmtype=beta:int\0tcp_cubic.parm=beta:a = b\0\
-                       printk.parmtype=time:bool\0printk.parmtype=ignore_loglevel:bool\0ext4.description=no .parmtype=x\0";
-        let names = with_parameters(modinfo);
-        assert_eq!(names, "printk\ntcp_cubic\n");
+                       printk.parmtype=time:bool\0printk.parmtype=ignore_loglevel:bool\0ext4.description=no .parmtype=x\0\
+                       loop.version=1.2\0loop.srcversion=33\0";
+        let names = in_sysfs(modinfo);
+        assert_eq!(names, "loop\nprintk\ntcp_cubic\n");
         let in_tree = InTree::from_text("", "kernel/fs/ext4/ext4.ko\n", &names);
-        assert!(in_tree.has_parameters("tcp-cubic") && in_tree.has_parameters("printk"));
-        assert!(!in_tree.has_parameters("ext4"));
+        assert!(in_tree.is_in_sysfs("tcp-cubic") && in_tree.is_in_sysfs("printk") && in_tree.is_in_sysfs("loop"));
+        assert!(!in_tree.is_in_sysfs("ext4"));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::paths::{NODE_FOLDERS, clean};
 use super::signature::Certificate;
-use super::staged::NODE_FOLDERS;
 use crate::kernel::Architecture;
 
 /// KMM's second step: how modprobe will be called, on which kernel.
@@ -124,22 +124,6 @@ impl Load {
     }
 }
 
-/// An absolute path without empty parts, `.` and `..`, as Go's `filepath.Join` leaves it: KMM's copy step runs in the
-/// image's root.
-pub fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            name => parts.push(name),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
-
 /// The arguments of modprobe (upstream `internal/worker/worker.go: LoadKmod`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -175,22 +159,4 @@ pub enum Enforcement {
     SignSection,
     /// The user said so (`--enforce-signatures`).
     Asked,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::clean;
-
-    #[test]
-    fn paths_are_cleaned_as_go_does() {
-        for (path, cleaned) in [
-            ("/tmp//opt/", "/tmp/opt"),
-            ("/tmp/./opt/../srv", "/tmp/srv"),
-            ("/../..", "/"),
-            ("tmp", "/tmp"),
-            ("", "/"),
-        ] {
-            assert_eq!(clean(path), cleaned, "{path}");
-        }
-    }
 }

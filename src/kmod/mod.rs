@@ -16,6 +16,7 @@ mod judge;
 pub mod load;
 mod modinfo;
 pub mod modprobe;
+pub mod paths;
 mod read;
 pub mod signature;
 pub mod signing;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::facts::ModuleFile;
-use super::load::clean;
+use super::paths::{NODE_FOLDERS, clean};
 
 /// An image, seen as KMM's copy step sees it for one kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,9 +126,6 @@ pub enum Entry {
     /// Any other file, and device nodes, sockets, pipes.
     Other,
 }
-
-/// The folder of a node's own modules, which KMM mounts into its worker under both names.
-pub(super) const NODE_FOLDERS: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
 
 /// How many links Linux follows before it gives up with `ELOOP` (`include/linux/namei.h: MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;

@@ -26,6 +26,9 @@ pub struct Toolkit {
     pub vermagic: Option<String>,
     /// `sizeof(struct module)`, seen in an in-tree module.
     pub this_module_size: Option<u64>,
+    /// Whether modules for it have a table of their exports' flags, told by the script that links them.
+    #[serde(default)]
+    pub has_export_flags: Option<bool>,
 }
 
 /// `/lib/modules/<kernel>` of a toolkit: what a node with that kernel has.
@@ -35,8 +38,8 @@ pub struct InTree {
     pub modules: Vec<InTreeModule>,
     /// Names of the modules that are built into the kernel (with `-` as `_`), sorted.
     pub builtin: Vec<String>,
-    /// Names of what is built into the kernel, modules and other parts of it, and has parameters; sorted.
-    pub with_parameters: Vec<String>,
+    /// Names of what is built into the kernel, modules and other parts of it, and has a folder in `/sys/module`; sorted.
+    pub in_sysfs: Vec<String>,
 }
 
 /// One line of `modules.dep`.
@@ -64,9 +67,9 @@ impl InTree {
         self.builtin.binary_search(&name).is_ok()
     }
 
-    /// Whether something of that name is built into the kernel and has parameters: it has a folder in `/sys/module`.
-    pub fn has_parameters(&self, name: &str) -> bool {
-        self.with_parameters.binary_search(&name.replace('-', "_")).is_ok()
+    /// Whether something of that name is built into the kernel and has a folder in `/sys/module`; `-` and `_` are equal.
+    pub fn is_in_sysfs(&self, name: &str) -> bool {
+        self.in_sysfs.binary_search(&name.replace('-', "_")).is_ok()
     }
 }
 

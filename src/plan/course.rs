@@ -303,6 +303,9 @@ fn failed(world: &World<'_>, target: &Target, failure: &LookFailure, lasted: Sig
         LookFailureKind::Damaged => Verdict::failure(reason::damaged(said)),
         LookFailureKind::NoPlatform => Verdict::failure(reason::no_platform(said)),
         LookFailureKind::TooLarge | LookFailureKind::OffLimits => Verdict::failure(reason::not_judged(said)),
+        LookFailureKind::UnknownPlatform if lasted >= UNREACHABLE_PATIENCE => {
+            Verdict::failure(reason::not_judged(said))
+        }
         LookFailureKind::UnknownPlatform => Verdict::in_progress(reason::unknown_platform(said)),
         LookFailureKind::Unreachable if lasted >= UNREACHABLE_PATIENCE => {
             Verdict::failure(reason::unreachable_for_long(said, UNREACHABLE_PATIENCE))

@@ -29,8 +29,29 @@ pub struct World<'a> {
     pub toolkit_image: Option<&'a str>,
     /// `spec.pushBuiltImage`.
     pub push_built_image: bool,
-    /// How things run in pods; `None` where nothing does, as over files.
-    pub workshop: Option<&'a Workshop>,
+    /// Whether anything runs in pods, and how.
+    pub pods: Pods<'a>,
+}
+
+/// Whether anything runs in pods.
+#[derive(Clone, Copy, Debug)]
+pub enum Pods<'a> {
+    /// The question is asked over files: there are no pods.
+    None,
+    /// There is a cluster, in which an administrator lets nothing run in pods.
+    Forbidden,
+    /// This is how.
+    Run(&'a Workshop),
+}
+
+impl<'a> Pods<'a> {
+    /// How they run, where they do.
+    pub fn workshop(self) -> Option<&'a Workshop> {
+        match self {
+            Self::Run(workshop) => Some(workshop),
+            Self::None | Self::Forbidden => None,
+        }
+    }
 }
 
 /// One Module, resolved.
@@ -132,7 +153,7 @@ fn on_target(world: &World<'_>, target: &Target, look: &Look, works: &Works, now
 
 /// What is to be started for a subject in a pod. Asked again once that was done, it asks for nothing twice.
 pub fn next(world: &World<'_>, subject: &Subject, look: &Look, works: &Works, now: Timestamp) -> Next {
-    let (Some(target), Some(_)) = (subject.target(), world.workshop) else {
+    let (Some(target), Some(_)) = (subject.target(), world.pods.workshop()) else {
         return Next::Nothing;
     };
     let course = course(world, target, look, works, now);
@@ -152,6 +173,6 @@ impl World<'_> {
     /// How a target's image is looked at.
     pub fn look_by(&self, target: &Target) -> LookBy {
         let set = |workshop: &Workshop| target.look_by.unwrap_or(workshop.look_by);
-        self.workshop.map_or(LookBy::Registry, set)
+        self.pods.workshop().map_or(LookBy::Registry, set)
     }
 }

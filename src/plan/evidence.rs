@@ -153,8 +153,8 @@ impl<'a> Evidence<'a> {
     }
 
     fn all_have(&self, module: &str) -> bool {
-        let has_it = |node: &Option<&LoadedModules>| node.is_some_and(|loaded| loaded.contains(module));
-        !self.nodes.is_empty() && self.nodes.iter().all(has_it)
+        let has_it = |node: Option<&LoadedModules>| node.is_some_and(|loaded| loaded.contains(module));
+        !self.nodes.is_empty() && self.nodes.iter().copied().all(has_it)
     }
 
     /// The kernels of today whose images load a module themselves.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::course::Make;
-use super::decide::{World, decides};
+use super::decide::{Pods, World, decides};
 use super::looking::{SHORT_PAUSE, after, pause};
 use super::reason::{self, Made};
 use super::resolve::Target;
@@ -33,7 +33,7 @@ pub(super) fn verdict(world: &World<'_>, target: &Target, make: &Make, work: &Wo
 fn stands(world: &World<'_>, target: &Target, make: &Make, work: &Work) -> Verdict {
     let because = &make.because;
     match work {
-        Work::None => Verdict::in_progress(reason::would_be_made(target, because, world, &make.push)),
+        Work::None => unmade(world, target, make),
         Work::Queued { ahead, .. } => Verdict::in_progress(reason::making_waits(target, because, *ahead)),
         Work::Refused { why, .. } => Verdict::failure(reason::refused(because, &target.namespace, why)),
         Work::Underway {
@@ -48,6 +48,15 @@ fn stands(world: &World<'_>, target: &Target, make: &Make, work: &Work) -> Verdi
             job, attempt, ended, ..
         } => ended_with(target, make, job, *attempt, ended).by_job(job),
         Work::Remembered(row) => Verdict::of_row(row),
+    }
+}
+
+/// Where nothing may run in pods, nobody will ever make it: that is an answer, and not one to wait for.
+fn unmade(world: &World<'_>, target: &Target, make: &Make) -> Verdict {
+    let would = reason::would_be_made(target, world, &make.push);
+    match world.pods {
+        Pods::Forbidden => Verdict::failure(reason::may_not_be_made(&make.because, &would)),
+        Pods::None | Pods::Run(_) => Verdict::in_progress(reason::not_made_yet(&make.because, &would)),
     }
 }
 

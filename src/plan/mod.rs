@@ -22,7 +22,7 @@ mod verdict;
 pub mod work;
 
 pub use build_args::build_args;
-pub use decide::{Look, Subject, UNREACHABLE_PATIENCE, World, decide, decides, next, verdict};
+pub use decide::{Look, Pods, Subject, UNREACHABLE_PATIENCE, World, decide, decides, next, verdict};
 pub use evidence::{Evidence, Loaders, NO_PRECEDENTS, Precedents, examples, kernels_today, wants_evidence};
 pub use inputs::inputs;
 pub use releases::ReleasedToolkits;

@@ -15,7 +15,8 @@ use crate::api::FieldError;
 use crate::api::module::{Build, Container, KernelMapping, Modprobe, Module, RegistryTls, Sign};
 use crate::image::Reference;
 use crate::kernel::{Architecture, GoRegexp, KernelVersion, Template, Variables};
-use crate::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy, clean};
+use crate::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy};
+use crate::kmod::paths::clean;
 
 /// The label by which nodes tell their architecture.
 const ARCHITECTURE_LABEL: &str = "kubernetes.io/arch";

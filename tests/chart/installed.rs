@@ -1,8 +1,14 @@
 //! Installed, changed, rolled back and uninstalled on a real API server.
 
-use serde_json::json;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
+use serde_json::{Value, json};
+
+use crate::chart::helm::{CHART, chart_yaml};
 use crate::chart::release::{Cluster, NAME, NAMESPACE};
+use crate::chart::settings::NEWER;
 
 const PREFLIGHT: &str = include_str!("../../examples/operator/preflight.yaml");
 const MODULE: &str = include_str!("../../examples/operator/module.yaml");
@@ -82,6 +88,52 @@ fn upgrades_and_rollbacks_leave_alone_what_the_operator_fills_in() {
         cluster.get(&["validatingwebhookconfiguration", NAME])["webhooks"][0]["timeoutSeconds"],
         5
     );
+}
+
+/// The chart as it was before it had some of its settings.
+fn older_chart(folder: &Path) -> String {
+    let chart = folder.join("older");
+    let copied = Command::new("cp").arg("-R").arg(CHART).arg(&chart).status();
+    assert!(copied.expect("cp").success());
+    let mut values = chart_yaml("values.yaml");
+    let missing: Value = serde_saphyr::from_str(NEWER).expect("YAML");
+    take_out(&mut values, &missing);
+    fs::write(chart.join("values.yaml"), values.to_string()).expect("its values");
+    chart.to_str().expect("UTF-8").to_owned()
+}
+
+/// Removes what is null in the other.
+fn take_out(values: &mut Value, missing: &Value) {
+    for (name, missing) in missing.as_object().expect("an object") {
+        match missing {
+            Value::Null => drop(values.as_object_mut().expect("an object").remove(name)),
+            below => take_out(&mut values[name], below),
+        }
+    }
+}
+
+#[test]
+fn an_upgrade_that_reuses_an_older_charts_values_takes_nothing_away() {
+    let Some(cluster) = Cluster::with_definitions(&["modules"]) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let older = older_chart(folder.path());
+    cluster.helm(&["install", NAME, &older, "--create-namespace"]).unwrap();
+    cluster.helm(&["upgrade", NAME, CHART, "--reuse-values"]).unwrap();
+    let reused = what_the_operator_may(&cluster);
+    assert!(
+        reused.contains("nodefeatures") && reused.contains("\"jobs\""),
+        "{reused}"
+    );
+    cluster.upgrade("replicas=3");
+    assert_eq!(what_the_operator_may(&cluster), reused);
+    let operator = cluster.get(&["deployment", NAME, "-n", NAMESPACE])["spec"]["template"]["spec"].to_string();
+    assert!(!operator.contains("--ignore-node-features"), "{operator}");
+}
+
+fn what_the_operator_may(cluster: &Cluster) -> String {
+    cluster.get(&["clusterrole", NAME])["rules"].to_string()
 }
 
 #[test]

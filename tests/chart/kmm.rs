@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::chart::helm::CHART;
 use crate::chart::release::{Cluster, NAME};
 
 /// KMM's service account, with every right to its own objects, and somebody else who has the same.
@@ -96,6 +97,43 @@ fn silenced_kmm_cannot_answer_preflights_and_goes_on_with_all_else() {
 }
 
 #[test]
+fn who_is_told_to_silence_kmm_where_it_is_not_is_told_where_it_is() {
+    let Some(cluster) = Cluster::with_definitions(&["modules"]) else {
+        return;
+    };
+    let silence = |settings: &str| {
+        let words = ["upgrade", "--install", NAME, CHART, "--create-namespace", "--set"];
+        cluster.helm(&[&words[..], &[settings]].concat()).unwrap()
+    };
+    let notes = silence("kmm.silencePreflight=true");
+    for words in [
+        "WARNING: KMM is not silenced",
+        "no service account kmm-operator-controller in the namespace openshift-kmm",
+    ] {
+        assert!(notes.contains(words), "{notes}");
+    }
+    cluster
+        .kubectl(&["create", "namespace", "kmm-operator-system"])
+        .unwrap();
+    let account = ["create", "serviceaccount", "kmm-operator-controller", "-n"];
+    cluster
+        .kubectl(&[&account[..], &["kmm-operator-system"]].concat())
+        .unwrap();
+    let notes = silence("kmm.silencePreflight=true");
+    assert!(
+        notes.contains("KMM's is in the namespace kmm-operator-system"),
+        "{notes}"
+    );
+    let notes = silence("kmm.silencePreflight=false");
+    assert!(
+        notes.contains("kmm.silencePreflight=true,kmm.namespace=kmm-operator-system"),
+        "{notes}"
+    );
+    let notes = silence("kmm.silencePreflight=true,kmm.namespace=kmm-operator-system");
+    assert!(!notes.contains("WARNING"), "{notes}");
+}
+
+#[test]
 fn a_definition_that_kmm_brought_stays_kmms() {
     let Some(cluster) = cluster_with_kmm() else { return };
     let definition = ["crd", "preflightvalidationsocp.kmm.sigs.x-k8s.io"];
@@ -107,13 +145,7 @@ fn a_definition_that_kmm_brought_stays_kmms() {
     assert_eq!(cluster.get(&definition), before);
 
     let complaint = cluster
-        .helm(&[
-            "install",
-            NAME,
-            crate::chart::helm::CHART,
-            "--set",
-            "crds.install=always",
-        ])
+        .helm(&["install", NAME, CHART, "--set", "crds.install=always"])
         .expect_err("it is not ours to replace");
     assert!(
         complaint.contains("exists and cannot be imported into the current release"),

@@ -6,7 +6,7 @@ use crate::chart::helm::rendered;
 use crate::chart::settings::EVERY_WAY;
 
 /// The program with these words, asked for its help: it reads them all first.
-fn help_after(words: &[&str]) -> Output {
+pub(crate) fn help_after(words: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_kmm-preflight"));
     program.args(words).arg("--help").output().expect("the program")
 }

@@ -135,6 +135,7 @@ fn settings_that_nobody_changed_become_arguments() {
             "--metrics-port=8080",
             "--leader-election-lease=preflight-kmm-preflight",
             "--toolkits-config-map=preflight-kmm-preflight-toolkits",
+            "--node-features-namespace=node-feature-discovery",
             "--service-name=preflight-kmm-preflight",
             "--certificates=self",
             "--certificate-secret=preflight-kmm-preflight-tls",

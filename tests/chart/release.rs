@@ -81,7 +81,7 @@ impl Cluster {
 
     /// `helm upgrade`, with these settings besides those there are.
     pub(crate) fn upgrade(&self, settings: &str) {
-        self.helm(&["upgrade", NAME, CHART, "--reuse-values", "--set", settings])
+        self.helm(&["upgrade", NAME, CHART, "--reset-then-reuse-values", "--set", settings])
             .unwrap();
     }
 

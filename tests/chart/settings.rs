@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::chart::helm::{CHART, chart_file, chart_yaml, helm, render};
+use crate::chart::helm::{CHART, Rendered, chart_file, chart_yaml, helm, render, rendered};
+use crate::chart::operator::help_after;
 
 /// Values that use every branch of every template, each with a name.
 pub(crate) const EVERY_WAY: [(&str, &str); 8] = [
@@ -179,4 +180,43 @@ fn setting_starts(schema: &Value, indent: &str) -> Vec<String> {
         _ => vec![format!("{indent}{name}:")],
     });
     starts.collect()
+}
+
+/// The settings that were not there from the beginning. Values of an older chart lack them, and `helm upgrade --reuse-values` with a
+/// newer chart leaves it so.
+pub(crate) const NEWER: &str = "{nodeFeatures: null, jobs: null, registries: {plainToolkits: null}}";
+
+#[test]
+fn what_values_of_an_older_chart_lack_is_as_it_comes() {
+    let (Some(before), Some(now)) = (rendered(NEWER), rendered("")) else {
+        return;
+    };
+    let but_arguments = |release: &Rendered| {
+        let mut objects = release.all().to_vec();
+        for object in objects.iter_mut().filter(|object| object["kind"] == "Deployment") {
+            object["spec"]["template"]["spec"]["containers"][0]["args"].take();
+        }
+        objects
+    };
+    assert_eq!(but_arguments(&before), but_arguments(&now));
+    let (less, all) = (before.arguments(), now.arguments());
+    assert!(less.iter().all(|argument| all.contains(argument)), "{less:?}");
+    for left_out in all.iter().filter(|argument| !less.contains(argument)) {
+        assert!(is_the_programs_default(left_out), "{left_out}");
+    }
+}
+
+/// Whether the program does without this argument what it does with it.
+fn is_the_programs_default(argument: &str) -> bool {
+    let (option, value) = argument.split_once('=').expect("an option with a value");
+    let help = help_after(&["operator"]);
+    let help = String::from_utf8_lossy(&help.stdout);
+    let about = help
+        .split("\n      --")
+        .find(|about| about.starts_with(&format!("{} ", &option[2..])));
+    let about = about.unwrap_or_else(|| panic!("{option} is not in\n{help}"));
+    match value {
+        "" => !about.contains("[default:"),
+        value => about.contains(&format!("[default: {value}]")),
+    }
 }

@@ -11,6 +11,8 @@ use xtask::ControlPlane;
 
 /// How long anything may take on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
+/// Between two looks at what nothing tells of.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// KMM's own definition of Modules.
 pub(crate) const MODULES: &str = include_str!("../compat/crds/modules.yaml");
@@ -84,6 +86,17 @@ pub(crate) async fn until(watches: &Watches, what: &str, is_so: impl Fn(&Watches
     let mut changes = watches.changes();
     let so = tokio::time::timeout(SOON, changes.wait_for(|_| is_so(watches)));
     assert!(so.await.is_ok(), "not seen in time: {what}; {:?}", watches.problems());
+}
+
+/// Waits until nothing is amiss: an API server that has just got a definition asks watches for patience. No change tells.
+pub(crate) async fn no_problem(watches: &Watches) {
+    let looking = async {
+        while !watches.problems().is_empty() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    let looked = tokio::time::timeout(SOON, looking).await;
+    assert!(looked.is_ok(), "{:?}", watches.problems());
 }
 
 fn fingerprint(text: &str) -> u64 {

@@ -4,7 +4,7 @@ use kmm_preflight::cluster::{WatchSettings, Watches};
 use kmm_preflight::kernel::KernelVersion;
 use serde_json::json;
 
-use crate::ground::{MODULES, OUR_PREFLIGHTS, SOON, apply, cluster, delete, node_status, until};
+use crate::ground::{MODULES, OUR_PREFLIGHTS, SOON, apply, cluster, delete, no_problem, node_status, until};
 
 const IMAGE_STREAMS: &str = "
 apiVersion: apiextensions.k8s.io/v1
@@ -63,7 +63,7 @@ async fn the_toolkit_of_a_release_is_known_by_the_kernel_of_its_nodes() {
         None,
         "there is no stream yet, and that is no problem"
     );
-    assert_eq!(watches.problems(), []);
+    no_problem(&watches).await;
 
     for image in ["quay.io/dtk:1", "quay.io/dtk:2"] {
         apply(&cluster, &stream(image));

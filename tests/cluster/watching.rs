@@ -6,7 +6,9 @@ use kmm_preflight::cluster::{TOOLKITS_KEY, WatchSettings, Watches};
 use kmm_preflight::plan::Surroundings;
 use xtask::ControlPlane;
 
-use crate::ground::{MODULES, OUR_PREFLIGHTS, SOON, apply, cluster, delete, loose_modules, node_status, until};
+use crate::ground::{
+    MODULES, OUR_PREFLIGHTS, SOON, apply, cluster, delete, loose_modules, no_problem, node_status, until,
+};
 
 const MODULE: &str = "
 apiVersion: kmm.sigs.x-k8s.io/v1beta1
@@ -179,7 +181,7 @@ async fn toolkits_come_and_broken_ones_are_reported(cluster: &ControlPlane, watc
         watches.surroundings().toolkits.contains_key("6.3.0")
     })
     .await;
-    assert_eq!(watches.problems(), []);
+    no_problem(watches).await;
     delete(cluster, &["configmap", "toolkits"]);
     until(watches, "no toolkit", |watches| {
         watches.surroundings().toolkits.is_empty()

@@ -4,7 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kmm_preflight::api::{
     Finding, ModuleStatus, PreflightStatus, PreflightValidationOCP, Rule, VerificationStage, VerificationStatus,
 };
-use kmm_preflight::cluster::{CallError, Fitting, Schemas, WriteOutcome, fit, foreign_managers, write_status};
+use kmm_preflight::cluster::{
+    CallError, Fitting, InstalledSchema, Schemas, WriteOutcome, fit, foreign_managers, write_status,
+};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 
@@ -71,6 +73,22 @@ async fn what_fits_kmms_own_schema_is_written_and_all_of_it_once_ours_is_install
     assert!(
         !kmms.has_conditions() && !kmms.rows_are_atomic() && !kmms.row_has("digest") && kmms.row_has("statusReason")
     );
+    what_fits_is_written(&preflights, &preflight, &kmms).await;
+
+    apply(&cluster, OUR_PREFLIGHTS);
+    schemas.doubt();
+    let ours = schemas.current().await.expect("a schema");
+    assert!(ours.has_conditions() && ours.rows_are_atomic() && ours.row_has("digest"));
+    all_is_written_in_place_of_others(&preflights, &preflight, &ours).await;
+}
+
+/// KMM's own schema has rows without digests, and no conditions.
+async fn what_fits_is_written(
+    preflights: &Api<PreflightValidationOCP>,
+    preflight: &PreflightValidationOCP,
+    kmms: &InstalledSchema,
+) {
+    let client = preflights.clone().into_client();
     for status in [
         status(),
         PreflightStatus {
@@ -78,20 +96,24 @@ async fn what_fits_kmms_own_schema_is_written_and_all_of_it_once_ours_is_install
             ..status()
         },
     ] {
-        let written = write_status(&client, &preflight, &fit(&status, &kmms), &kmms).await;
+        let written = write_status(&client, preflight, &fit(&status, kmms), kmms).await;
         assert!(matches!(written, Ok(WriteOutcome::Written { .. })), "{written:?}");
         let stored = preflights.get("p").await.expect("read").status.expect("a status");
         assert_eq!(stored.modules.len(), status.modules.len());
         assert_eq!(stored.modules[0].status_reason.as_deref(), Some("would not load"));
         assert_eq!((stored.modules[0].digest.as_ref(), stored.phase), (None, None));
     }
+}
 
-    apply(&cluster, OUR_PREFLIGHTS);
-    schemas.doubt();
-    let ours = schemas.current().await.expect("a schema");
-    assert!(ours.has_conditions() && ours.rows_are_atomic() && ours.row_has("digest"));
+/// What KMM wrote is taken over, and what is not said any more goes.
+async fn all_is_written_in_place_of_others(
+    preflights: &Api<PreflightValidationOCP>,
+    preflight: &PreflightValidationOCP,
+    ours: &InstalledSchema,
+) {
+    let client = preflights.clone().into_client();
     assert_eq!(
-        fit(&status(), &ours),
+        fit(&status(), ours),
         Fitting::Whole(&status()),
         "there is room for all of it"
     );
@@ -106,7 +128,7 @@ async fn what_fits_kmms_own_schema_is_written_and_all_of_it_once_ours_is_install
         .expect("written");
     assert_eq!(foreign_managers(&theirs.metadata), ["kmm".to_owned()].into());
 
-    let written = write_status(&client, &preflight, &fit(&status(), &ours), &ours).await;
+    let written = write_status(&client, preflight, &fit(&status(), ours), ours).await;
     let stored = preflights.get("p").await.expect("read");
     assert_eq!(stored.status, Some(status()));
     assert_eq!(foreign_managers(&stored.metadata), [].into());
@@ -114,7 +136,7 @@ async fn what_fits_kmms_own_schema_is_written_and_all_of_it_once_ours_is_install
     assert_eq!(written, Ok(WriteOutcome::Written { resource_version }));
 
     let empty = PreflightStatus::default();
-    write_status(&client, &preflight, &fit(&empty, &ours), &ours)
+    write_status(&client, preflight, &fit(&empty, ours), ours)
         .await
         .expect("written");
     assert_eq!(

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use kmm_preflight::kernel::Architecture;
 use kmm_preflight::kmod::config::KernelConfig;
 use kmm_preflight::kmod::facts::ModuleFile;
-use kmm_preflight::kmod::intree::with_parameters;
+use kmm_preflight::kmod::intree::in_sysfs;
 use kmm_preflight::kmod::signature::Certificate;
 use kmm_preflight::kmod::staged::Folder;
 use kmm_preflight::kmod::symvers::Symvers;
@@ -164,6 +164,7 @@ impl Kernel {
             in_tree: in_tree.as_deref().map(|folder| Arc::new(in_tree_list(folder))),
             vermagic: sample.and_then(|elf| elf.info("vermagic")).map(str::to_owned),
             this_module_size: sample.map(|elf| elf.this_module_size),
+            has_export_flags: None,
         };
         let name = record.release.rsplit('-').next().unwrap_or_default();
         Self {
@@ -180,7 +181,7 @@ fn in_tree_list(folder: &Path) -> InTree {
     InTree::from_text(
         &text(&folder.join("modules.dep")),
         &text(&folder.join("modules.builtin")),
-        &with_parameters(&text(&folder.join("modules.builtin.modinfo"))),
+        &in_sysfs(&text(&folder.join("modules.builtin.modinfo"))),
     )
 }
 

@@ -102,7 +102,13 @@ fn pods_are_replaced_and_nobody_is_refused(release: &Release) {
 fn an_upgrade_changes_a_value_and_nobody_is_refused(release: &Release) {
     let chart = project("charts/kmm-preflight").display().to_string();
     while_asked(release.cluster(), || {
-        release.helm(&["upgrade", NAME, &chart, "--reuse-values", "--set=log.level=debug"]);
+        release.helm(&[
+            "upgrade",
+            NAME,
+            &chart,
+            "--reset-then-reuse-values",
+            "--set=log.level=debug",
+        ]);
         release.wait_for_pods();
     });
     let arguments = release.kubectl(&format!(

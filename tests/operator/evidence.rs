@@ -307,7 +307,7 @@ fn a_right_that_is_missing_is_named_in_the_reason_until_it_is_given() {
     let status = stage.wait_for_status("upgrade", has_failed);
     let words = "Node Feature Discovery could not be read: ";
     assert!(
-        reason(&status).contains(words) && reason(&status).contains("forbidden"),
+        reason(&status).contains(words) && reason(&status).contains("lacks the permission to list nodefeatures"),
         "{status:#}"
     );
     assert_eq!(operator.metric("kmm_preflight_problems"), Some(1.0));

@@ -14,3 +14,4 @@ mod stage;
 #[expect(clippy::unwrap_used, reason = "tests say what they expect")]
 #[path = "../support/mod.rs"]
 mod support;
+mod trust;

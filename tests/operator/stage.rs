@@ -4,11 +4,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use xtask::control_plane::ControlPlane;
-use xtask::registry::Registry;
+use xtask::registry::{Contents, Registry};
 
 /// How long anything may take that should happen.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -17,6 +18,10 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// The kernel of the example's images.
 pub(crate) const KERNEL: &str = "6.1.0-50-cloud-amd64";
+
+/// The example's images, as each stage's own registry begins with them.
+static IMAGES: LazyLock<Contents> =
+    LazyLock::new(|| Contents::of_layout(&project("examples/upgrade/images")).expect("images"));
 
 /// A cluster without nodes, and a registry.
 pub(crate) struct Stage {
@@ -40,10 +45,7 @@ impl Stage {
     /// The same with another definition of preflights.
     pub(crate) fn with_definition(definition: &str) -> Option<Self> {
         let plane = ControlPlane::for_test()?;
-        let registry = Registry::start().expect("a registry");
-        registry
-            .push_layout(&project("examples/upgrade/images"))
-            .expect("images");
+        let registry = Registry::start_with_contents(&IMAGES).expect("a registry");
         let stage = Self { plane, registry };
         for definition in ["tests/compat/crds/modules.yaml", definition] {
             stage.plane.define(&project(definition)).expect("a definition");

@@ -48,6 +48,15 @@ impl Registry {
         (self.image("net/quicknic:1-building"), self.image("net/quicknic:1"))
     }
 
+    /// Judges a good image under a temporary tag for a Module that loads this, with leave to push it and to remove the
+    /// tag; the tag, and what came of it.
+    fn judge_building(&self, module: &str) -> (String, Run) {
+        let (from, to) = self.building();
+        let options = ["--insecure", "--temporary", &from];
+        let run = judge(&brief(&to, module), &from, &to, &options).ended_with(0);
+        (from, run)
+    }
+
     /// The digest that a tag has there.
     fn digest(&self, image: &str) -> Option<String> {
         let place = format!("docker://{}", self.image(image));
@@ -159,14 +168,7 @@ fn a_tag_that_came_into_being_meanwhile_is_left_alone() {
 #[test]
 fn a_temporary_tag_is_judged_pushed_and_removed() {
     let Some(registry) = Registry::open() else { return };
-    let (from, to) = registry.building();
-    let run = judge(
-        &brief(&to, "quicknic"),
-        &from,
-        &to,
-        &["--insecure", "--temporary", &from],
-    )
-    .ended_with(0);
+    let (_, run) = registry.judge_building("quicknic");
     let (digest, pushed) = pushed(&run);
     assert!(pushed, "{}", run.message);
     assert_eq!(registry.digest("net/quicknic:1"), Some(digest));
@@ -176,8 +178,7 @@ fn a_temporary_tag_is_judged_pushed_and_removed() {
 #[test]
 fn a_temporary_tag_is_removed_although_its_image_is_no_good() {
     let Some(registry) = Registry::open() else { return };
-    let (from, to) = registry.building();
-    let run = judge(&brief(&to, "other"), &from, &to, &["--insecure", "--temporary", &from]).ended_with(0);
+    let (_, run) = registry.judge_building("other");
     assert!(!pushed(&run).1);
     assert_eq!(registry.digest("net/quicknic:1-building"), None, "{}", run.err);
     assert_eq!(registry.digest("net/quicknic:1"), None);
@@ -236,14 +237,7 @@ fn a_temporary_tag_that_cannot_be_removed_is_told() {
     let Some(registry) = Registry::of(xtask::Registry::start_without_deletion) else {
         return;
     };
-    let (from, to) = registry.building();
-    let run = judge(
-        &brief(&to, "quicknic"),
-        &from,
-        &to,
-        &["--insecure", "--temporary", &from],
-    )
-    .ended_with(0);
+    let (from, run) = registry.judge_building("quicknic");
     let Testimony::Judged { warnings, pushed, .. } = run.testimony() else {
         panic!("not judged: {}", run.message);
     };

@@ -65,6 +65,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{/*
+Whether something is switched on that is on unless somebody says otherwise. Values of an older chart (`--reuse-values`) do not have it.
+*/}}
+{{- define "kmm-preflight.isOn" -}}
+{{- if ne (toString .) "false" }}true{{ end -}}
+{{- end -}}
+
+{{- define "kmm-preflight.runsJobs" -}}
+{{- include "kmm-preflight.isOn" (.Values.jobs | default dict).enabled -}}
+{{- end -}}
+
+{{- define "kmm-preflight.asksNodeFeatures" -}}
+{{- include "kmm-preflight.isOn" (.Values.nodeFeatures | default dict).enabled -}}
+{{- end -}}
+
+{{/*
 Annotations by which somebody else puts the CA into a webhook configuration. Where the operator does it, the chart
 leaves `caBundle` alone: it is not in the manifest, so neither an upgrade nor a rollback touches it.
 */}}

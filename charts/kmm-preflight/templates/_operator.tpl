@@ -1,4 +1,7 @@
-{{/* The operator's command line, environment and mounts. `kmm-preflight operator --help` tells what each means. */}}
+{{/*
+The operator's command line, environment and mounts. `kmm-preflight operator --help` tells what each means. A setting that the values do
+not have, as those of an older chart (`--reuse-values`), is left out where the program's own default is the chart's.
+*/}}
 
 {{- define "kmm-preflight.args" -}}
 - operator
@@ -6,8 +9,10 @@
 - --metrics-port=8080
 - --leader-election-lease={{ include "kmm-preflight.fullname" . }}
 - --toolkits-config-map={{ include "kmm-preflight.toolkitsConfigMap" . }}
-{{- if .Values.nodeFeatures.enabled }}
-- --node-features-namespace={{ .Values.nodeFeatures.namespace }}
+{{- if include "kmm-preflight.asksNodeFeatures" . }}
+{{- with (.Values.nodeFeatures | default dict).namespace }}
+- --node-features-namespace={{ . }}
+{{- end }}
 {{- else }}
 - --ignore-node-features
 {{- end }}
@@ -37,30 +42,34 @@
 {{- range .Values.registries.plainToolkits }}
 - {{ printf "--plain-toolkit-registry=%s" . | quote }}
 {{- end }}
-{{- with .Values.jobs }}
-{{- if .enabled }}
-- {{ printf "--work-image=%s" (.image | default (include "kmm-preflight.image" $)) | quote }}
-- {{ printf "--builder-image=%s" .builderImage | quote }}
-- --work-pull-policy={{ .pullPolicy }}
-- --build-with={{ .buildWith }}
-- --look-by={{ .lookBy }}
-- --jobs-at-once={{ .atOnce }}
-- --job-deadline={{ .deadline }}
-- --keep-failed-jobs={{ .keepFailed }}
-{{- with .serviceAccount }}
-- --work-service-account={{ . }}
+{{- if include "kmm-preflight.runsJobs" . }}
+{{- $jobs := .Values.jobs | default dict }}
+- {{ printf "--work-image=%s" ($jobs.image | default (include "kmm-preflight.image" .)) | quote }}
+{{- range list
+  (list "builder-image" $jobs.builderImage)
+  (list "work-pull-policy" $jobs.pullPolicy)
+  (list "build-with" $jobs.buildWith)
+  (list "look-by" $jobs.lookBy)
+  (list "jobs-at-once" $jobs.atOnce)
+  (list "job-deadline" $jobs.deadline)
+  (list "keep-failed-jobs" $jobs.keepFailed)
+  (list "work-service-account" $jobs.serviceAccount)
+  (list "work-disk" $jobs.disk)
+}}
+{{- if last . }}
+- {{ printf "--%s=%v" (first .) (last .) | quote }}
 {{- end }}
-{{- if .privilegedBuilds }}
+{{- end }}
+{{- if $jobs.privilegedBuilds }}
 - --privileged-builds
 {{- end }}
-{{- if .userNamespaces }}
+{{- if $jobs.userNamespaces }}
 - --user-namespaces
 {{- end }}
-- {{ printf "--builder-requests=%s" (include "kmm-preflight.amounts" .builderResources.requests) | quote }}
-- {{ printf "--builder-limits=%s" (include "kmm-preflight.amounts" .builderResources.limits) | quote }}
-- {{ printf "--work-requests=%s" (include "kmm-preflight.amounts" .otherResources.requests) | quote }}
-- {{ printf "--work-limits=%s" (include "kmm-preflight.amounts" .otherResources.limits) | quote }}
-- {{ printf "--work-disk=%s" .disk | quote }}
+{{- range $containers, $resources := dict "builder" $jobs.builderResources "work" $jobs.otherResources }}
+{{- range $kind, $amounts := $resources }}
+- {{ printf "--%s-%s=%s" $containers $kind (include "kmm-preflight.amounts" $amounts) | quote }}
+{{- end }}
 {{- end }}
 {{- end }}
 - --log-format={{ .Values.log.format }}

@@ -131,7 +131,7 @@ fn knowledge(shared: &Arc<Shared>) -> Knowledge {
 fn observer(shared: &Arc<Shared>) -> Observer {
     let telemetry = Arc::clone(&shared.telemetry);
     Arc::new(move |observation: Observation| {
-        let (operation, outcome) = (observation.operation.name(), observation.outcome.as_str());
+        let (operation, outcome) = (observation.operation.as_str(), observation.outcome.as_str());
         telemetry.admitted(operation, outcome, observation.elapsed.as_secs_f64());
     })
 }

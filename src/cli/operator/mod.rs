@@ -5,6 +5,7 @@
 mod admission;
 mod args;
 mod settings;
+mod trust;
 mod workshop;
 
 use std::io::ErrorKind;
@@ -19,7 +20,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 use webhook_certs::CertificateResolver;
 
@@ -28,6 +29,7 @@ use self::admission::Certificate;
 use self::args::LogFormat;
 pub(super) use self::args::OperatorArgs;
 use self::settings::OperatorSettings;
+use self::trust::CaFiles;
 use super::{Ending, environment};
 use crate::cluster::{self, Election, Events, JobWatches, LeaseSettings, WatchSettings, Watches};
 use crate::controller::{self, Operator, Parts};
@@ -62,10 +64,12 @@ struct Shared {
 
 /// Runs until the process is asked to end.
 pub(super) fn run(args: OperatorArgs) -> anyhow::Result<Ending> {
+    // Seen before it is read: what changes in between is told of.
+    let trusted = CaFiles::new(&args.registries.ca_files);
     let settings = OperatorSettings::new(&args, environment::variable)?;
     log(&args)?;
     let (answering, reconciling) = (threads("answers")?, threads("reconciles")?);
-    let ended = reconciling.block_on(operate(args, settings, answering.handle().clone()));
+    let ended = reconciling.block_on(operate(args, settings, trusted, answering.handle().clone()));
     answering.shutdown_background();
     reconciling.shutdown_background();
     ended.map(|()| Ending::Good)
@@ -84,7 +88,12 @@ fn threads(name: &str) -> std::io::Result<Runtime> {
 }
 
 /// Runs all parts; those that somebody waits for, where they are answered.
-async fn operate(args: OperatorArgs, settings: OperatorSettings, answering: Handle) -> anyhow::Result<()> {
+async fn operate(
+    args: OperatorArgs,
+    settings: OperatorSettings,
+    trusted: CaFiles,
+    answering: Handle,
+) -> anyhow::Result<()> {
     let (end, ending) = watch::channel(false);
     let stop = stop_signal()?;
     tokio::spawn(async move {
@@ -116,7 +125,7 @@ async fn operate(args: OperatorArgs, settings: OperatorSettings, answering: Hand
     tokio::try_join!(
         part(answering.spawn(admission::serve(Arc::clone(&shared), certificate))),
         part(answering.spawn(probes(Arc::clone(&shared), resolver))),
-        part(tokio::spawn(reconcile(Arc::clone(&shared)))),
+        part(tokio::spawn(reconcile(Arc::clone(&shared), trusted))),
     )?;
     info!("ended in order");
     Ok(())
@@ -188,43 +197,83 @@ async fn listen(port: u16, option: &str) -> anyhow::Result<TcpListener> {
 }
 
 /// Stands for election, and reconciles while it leads. Hands over at the end.
-async fn reconcile(shared: Arc<Shared>) -> anyhow::Result<()> {
+async fn reconcile(shared: Arc<Shared>, mut trusted: CaFiles) -> anyhow::Result<()> {
     let args = &shared.args;
     let identity = format!("{}_{}", args.pod_name, environment::random_word());
     let lease = LeaseSettings::new(args.namespace.clone(), args.leader_election_lease.clone(), identity);
     let election = Election::start(shared.client.clone(), lease, Arc::new(environment::now));
-    let operator = Operator::new(Parts {
-        client: shared.client.clone(),
-        watches: Arc::clone(&shared.watches),
-        examiner: examiner(&shared)?,
-        telemetry: Arc::clone(&shared.telemetry),
-        events: Events::new(shared.client.clone(), args.pod_name.clone()),
-        clock: environment::now,
-        settings: controller::Settings {
-            cluster_pull_secret: shared.settings.cluster_pull_secret.clone(),
-            plain_toolkit_registries: shared.settings.plain_toolkit_registries.clone(),
-        },
-        work: shared.settings.workshop.clone().map(|workshop| {
-            let jobs = JobWatches::start(&shared.client, workshop.build_with == BuildWith::OpenShift);
-            (workshop, jobs)
-        }),
-    });
-    tokio::select! {
-        () = operator.run(election.leadership()) => {}
-        () = shared.end() => {}
+    let workshop = shared.settings.workshop.as_ref();
+    let jobs = workshop.map(|set| JobWatches::start(&shared.client, set.build_with == BuildWith::OpenShift));
+    let mut tools = Tools::new(args, shared.settings.clone())?;
+    loop {
+        let operator = shared.operator(tools, jobs.clone());
+        // The operator's future is dropped in the other two cases: nobody writes any more when the Lease is given up, or when the
+        // next one begins.
+        tokio::select! {
+            () = operator.run(election.leadership()) => break,
+            () = shared.end() => break,
+            renewed = Tools::renewed(args, &mut trusted) => tools = renewed,
+        }
     }
-    // The operator's future is dropped here: nobody writes any more when the Lease is given up.
     election.release().await;
     Ok(())
 }
 
-fn examiner(shared: &Shared) -> anyhow::Result<Examiner> {
-    let sources = Sources::new(Vec::new(), shared.settings.registries.clone())?;
-    let cache = Cache::new(shared.args.registries.cache_dir.clone(), Bounds::default());
-    Ok(Examiner {
-        inspector: Inspector::new(sources, cache, Limits::default()),
-        time_limit: ROUND,
-    })
+/// What an operator works with that rests on files.
+struct Tools {
+    settings: OperatorSettings,
+    examiner: Examiner,
+}
+
+impl Tools {
+    fn new(args: &OperatorArgs, settings: OperatorSettings) -> anyhow::Result<Self> {
+        let sources = Sources::new(Vec::new(), settings.registries.clone())?;
+        let cache = Cache::new(args.registries.cache_dir.clone(), Bounds::default());
+        let examiner = Examiner {
+            inspector: Inspector::new(sources, cache, Limits::default()),
+            time_limit: ROUND,
+        };
+        Ok(Self { settings, examiner })
+    }
+
+    /// Waits until the CA files have changed into something that can be used. Everything is looked at anew with these, as after a
+    /// restart; but admission goes on, and so does leading.
+    async fn renewed(args: &OperatorArgs, trusted: &mut CaFiles) -> Self {
+        loop {
+            trusted.changed().await;
+            let settings = OperatorSettings::new(args, environment::variable).map_err(anyhow::Error::from);
+            match settings.and_then(|settings| Self::new(args, settings)) {
+                Ok(tools) => {
+                    info!(
+                        "the CA files have changed: from now on registries, and the registries of new Jobs, are trusted by what stands in them"
+                    );
+                    return tools;
+                }
+                Err(wrong) => {
+                    warn!("the CA files have changed, and what they said before counts until this is mended: {wrong:#}")
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn operator(&self, tools: Tools, jobs: Option<Arc<JobWatches>>) -> Arc<Operator> {
+        let Tools { settings, examiner } = tools;
+        Operator::new(Parts {
+            client: self.client.clone(),
+            watches: Arc::clone(&self.watches),
+            examiner,
+            telemetry: Arc::clone(&self.telemetry),
+            events: Events::new(self.client.clone(), self.args.pod_name.clone()),
+            clock: environment::now,
+            settings: controller::Settings {
+                cluster_pull_secret: settings.cluster_pull_secret,
+                plain_toolkit_registries: settings.plain_toolkit_registries,
+            },
+            work: settings.workshop.zip(jobs),
+        })
+    }
 }
 
 fn log(args: &OperatorArgs) -> anyhow::Result<()> {

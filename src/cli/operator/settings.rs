@@ -10,6 +10,7 @@ use crate::plan::work::Workshop;
 use crate::registry::{Places, Proxies, RegistryPattern, Settings};
 
 /// What is validated of the arguments; the rest is taken as it stands.
+#[derive(Clone)]
 pub(super) struct OperatorSettings {
     /// The names that the webhook's certificate is good for.
     pub(super) names: Option<Names>,

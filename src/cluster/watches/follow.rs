@@ -26,6 +26,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// So many failures in a row, and everything is listed anew: an etcd that was restored from a backup may not know
 /// the version to go on from.
 const FAILURES_BEFORE_LISTING: u32 = 8;
+/// A watch that has failed and then is silent for so long gets on: a failure comes sooner.
+const CALM: Duration = Duration::from_secs(10);
 
 /// What is watched.
 pub(super) struct Watched<K> {
@@ -45,11 +47,15 @@ pub(super) enum News<T> {
     Seen(Change<T>),
     /// It does not get on, and why.
     Stuck(CallError),
+    /// It gets on again; nothing has changed since.
+    Calm,
 }
 
 /// How a watch goes on.
 enum Step<K> {
     Event(Event<K>),
+    /// It has been silent for [`CALM`].
+    Silence,
     /// It failed, and goes on from where it was when it is asked again. `None` is not worth a word.
     Failed(Option<CallError>),
     /// It must be begun anew.
@@ -61,23 +67,30 @@ pub(super) async fn follow<K, T>(watched: Watched<K>, read: impl Fn(K) -> T, mut
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let mut failures = 0;
+    let (mut failures, mut is_stuck) = (0, false);
     loop {
         let mut events = pin!(watcher(watched.api.clone(), watched.config()));
         let mut listing: Option<Vec<T>> = None;
         loop {
-            let (error, is_dead) = match step(events.as_mut(), listing.is_some()).await {
+            let (error, is_dead) = match step(events.as_mut(), listing.is_some(), is_stuck).await {
                 Step::Event(event) => {
                     failures = if matches!(event, Event::Init) { failures } else { 0 };
                     if let Some(change) = change(event, &mut listing, &read) {
+                        is_stuck = false;
                         tell(News::Seen(change));
                     }
+                    continue;
+                }
+                Step::Silence => {
+                    (failures, is_stuck) = (0, false);
+                    tell(News::Calm);
                     continue;
                 }
                 Step::Failed(error) => (error, false),
                 Step::Dead(error) => (error, true),
             };
             if let Some(error) = error {
+                is_stuck = true;
                 tell(News::Stuck(error));
             }
             failures += 1;
@@ -89,15 +102,25 @@ where
     }
 }
 
-/// Awaits the next event; while a list is read, not for ever, for `watcher` sets no limit to that.
-async fn step<K>(mut events: Pin<&mut impl Stream<Item = watcher::Result<Event<K>>>>, is_listing: bool) -> Step<K> {
-    let limit = if is_listing { LIST_DEADLINE } else { Duration::MAX };
+/// Awaits the next event; while a list is read, not for ever, for `watcher` sets no limit to that; and a watch that was
+/// stuck says by its silence that it is not any more.
+async fn step<K>(
+    mut events: Pin<&mut impl Stream<Item = watcher::Result<Event<K>>>>,
+    is_listing: bool,
+    is_stuck: bool,
+) -> Step<K> {
+    let limit = match (is_listing, is_stuck) {
+        (true, _) => LIST_DEADLINE,
+        (false, true) => CALM,
+        (false, false) => Duration::MAX,
+    };
     match timeout(limit, events.next()).await {
         Ok(Some(Ok(event))) => Step::Event(event),
         Ok(Some(Err(error))) if is_expired(&error) => Step::Failed(None),
         Ok(Some(Err(error))) => Step::Failed(Some(call_error(error))),
         Ok(None) => Step::Dead(None),
-        Err(_) => Step::Dead(Some(CallError::Timeout(LIST_DEADLINE))),
+        Err(_) if is_listing => Step::Dead(Some(CallError::Timeout(LIST_DEADLINE))),
+        Err(_) => Step::Silence,
     }
 }
 
@@ -190,6 +213,7 @@ mod tests {
                     News::Seen(Change::Put(name)) => format!("put: {name}"),
                     News::Seen(Change::Gone(name)) => format!("gone: {name}"),
                     News::Stuck(error) => format!("stuck: {error}"),
+                    News::Calm => "calm".to_owned(),
                 };
                 told.send(text).expect("the test listens");
             },
@@ -274,5 +298,18 @@ mod tests {
         );
         answer(&mut server, "limit=2", 200, list("a", "")).await;
         assert_eq!(news.recv().await.as_deref(), Some("all: a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_was_refused_once_and_then_has_nothing_to_say_is_not_stuck_any_more() {
+        let (mut server, mut news) = followed();
+        answer(&mut server, "limit=2", 200, list("a", "")).await;
+        assert_eq!(news.recv().await.as_deref(), Some("all: a"));
+        answer(&mut server, "watch=true", 429, "come again".to_owned()).await;
+        let told = news.recv().await.expect("told");
+        assert!(told.starts_with("stuck: "), "{told}");
+        let unanswered = server.next_request().await.expect("a request");
+        assert_eq!(news.recv().await.as_deref(), Some("calm"));
+        drop(unanswered);
     }
 }

@@ -84,7 +84,7 @@ impl Known {
     }
 
     /// They are read, or there are none to be read.
-    fn node_features_read(&mut self) -> bool {
+    pub(super) fn node_features_read(&mut self) -> bool {
         self.mended(ABOUT);
         self.tell_unread(None)
     }

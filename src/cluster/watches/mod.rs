@@ -107,7 +107,7 @@ impl Watches {
             Some(namespace) => {
                 tasks.spawn(Arc::clone(&shared).node_features(client.clone(), namespace));
             }
-            None => shared.apply(|known| known.no_node_features_yet()),
+            None => shared.apply(Known::no_node_features_yet),
         }
         match settings.toolkits {
             Some(name) => {
@@ -247,6 +247,10 @@ impl Shared {
                 }
                 News::Stuck(error) => {
                     known.problem(about.to_owned(), stuck(&error));
+                    false
+                }
+                News::Calm => {
+                    known.mended(about);
                     false
                 }
             });

@@ -128,6 +128,7 @@ impl Shared {
                 gone.notify_one();
             }
             News::Stuck(error) => self.apply(|known| known.node_features_unread(&error.to_string())),
+            News::Calm => self.apply(Known::node_features_read),
         };
         tokio::select! {
             () = follow(watched, |wire| SeenNodeFeature::new(&wire, &sets), tell) => {}

@@ -191,9 +191,9 @@ impl Worker {
                 Report::Asked(names) => names.iter().for_each(|name| self.memory.asked(name, now)),
                 Report::Seen(sights) => sights.into_iter().for_each(|sight| self.record(sight, now)),
                 Report::Today(answers) => {
-                    answers
-                        .into_iter()
-                        .for_each(|today| self.memory.examples.record(today, now));
+                    for today in answers {
+                        self.memory.examples.record(today, now);
+                    }
                 }
             }
             next = self.reports.1.try_recv().ok();

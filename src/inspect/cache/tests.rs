@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Bounds, Cache, KnownManifest, LayerKey};
+use super::{Bounds, Cache, KnownManifest, LayerKey, store};
 use crate::image::{Digest, Reference};
 use crate::inspect::layer::Lens;
 use crate::inspect::layer::fixture::Layer;
+use crate::kmod::facts::ModuleFile;
 
 fn digest(number: u64) -> Digest {
     Digest::parse(&format!("sha256:{number:064x}")).expect("a digest")
@@ -29,7 +30,7 @@ fn on_disk(folder: &Path) -> Cache {
 }
 
 fn keep(cache: &Cache, number: u64, content: &[u8]) {
-    let facts = Layer::new().file("modules.dep", content).facts();
+    let facts = Layer::new().file("modules.dep.bin", content).facts();
     cache.keep_layer(&key(number), content.len() as u64, Arc::unwrap_or_clone(facts));
 }
 
@@ -215,4 +216,34 @@ fn a_folder_that_cannot_be_written_is_no_failure() {
     cache.keep_hint(&reference("example.com/a"), &digest(1));
     assert!(cache.layer_at_hand(&key(1)).is_some() && cache.layer_on_disk(&key(1)).is_none());
     assert_eq!(cache.hint(&reference("example.com/a")), Some(digest(1)));
+}
+
+/// Facts of modules as they stand, and of the same with single bytes altered, which lead through most of what is read.
+#[test]
+fn whoever_reads_modules_otherwise_raises_the_format() {
+    const MODULES: [&[u8]; 3] = [
+        include_bytes!("../../../tests/fixtures/kmod/kmmp_ring.ko"),
+        include_bytes!("../../../tests/fixtures/kmod/kmmp_pump.ko"),
+        include_bytes!("../../../tests/fixtures/kmod/kmmp_lone.signed.ko"),
+    ];
+    const ALTERED: usize = 500;
+    let mut digest = flate2::Crc::new();
+    let mut read = |bytes: &[u8]| {
+        let facts = postcard::to_stdvec(&ModuleFile::read(bytes)).expect("facts");
+        digest.update(&facts);
+    };
+    for module in MODULES {
+        read(module);
+        let mut altered = module.to_vec();
+        for at in (0..ALTERED).map(|number| number * module.len() / ALTERED) {
+            altered[at] ^= 0xff;
+            read(&altered);
+            altered[at] ^= 0xff;
+        }
+    }
+    assert_eq!(
+        (store::FORMAT, digest.sum()),
+        store::READING,
+        "modules are read otherwise than when FORMAT was last raised: raise it, and write down what is read now"
+    );
 }

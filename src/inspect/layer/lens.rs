@@ -17,7 +17,7 @@ use crate::kmod::facts::{ModuleContent, ModuleFile, Packing, Unpackable};
 use crate::kmod::index::Index;
 use crate::kmod::intree;
 use crate::kmod::staged::Program;
-use crate::kmod::symvers::Symvers;
+use crate::kmod::symvers::{self, Symvers};
 
 /// The largest kernel module that is read, in bytes as it lies in the layer. The largest real ones, with all
 /// their debug information, have some 200 MB.
@@ -26,10 +26,7 @@ pub(super) const MAX_MODULE: u64 = 512 << 20;
 /// The largest index of modprobe that is kept, in bytes. A distribution's largest has 2 MB.
 pub(super) const MAX_INDEX: u64 = 64 << 20;
 
-/// The largest `Module.symvers` that is read, in bytes once unpacked. A distribution's has 3 MB.
-pub(super) const MAX_SYMVERS: u64 = 256 << 20;
-
-/// The largest text of a toolkit (kernel configuration, release) that is read, in bytes.
+/// The largest text of a toolkit (kernel configuration, release, linker script) that is read, in bytes.
 pub(super) const MAX_TEXT: u64 = 16 << 20;
 
 /// The memory that unpacking an xz stream may take, in KiB: its largest preset needs 65 MiB.
@@ -165,10 +162,10 @@ impl Reader {
                 |text| Content::Config(Arc::new(KernelConfig::parse(&text))),
             )),
             Interest::Text => Some(text(size, &mut whole)?.map_or_else(|too_large| too_large, Content::Text)),
-            Interest::BuiltinModinfo => Some(text(size, &mut whole)?.map_or_else(
-                |too_large| too_large,
-                |text| Content::Text(intree::with_parameters(&text)),
-            )),
+            Interest::BuiltinModinfo => Some(
+                text(size, &mut whole)?
+                    .map_or_else(|too_large| too_large, |text| Content::Text(intree::in_sysfs(&text))),
+            ),
             Interest::Sample(kernel) => self.sample(kernel, size, &mut whole)?,
         };
         Ok((file, content))
@@ -232,16 +229,11 @@ impl Reader {
 }
 
 /// The indexes that modprobe looks into. They are told by name alone, since links may lead to them from anywhere.
-const INDEXES: [&str; 9] = [
+const INDEXES: [&str; 4] = [
     "modules.dep.bin",
     "modules.alias.bin",
     "modules.symbols.bin",
     "modules.builtin.bin",
-    "modules.builtin.alias.bin",
-    "modules.softdep",
-    "modules.weakdep",
-    "modules.dep",
-    "modules.builtin",
 ];
 
 fn module_interest(name: &str) -> Interest {
@@ -275,7 +267,8 @@ fn toolkit_interest(path: &str) -> Interest {
     if name == ".config" || path.ends_with("include/config/auto.conf") || path.starts_with("boot/config-") {
         return Interest::Config;
     }
-    if path == "etc/driver-toolkit-release.json" || path.ends_with("include/generated/utsrelease.h") {
+    let is_told = path == "etc/driver-toolkit-release.json" || path.ends_with("include/generated/utsrelease.h");
+    if is_told || name == "module.lds" {
         return Interest::Text;
     }
     below_modules(folder).map_or(Interest::None, |(kernel, rest)| match name {
@@ -347,7 +340,7 @@ fn symvers(path: &str, body: &mut impl Read) -> io::Result<Content> {
         "zst" => Box::new(zstd::stream::read::Decoder::new(&mut body)?),
         _ => Box::new(&mut body),
     };
-    let read = Symvers::read(BufReader::new(unpacked.take(MAX_SYMVERS)));
+    let read = Symvers::read(BufReader::new(unpacked.take(symvers::MAX_BYTES + 1)));
     if let Some(failure) = body.failure {
         return Err(failure);
     }

@@ -222,13 +222,13 @@ fn long_names_come_from_gnu_members_and_from_pax_records() {
 fn a_size_in_a_pax_record_counts_instead_of_the_headers() {
     let mut layer = Layer::new().pax(&[("size", "700")]);
     let mut header = Header::new_ustar();
-    header.set_path("modules.dep").expect("short");
+    header.set_path("modules.dep.bin").expect("short");
     header.set_size(0);
     layer.put(header, &[b'x'; 700]);
     let facts = layer.file("next", b"").facts();
-    assert_eq!(listing(&facts), lines(&["/modules.dep file", "/next file"]));
+    assert_eq!(listing(&facts), lines(&["/modules.dep.bin file", "/next file"]));
     assert_eq!(
-        content(&facts, "modules.dep"),
+        content(&facts, "modules.dep.bin"),
         Some(&Content::Index(vec![b'x'; 700].into()))
     );
 }

@@ -22,6 +22,17 @@ const MODULE_ROOTS: [&str; 2] = ["lib/modules", "usr/lib/modules"];
 /// The file of a kernel's headers that tells its release.
 const UTS_RELEASE: &str = "include/generated/utsrelease.h";
 
+/// Where the headers of a kernel have the script by which modules are linked (`scripts/module.lds.S`): in the kernel's own place,
+/// and in Debian's.
+const MODULE_SCRIPTS: [&str; 6] = [
+    "scripts",
+    "arch/x86",
+    "arch/arm64",
+    "arch/powerpc",
+    "arch/s390",
+    "arch/riscv",
+];
+
 /// The kernels that an image knows, and where each one's facts are.
 type Kernels = BTreeMap<String, Places>;
 
@@ -157,7 +168,15 @@ impl MergedTree {
             in_tree: places.modules.iter().find_map(|folder| self.in_tree(folder)),
             vermagic: sample.and_then(|sample| sample.vermagic.clone()),
             this_module_size: sample.map(|sample| sample.this_module_size),
+            has_export_flags: self.has_export_flags(places),
         }
+    }
+
+    /// Whether the script by which modules are linked makes a table of their exports' flags.
+    fn has_export_flags(&self, places: &Places) -> Option<bool> {
+        let of = |folder: &String| MODULE_SCRIPTS.map(|place| format!("{folder}/{place}/module.lds"));
+        let script = places.headers.iter().flat_map(of).find_map(|path| self.text(&path))?;
+        Some(script.contains("__kflagstab"))
     }
 
     fn symvers(&self, release: &str, places: &Places) -> Option<Arc<Symvers>> {
@@ -198,8 +217,8 @@ impl MergedTree {
     fn in_tree(&self, folder: &str) -> Option<Arc<InTree>> {
         let modules = self.text(&format!("{folder}/modules.dep"))?;
         let builtin = self.text(&format!("{folder}/modules.builtin")).unwrap_or_default();
-        let with_parameters = self.text(&format!("{folder}/modules.builtin.modinfo"));
-        let in_tree = InTree::from_text(modules, builtin, with_parameters.unwrap_or_default());
+        let in_sysfs = self.text(&format!("{folder}/modules.builtin.modinfo"));
+        let in_tree = InTree::from_text(modules, builtin, in_sysfs.unwrap_or_default());
         (!in_tree.modules.is_empty()).then(|| Arc::new(in_tree))
     }
 

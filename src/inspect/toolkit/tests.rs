@@ -63,7 +63,11 @@ fn a_whole_toolkit_tells_everything() {
             Layer::new()
                 .file(&format!("{headers}/Module.symvers"), SYMVERS)
                 .file(&format!("{headers}/include/config/auto.conf"), CONFIG)
-                .file(&format!("{headers}/include/generated/utsrelease.h"), &release(KERNEL)),
+                .file(&format!("{headers}/include/generated/utsrelease.h"), &release(KERNEL))
+                .file(
+                    &format!("{headers}/scripts/module.lds"),
+                    b"SECTIONS { __kflagstab 0 : ALIGN(1) { *(SORT(___kflagstab+*)) } }",
+                ),
         ],
         KERNEL,
     );
@@ -83,7 +87,8 @@ fn a_whole_toolkit_tells_everything() {
     );
     let in_tree = toolkit.in_tree.as_ref().expect("in-tree modules");
     assert!(in_tree.module("lone").is_some() && in_tree.is_builtin("ext4"));
-    assert_eq!(in_tree.with_parameters, ["printk"]);
+    assert_eq!(in_tree.in_sysfs, ["printk"]);
+    assert_eq!(toolkit.has_export_flags, Some(true));
     let read = ModuleFile::read(IN_TREE_MODULE);
     let Ok(ModuleContent { elf: Ok(elf), .. }) = read.content else {
         panic!("a good module")

@@ -216,15 +216,10 @@ impl<'a> Image<'a> {
             .is_some_and(|rest| rest.first() == Some(&0))
     }
 
-    /// Whether any section has that name.
+    /// Whether any section but the first has that name.
     pub(super) fn has_any(&self, name: &str) -> bool {
-        self.sections.iter().any(|section| self.has_name(section, name))
-    }
-
-    /// Whether one section, and no more, has that name.
-    pub(super) fn is_only_one(&self, name: &str) -> bool {
-        let named = self.sections.iter().filter(|section| self.has_name(section, name));
-        named.take(2).count() == 1
+        let mut sections = self.sections.iter().skip(1);
+        sections.any(|section| self.has_name(section, name))
     }
 
     /// Whether a section is needed at the start only (`module_init_section`).
@@ -234,9 +229,9 @@ impl<'a> Image<'a> {
 
     /// The name of a section, for messages.
     pub(super) fn name(&self, section: &Section) -> String {
-        let name = self.stored_name(section).split(|byte| *byte == 0).next();
-        let shown = name.unwrap_or_default().iter().take(MAX_NAME_SHOWN).copied();
-        String::from_utf8_lossy(&shown.collect::<Vec<u8>>()).into_owned()
+        let shown = self.stored_name(section).iter().take(MAX_NAME_SHOWN).copied();
+        let shown: Vec<u8> = shown.take_while(|byte| *byte != 0).collect();
+        String::from_utf8_lossy(&shown).into_owned()
     }
 
     fn stored_name(&self, section: &Section) -> &'a [u8] {

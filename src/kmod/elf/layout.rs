@@ -2,6 +2,8 @@
 //! layout_symtab`). It trusts the alignments and sizes that it is given and computes in 32 bits, so that an impossible
 //! alignment or size lays sections over one another, or beyond the memory that is reserved for them.
 
+use std::ops::Range;
+
 use super::image::{PAGE, SHF_EXECINSTR, SHF_WRITE, Section};
 use super::loading::Loading;
 use super::{deadly, malformed};
@@ -18,15 +20,6 @@ const KALLSYMS: u32 = 24;
 
 /// The most memory that a kernel has for modules: 1 GiB on x86 with KASLR (`MODULES_LEN`), 2 GiB on arm64.
 const MAX_MEMORY: u64 = 1 << 30;
-
-/// What is wrong with the places of the sections, if anything is.
-pub(super) fn flaw(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
-    let mut layout = Layout::new(loading);
-    layout.sections(false);
-    layout.sections(true);
-    layout.symbols();
-    layout.too_large().or_else(|| layout.beyond()).or_else(|| layout.over())
-}
 
 /// What a section is for, in the order in which the kernel places them (`layout_sections`: `masks`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,7 +49,7 @@ impl Purpose {
 
 /// A section at its place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Placed {
+pub(super) struct Placed {
     region: usize,
     start: u32,
     size: u64,
@@ -67,24 +60,104 @@ impl Placed {
     fn end(&self) -> u64 {
         u64::from(self.start).saturating_add(self.size)
     }
+
+    /// The piece of it that lies between two places of its region.
+    fn piece(&self, start: u64, end: u64) -> (usize, Range<u64>) {
+        let own = u64::from(self.start);
+        (self.section, start.max(own) - own..end.min(self.end()) - own)
+    }
 }
 
 /// A region for what stays and one for what goes after the start; since Linux 6.4 one for each purpose of both.
 const REGIONS: usize = 8;
 
-struct Layout<'l, 'i, 'a> {
+/// What stands where the kernel writes.
+pub(super) enum Landing {
+    /// Sections, and of each the piece that is written to.
+    Sections(Vec<(usize, Range<u64>)>),
+    /// Nothing but zeros that nobody reads, between two sections or behind the last.
+    Padding,
+    /// The symbols, which have their place behind the sections, or memory that is not the module's.
+    Beyond,
+}
+
+/// The places of all sections.
+pub(super) struct Layout<'l, 'i, 'a> {
     loading: &'l Loading<'i, 'a>,
     sizes: [u32; REGIONS],
+    /// Where the symbols begin, in the regions that have any.
+    symbols_from: [Option<u32>; REGIONS],
+    /// In their order, once all are placed.
     placed: Vec<Placed>,
+    /// The same by their sections.
+    of_sections: Vec<Option<Placed>>,
 }
 
 impl<'l, 'i, 'a> Layout<'l, 'i, 'a> {
-    const fn new(loading: &'l Loading<'i, 'a>) -> Self {
-        Self {
+    pub(super) fn new(loading: &'l Loading<'i, 'a>) -> Self {
+        let mut layout = Self {
             loading,
             sizes: [0; REGIONS],
+            symbols_from: [None; REGIONS],
             placed: Vec::new(),
+            of_sections: vec![None; loading.image.sections.len()],
+        };
+        layout.sections(false);
+        layout.sections(true);
+        layout.symbols();
+        layout.placed.sort_unstable();
+        for placed in &layout.placed {
+            if let Some(of_section) = layout.of_sections.get_mut(placed.section) {
+                *of_section = Some(*placed);
+            }
         }
+        layout
+    }
+
+    /// What is wrong with the places of the sections, if anything is.
+    pub(super) fn flaw(&self) -> Option<ElfDefect> {
+        self.too_large().or_else(|| self.beyond()).or_else(|| self.over())
+    }
+
+    /// The place of a section.
+    pub(super) fn place_of(&self, section: usize) -> Option<Placed> {
+        self.of_sections.get(section).copied().flatten()
+    }
+
+    /// What stands at an offset from the beginning of a section, so many bytes of it.
+    pub(super) fn landing(&self, from: Placed, offset: u64, width: u64) -> Landing {
+        let start = u64::from(from.start).checked_add_signed(offset.cast_signed());
+        let Some((start, end)) = start.and_then(|start| Some((start, start.checked_add(width)?))) else {
+            return Landing::Beyond;
+        };
+        if end > self.end_of_sections(from.region) {
+            return Landing::Beyond;
+        }
+        let before = |placed: &Placed| (placed.region, placed.end()) <= (from.region, start);
+        let first = self.placed.partition_point(before);
+        let there = self.placed.iter().skip(first);
+        let there = there.take_while(|placed| placed.region == from.region && u64::from(placed.start) < end);
+        let pieces = there
+            .filter(|placed| placed.size > 0)
+            .map(|placed| placed.piece(start, end));
+        let pieces: Vec<(usize, Range<u64>)> = pieces.collect();
+        if pieces.is_empty() {
+            Landing::Padding
+        } else {
+            Landing::Sections(pieces)
+        }
+    }
+
+    /// Where the memory of a region ends that is for sections.
+    fn end_of_sections(&self, region: usize) -> u64 {
+        let symbols = self.symbols_from.get(region).copied().flatten();
+        symbols.map_or_else(|| self.reserved(region), u64::from)
+    }
+
+    /// How many bytes the kernel reserves for a region.
+    fn reserved(&self, region: usize) -> u64 {
+        let size = self.sizes.get(region).copied().unwrap_or_default();
+        u64::from(size).next_multiple_of(PAGE)
     }
 
     fn region(&self, purpose: Purpose, is_for_init: bool) -> usize {
@@ -143,6 +216,11 @@ impl<'l, 'i, 'a> Layout<'l, 'i, 'a> {
         let (init, core) = (self.region(Purpose::Data, true), self.region(Purpose::Data, false));
         let kept = table.of_size(u64::from(SYMBOL));
         let kallsyms = KALLSYMS.saturating_add(u32::try_from(symbols.count()).unwrap_or(u32::MAX));
+        for region in [init, core] {
+            if let Some(from) = self.symbols_from.get_mut(region) {
+                *from = self.sizes.get(region).copied();
+            }
+        }
         self.place(init, symbols.at, table);
         self.place(core, symbols.at, &kept);
         self.place(init, symbols.names_at, names);
@@ -164,14 +242,8 @@ impl<'l, 'i, 'a> Layout<'l, 'i, 'a> {
     }
 
     fn beyond(&self) -> Option<ElfDefect> {
-        let reserved = |placed: &Placed| {
-            let size = self.sizes.get(placed.region).copied().unwrap_or_default();
-            u64::from(size).next_multiple_of(PAGE)
-        };
-        let beyond = self
-            .placed
-            .iter()
-            .find(|placed| placed.size > 0 && placed.end() > reserved(placed))?;
+        let mut placed = self.placed.iter();
+        let beyond = placed.find(|placed| placed.size > 0 && placed.end() > self.reserved(placed.region))?;
         let name = self.name(beyond);
         Some(deadly(format!(
             "the kernel puts section {} ({name}) beyond the memory that it has reserved, since the alignment or the size of \
@@ -181,9 +253,8 @@ impl<'l, 'i, 'a> Layout<'l, 'i, 'a> {
     }
 
     fn over(&self) -> Option<ElfDefect> {
-        let mut placed: Vec<Placed> = self.placed.iter().filter(|placed| placed.size > 0).copied().collect();
-        placed.sort_unstable();
-        let mut pairs = placed.iter().zip(placed.iter().skip(1));
+        let placed = self.placed.iter().filter(|placed| placed.size > 0);
+        let mut pairs = placed.clone().zip(placed.skip(1));
         let (under, over) = pairs.find(|(one, next)| one.region == next.region && one.end() > u64::from(next.start))?;
         let (one, other) = (self.name(under), self.name(over));
         Some(deadly(format!(

@@ -1,8 +1,10 @@
 //! What comes after the first checks: which sections the kernel keeps, and what goes wrong with them.
 
 use super::image::{Image, SHF_EXECINSTR, SHF_WRITE, Section};
+use super::layout::Layout;
 use super::symbols::Symbols;
-use super::{defect, layout, relocations};
+use super::{defect, linking};
+use crate::kernel::Architecture;
 use crate::kmod::facts::{ElfDefect, ElfDefectKind};
 
 /// The symbol versions and the variables of each processor, which are not kept where they stand.
@@ -47,15 +49,33 @@ impl<'i, 'a> Loading<'i, 'a> {
         self.is_kept(at) || at == self.symbols.at || at == self.symbols.names_at
     }
 
-    /// What the kernel stumbles over, in its order; of each kind the first.
-    pub(super) fn flaws(&self) -> Vec<ElfDefect> {
-        let flaws = [
-            self.writable_code(),
-            layout::flaw(self),
-            self.misplaced_symbol(),
-            relocations::flaw(self),
-        ];
+    /// What the kernel stumbles over when it loads the sections, in its order; of each kind the first.
+    pub(super) fn flaws(&self, layout: &Layout<'_, '_, '_>) -> Vec<ElfDefect> {
+        let flaws = [self.without_trampolines(), self.writable_code(), layout.flaw()];
         flaws.into_iter().flatten().collect()
+    }
+
+    /// What it stumbles over when it links them.
+    pub(super) fn link_flaws(&self, layout: &Layout<'_, '_, '_>) -> Vec<ElfDefect> {
+        let misplaced = self.misplaced_symbol().into_iter();
+        misplaced.chain(linking::flaws(self, layout)).collect()
+    }
+
+    /// Sections that the kernel fills with jumps and addresses, and without which it takes no module, whatever their type
+    /// (`arch/arm64/kernel/module-plts.c`, `arch/riscv/kernel/module-sections.c` and `arch/powerpc/kernel/module_64.c:
+    /// module_frob_arch_sections`). kbuild's linker script makes them, if only of one byte.
+    fn without_trampolines(&self) -> Option<ElfDefect> {
+        let wanted: &[&str] = match Architecture::from_elf_machine(self.image.machine)? {
+            Architecture::Aarch64 => &[".plt", ".init.plt"],
+            Architecture::Riscv64 => &[".plt", ".got", ".got.plt"],
+            Architecture::Ppc64le => &[".stubs"],
+            Architecture::X86_64 | Architecture::S390x => &[],
+        };
+        let missing = wanted.iter().find(|name| !self.image.has_any(name))?;
+        Some(defect(
+            ElfDefectKind::NoTrampolines,
+            format!("it has no section {missing}, in which the kernel makes what leads from the module elsewhere"),
+        ))
     }
 
     /// `kernel/module/strict_rwx.c: module_enforce_rwx_sections`, which looks at all sections, loaded or not.
@@ -74,7 +94,10 @@ impl<'i, 'a> Loading<'i, 'a> {
         let at = self.symbols.misplaced()?;
         Some(defect(
             ElfDefectKind::Malformed,
-            format!("symbol {at} is defined in a section that does not exist"),
+            format!(
+                "symbol {at} is defined in a section that does not exist, which newer kernels refuse, and earlier ones take from \
+                 whatever stands behind their section table"
+            ),
         ))
     }
 }

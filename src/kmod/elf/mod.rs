@@ -2,20 +2,22 @@
 //!
 //! The checks are those of `kernel/module/main.c` (`elf_validity_check` and `setup_load_info` in 5.14 and 6.1,
 //! `elf_validity_cache_copy` since 6.4, `simplify_symbols`). Where versions differ, the image is read once for each [`Era`].
-//! What comes after them, when the sections are loaded ([`layout`]) and linked ([`relocations`]), the kernel hardly
+//! What comes after them, when the sections are loaded ([`layout`]) and linked ([`linking`]), the kernel hardly
 //! checks: what is wrong there it refuses late, or dies of.
 
 mod exports;
 mod image;
 mod layout;
+mod linking;
 mod loading;
-mod relocations;
+mod relocation;
 mod symbols;
 #[cfg(test)]
 mod tests;
 mod versions;
 
 use image::{Image, Section};
+use layout::Layout;
 use loading::Loading;
 use symbols::Symbols;
 
@@ -37,6 +39,9 @@ const NAME_OFFSET: usize = 24;
 /// `MODULE_NAME_LEN` of a 64-bit kernel (`include/linux/moduleparam.h`).
 const NAME_LEN: usize = 56;
 
+/// How far into `struct module` its name is looked for where it is not at its place: the structure has some 1,300 bytes.
+const MAX_STRUCTURE: usize = 64 << 10;
+
 /// What a kernel reads from an image, or the first thing that it refuses.
 type Reading = Result<ElfModule, ElfDefect>;
 
@@ -55,20 +60,24 @@ fn read_as(bytes: &[u8], era: Era) -> Reading {
     let modinfo = modinfo_pairs(&image, modinfo_at, &mut budget)?;
     let this_module = this_module(&image)?;
     let symbols = Symbols::find(&image)?;
-    let versions = versions::read(&image, &mut budget)?;
+    let (versions, versions_flaw) = versions::read(&image, &mut budget)?;
     symbols.check_names()?;
-    let structure = image.content(this_module);
-    let mut flaws = Loading::new(&image, &symbols, modinfo_at).flaws();
-    flaws.extend(out_of_place(structure, &modinfo).or_else(|| nameless(structure)));
+    let loading = Loading::new(&image, &symbols, modinfo_at);
+    relocation::check_count(&loading)?;
+    let layout = Layout::new(&loading);
+    let structure = Structure::of(image.content(this_module), &modinfo);
+    let mut link_flaws = loading.link_flaws(&layout);
+    link_flaws.extend(structure.and_then(|structure| structure.flaw(&modinfo)));
     Ok(ElfModule {
         machine: image.machine,
         this_module_size: this_module.size,
-        name: module_name(structure),
+        name: structure.and_then(Structure::name),
         modinfo,
         versions,
         exports: exports::read(&image, &symbols, &mut budget)?,
         undefined: symbols.undefined(&mut budget)?,
-        flaws,
+        flaws: versions_flaw.into_iter().chain(loading.flaws(&layout)).collect(),
+        link_flaws,
     })
 }
 
@@ -120,34 +129,54 @@ fn this_module<'i>(image: &'i Image<'_>) -> Result<&'i Section, ElfDefect> {
     }
 }
 
-/// The name in `struct module`. A kernel with a randomised layout has it elsewhere: then there is no name to read.
-fn module_name(this_module: &[u8]) -> Option<String> {
-    let field = this_module.get(NAME_OFFSET..NAME_OFFSET + NAME_LEN)?;
-    let name = field.get(..field.iter().position(|byte| *byte == 0)?)?;
-    let plausible = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
-    plausible.then(|| String::from_utf8_lossy(name).into_owned())
-}
+/// The bytes of `struct module`, where its fields stand in the order of its source.
+#[derive(Clone, Copy)]
+struct Structure<'a>(&'a [u8]);
 
-/// Nothing can be made in /sys/module for a module whose name is empty (`lib/kobject.c: kobject_add_internal`).
-fn nameless(this_module: &[u8]) -> Option<ElfDefect> {
-    let is_empty = this_module.get(NAME_OFFSET) == Some(&0);
-    is_empty.then(|| {
-        malformed("its struct module has no name at the place of the name, and the kernel registers no such module")
-    })
-}
+impl<'a> Structure<'a> {
+    /// A kernel with a randomised layout, which its modules' vermagic tells (`include/linux/vermagic.h`), has every field
+    /// elsewhere: then nothing can be read.
+    fn of(this_module: &'a [u8], modinfo: &[(String, String)]) -> Option<Self> {
+        let vermagic = modinfo.iter().find(|(key, _)| key == "vermagic");
+        let is_randomised = vermagic.is_some_and(|(_, magic)| magic.contains("RANDSTRUCT"));
+        (!is_randomised).then_some(Self(this_module))
+    }
 
-/// kbuild writes one name (`KBUILD_MODNAME`) into `struct module` and into `.modinfo`. Where another name is read from the
-/// structure, and that one stands elsewhere in it, the section does not begin where the structure does.
-fn out_of_place(this_module: &[u8], modinfo: &[(String, String)]) -> Option<ElfDefect> {
-    let (_, told) = modinfo.iter().find(|(key, _)| key == "name")?;
-    let read = module_name(this_module).filter(|read| read != told)?;
-    let whole = format!("{told}\0");
-    let at = this_module
-        .windows(whole.len())
-        .position(|window| window == whole.as_bytes())?;
-    Some(deadly(format!(
-        "its struct module is out of place: its name {told} stands at byte {at} instead of {NAME_OFFSET}, where {read} is read"
-    )))
+    /// The module's name.
+    fn name(self) -> Option<String> {
+        let field = self.0.get(NAME_OFFSET..NAME_OFFSET + NAME_LEN)?;
+        let name = field.get(..field.iter().position(|byte| *byte == 0)?)?;
+        let plausible = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+        plausible.then(|| String::from_utf8_lossy(name).into_owned())
+    }
+
+    fn flaw(self, modinfo: &[(String, String)]) -> Option<ElfDefect> {
+        self.out_of_place(modinfo).or_else(|| self.nameless())
+    }
+
+    /// Nothing can be made in /sys/module for a module whose name is empty (`lib/kobject.c: kobject_add_internal`).
+    fn nameless(self) -> Option<ElfDefect> {
+        let is_empty = self.0.get(NAME_OFFSET) == Some(&0);
+        is_empty.then(|| {
+            malformed("its struct module has no name at the place of the name, and the kernel registers no such module")
+        })
+    }
+
+    /// kbuild writes one name (`KBUILD_MODNAME`) into `struct module` and into `.modinfo`. Where another name is read from
+    /// the structure, and that one stands elsewhere in it, the section does not begin where the structure does.
+    fn out_of_place(self, modinfo: &[(String, String)]) -> Option<ElfDefect> {
+        let (_, told) = modinfo.iter().find(|(key, _)| key == "name")?;
+        let read = self.name().filter(|read| read != told && told.len() < NAME_LEN)?;
+        let whole = format!("{told}\0");
+        let looked_at = self.0.get(..MAX_STRUCTURE).unwrap_or(self.0);
+        let at = looked_at
+            .windows(whole.len())
+            .position(|window| window == whole.as_bytes())?;
+        Some(deadly(format!(
+            "its struct module is out of place: its name {told} stands at byte {at} instead of {NAME_OFFSET}, where {read} is \
+             read"
+        )))
+    }
 }
 
 /// What may still be kept of a module's texts, so that a small file with a million overlapping names stays small.

@@ -181,7 +181,9 @@ impl<'i, 'a> Symbols<'i, 'a> {
 
     /// Whether a symbol has this name.
     pub(super) fn is_named(&self, symbol: Symbol, name: &[u8]) -> bool {
-        text_at(self.names, u64::from(symbol.name)) == Some(name)
+        let from = usize::try_from(symbol.name).ok().and_then(|at| self.names.get(at..));
+        from.and_then(|from| from.strip_prefix(name))
+            .is_some_and(|rest| rest.first() == Some(&0))
     }
 
     fn name(&self, symbol: Symbol) -> Result<&'a [u8], ElfDefect> {

@@ -80,10 +80,11 @@ pub(super) const TEXTS: &[Explanation] = &[
         rule: Rule::SignatureMismatch,
         title: "altered after signing",
         meaning: "The signature is by a trusted key, but over other bytes: the file was stripped or changed after it \
-                  was signed. The kernel refuses it even where signatures are not enforced.",
+                  was signed. The kernel refuses it even where signatures are not enforced. With `--force` and its relatives \
+                  modprobe itself changes a packed file, which it unpacks first.",
         see: "modinfo FILE.ko\nopenssl smime -verify …   # over the file without its signature",
-        mend: "Sign last, after strip and everything else that changes the file.",
-        source: SIGNING,
+        mend: "Sign last, after strip and everything else that changes the file; do not force packed modules.",
+        source: "`kernel/module/signing.c: module_sig_check`; kmod `libkmod/libkmod-module.c: kmod_module_insert_module`",
         depends_on: "`CONFIG_MODULE_SIG`; the certificate is in the kernel's trusted keyrings",
         certainty: "Sure where the certificate is the one that the kernel trusts.",
     },
@@ -112,13 +113,16 @@ pub(super) const TEXTS: &[Explanation] = &[
         rule: Rule::ElfMalformed,
         title: "not a file that the kernel takes",
         meaning: "The kernel's first checks refuse it: not ELF, not relocatable, impossible tables, names without an \
-                  end, common symbols, code that may be written to. It warns of a module that the kernel would load under \
+                  end, common symbols, code that may be written to, no sections for trampolines (arm64's `.plt`), exports \
+                  without flags since Linux 7.1. It warns of a module that the kernel would load under \
                   another name than it gives itself.",
         see: "readelf -h FILE.ko\nreadelf -S FILE.ko\ndmesg | tail   # on a node, after insmod",
-        mend: "Build it again with kbuild; do not post-process it with tools that rewrite sections.",
-        source: "`kernel/module/main.c: elf_validity_cache_copy` (before 6.4 `elf_validity_check`); \
-                 `kernel/module/strict_rwx.c: module_enforce_rwx_sections`",
-        depends_on: "`CONFIG_STRICT_MODULE_RWX` for code that may be written to (assumed where the configuration is not known)",
+        mend: "Build it again with kbuild, against this kernel's headers; do not post-process it with tools that rewrite sections.",
+        source: "`kernel/module/main.c: elf_validity_cache_copy` (before 6.4 `elf_validity_check`), \
+                 `check_export_symbol_sections`; `kernel/module/strict_rwx.c: module_enforce_rwx_sections`; \
+                 `arch/*/kernel/module*.c: module_frob_arch_sections`",
+        depends_on: "`CONFIG_STRICT_MODULE_RWX` for code that may be written to, `CONFIG_ARM64_MODULE_PLTS` for trampolines \
+                     before 6.5 (both assumed where the configuration is not known)",
         certainty: "Sure. Kernels before 6.4, before 6.13 and since are told apart by their release; what a distribution has \
                     taken over from later ones is not known.",
     },
@@ -181,7 +185,9 @@ pub(super) const TEXTS: &[Explanation] = &[
         title: "the kernel cannot link the file",
         meaning: "A relocation is of a type that the kernel does not know, has no addend, does not fit, or is to be written \
                   where something else stands already: `overflow in relocation type …`, `Invalid relocation target, existing \
-                  value is nonzero`. The last two are looked for in x86 modules only.",
+                  value is nonzero`. The last two are looked for in x86 modules only. It warns of one that is written into \
+                  the padding behind a table that the kernel walks through (`.return_sites`, `__mcount_loc` …): the entry \
+                  that it was for stays empty, and is passed over.",
         see: "readelf -rW FILE.ko\ndmesg | tail   # on a node, after insmod",
         mend: "Build it again with kbuild; do not post-process it with tools that move or rewrite sections.",
         source: "`arch/x86/kernel/module.c` and `arch/arm64/kernel/module.c: apply_relocate_add`",

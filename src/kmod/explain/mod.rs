@@ -190,13 +190,7 @@ mod tests {
         let page = std::fs::read_to_string(PAGE).unwrap_or_default();
         assert!(
             page == markdown(),
-            "write it anew: cargo test --lib write_the_page_in_docs -- --ignored"
+            "run: kmm-preflight explain -o markdown > docs/findings.md"
         );
-    }
-
-    #[test]
-    #[ignore = "writes docs/findings.md"]
-    fn write_the_page_in_docs() {
-        std::fs::write(PAGE, markdown()).unwrap();
     }
 }

@@ -142,14 +142,16 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         rule: Rule::ModuleBuiltin,
         title: "a built-in module has the same name",
-        meaning: "A built-in module that has parameters has a folder in `/sys/module`; the kernel then refuses another \
-                  one of its name. If the image's own `modules.builtin.bin` names it, modprobe does not even try, and \
+        meaning: "A built-in module that has parameters or a version has a folder in `/sys/module`; the kernel then refuses \
+                  another one of its name. If the image's own `modules.builtin.bin` names it, modprobe does not even try, and \
                   answers success.",
         see: "ls -d /sys/module/MODULE\ngrep MODULE /lib/modules/KERNEL/modules.builtin",
         mend: "Rename the module, or do not ship the kernel's `modules.builtin` in the image's folder.",
-        source: "`kernel/module/sysfs.c: mod_sysfs_init`; kmod `libkmod/libkmod.c: kmod_lookup_alias_is_builtin`",
+        source: "`kernel/module/sysfs.c: mod_sysfs_init`, `kernel/params.c: param_sysfs_builtin` and \
+                 `version_sysfs_builtin`; kmod `libkmod/libkmod.c: kmod_lookup_alias_is_builtin`",
         depends_on: "",
         certainty: "Decides where the image itself says so, and where the toolkit's `modules.builtin.modinfo` names \
-                    parameters of it; otherwise it warns.",
+                    parameters or a version of it; otherwise it warns. That all of its parameters may be hidden (permissions \
+                    of 0), which leaves it without a folder, no file tells.",
     },
 ];

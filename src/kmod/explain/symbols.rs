@@ -63,10 +63,11 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         rule: Rule::SymbolNamespace,
         title: "a namespace is not imported",
-        meaning: "The symbol is exported into a namespace, and the module does not import it.",
+        meaning: "The symbol is exported into a namespace, and the module does not import it. Namespaces that name the modules \
+                  they are for (`module:…`) are not imported at all: Linux 6.16 and later refuse that.",
         see: "modinfo -F import_ns FILE.ko\ngrep -w SYMBOL Module.symvers",
         mend: "Add `MODULE_IMPORT_NS(NAMESPACE)` to the source; since 6.13 the name is in quotes.",
-        source: "`kernel/module/main.c: verify_namespace_is_imported`",
+        source: "`kernel/module/main.c: verify_namespace_is_imported`, `setup_modinfo`",
         depends_on: "`CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS` (assumed off, as on RHEL, where it is not known)",
         certainty: "Sure where the configuration is known.",
     },

@@ -1,8 +1,9 @@
 //! modprobe's arguments: do they load anything, and from where (kmod `tools/modprobe.c: do_modprobe`)?
 
 use crate::api::{Finding, Rule};
-use crate::kmod::load::{Load, LoadCommand, clean};
+use crate::kmod::load::{Load, LoadCommand};
 use crate::kmod::modprobe::{Command, Instead, path_given};
+use crate::kmod::paths::clean;
 use crate::kmod::toolkit::InTree;
 
 /// Where modprobe looks for modules.

@@ -3,15 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::kernel::Kernel;
-use super::licence;
 use crate::kmod::facts::ElfModule;
 use crate::kmod::load::LoadedModules;
 use crate::kmod::modprobe::file_name_to_module;
 use crate::kmod::symvers::{Exported, Symvers};
 use crate::kmod::toolkit::InTree;
-
-/// The name under which `Module.symvers` lists what the kernel itself exports.
-const KERNEL_ITSELF: &str = "vmlinux";
 
 /// The exporters so far: the kernel, and the modules that modprobe has loaded on the way.
 pub(super) struct Exporters<'a> {
@@ -62,14 +58,13 @@ impl<'a> Exporters<'a> {
         }
     }
 
-    /// A module of the image is loaded.
-    pub(super) fn load(&mut self, name: &str, elf: &'a ElfModule) {
-        let proprietary = !licence::is_gpl_compatible(elf);
-        for export in &elf.exports {
+    /// A module of the image is loaded. Whether it is proprietary, its own licence and what it uses have decided.
+    pub(super) fn load(&mut self, name: &str, elf: &'a ElfModule, kernel: &Kernel<'_>, proprietary: bool) {
+        for (export, gpl_only) in kernel.exports(elf) {
             self.image.entry(&export.name).or_insert_with(|| Exporter {
                 owner: Some(name.to_owned()),
                 crc: export.crc,
-                gpl_only: export.gpl_only,
+                gpl_only,
                 namespace: export.namespace.as_deref().filter(|namespace| !namespace.is_empty()),
                 proprietary,
             });
@@ -116,7 +111,7 @@ impl<'a> Exporters<'a> {
     /// The in-tree module that exports a symbol; `None` where it is part of the kernel.
     fn in_tree_owner(&self, exported: &Exported<'_>) -> Option<String> {
         let owner = file_name_to_module(exported.module);
-        let builtin = exported.module == KERNEL_ITSELF || self.in_tree.is_some_and(|tree| tree.is_builtin(&owner));
+        let builtin = exported.is_in_kernel() || self.in_tree.is_some_and(|tree| tree.is_builtin(&owner));
         (!builtin).then_some(owner)
     }
 }

@@ -17,7 +17,10 @@ pub(super) fn unpacked(file: &ModuleFile) -> Result<&ModuleContent, Finding> {
         ),
         Unpackable::TooLarge(limit) => Finding::decides(
             Rule::FileTooLarge,
-            format!("the module has more than {limit} bytes once unpacked, more than this program reads, so nobody can say that it loads"),
+            format!(
+                "the module has more than {limit} bytes once unpacked, more than this program reads, so nobody can say that it \
+                 loads; strip it (strip --strip-debug)"
+            ),
         ),
     })
 }
@@ -52,15 +55,29 @@ pub(super) fn one_name(elf: &ElfModule) -> Option<Finding> {
 }
 
 /// What the kernel stumbles over when it loads and links the sections (`layout_and_allocate`, `apply_relocations`).
-pub(super) fn flaws(elf: &ElfModule, kernel: &Kernel<'_>) -> Vec<Finding> {
-    elf.flaws.iter().map(|flaw| defect(flaw, kernel)).collect()
+pub(super) fn flaws(flaws: &[ElfDefect], kernel: &Kernel<'_>) -> Vec<Finding> {
+    let minded = flaws.iter().filter(|flaw| is_minded(flaw.kind, kernel));
+    minded.map(|flaw| defect(flaw, kernel)).collect()
+}
+
+/// Whether the kernel looks for flaws of a kind: for those of the extended versions since it reads them, and for trampolines on
+/// arm64 since Linux 6.5 always, before with `CONFIG_ARM64_MODULE_PLTS`.
+fn is_minded(kind: ElfDefectKind, kernel: &Kernel<'_>) -> bool {
+    match kind {
+        ElfDefectKind::ExtendedVersions => kernel.at_least(6, 14),
+        ElfDefectKind::NoTrampolines => {
+            let is_arm = kernel.architecture == Some(Architecture::Aarch64);
+            !is_arm || kernel.at_least(6, 5) || kernel.option("ARM64_MODULE_PLTS") != Some(false)
+        }
+        _ => true,
+    }
 }
 
 /// `elf_validity_cache_sechdrs` and its neighbours; `simplify_symbols` for common symbols.
 fn defect(defect: &ElfDefect, kernel: &Kernel<'_>) -> Finding {
     let message = &defect.message;
     let (rule, sentence) = match defect.kind {
-        ElfDefectKind::Header | ElfDefectKind::Malformed => (
+        ElfDefectKind::Header | ElfDefectKind::Malformed | ElfDefectKind::ExtendedVersions => (
             Rule::ElfMalformed,
             format!("the kernel refuses the file as no valid module: {message}; build it again"),
         ),
@@ -80,7 +97,15 @@ fn defect(defect: &ElfDefect, kernel: &Kernel<'_>) -> Finding {
             Rule::ElfMalformed,
             format!("the module has common symbols ({message}); compile it with -fno-common"),
         ),
+        ElfDefectKind::NoTrampolines => (
+            Rule::ElfMalformed,
+            format!("the kernel refuses the file: {message}; link it with kbuild, whose linker script makes them"),
+        ),
         ElfDefectKind::WritableCode => return writable_code(message, kernel),
+        ElfDefectKind::Unlinked => {
+            let sentence = format!("{message}: the kernel loads the file, but that entry stays empty; build it again");
+            return Finding::warns(Rule::ElfRelocation, sentence);
+        }
         ElfDefectKind::Relocation => (
             Rule::ElfRelocation,
             format!("the kernel cannot link the file: {message}; build it again"),
@@ -88,7 +113,8 @@ fn defect(defect: &ElfDefect, kernel: &Kernel<'_>) -> Finding {
         ElfDefectKind::Deadly => (
             Rule::KernelCrash,
             format!(
-                "the kernel takes the file and then crashes, or works with memory that is destroyed: {message}; build it again"
+                "the kernel takes the file and then crashes, or works with memory that is destroyed: {message}; never load this \
+                 one, build it again"
             ),
         ),
         ElfDefectKind::BeyondLimits => {

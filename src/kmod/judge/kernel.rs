@@ -3,7 +3,7 @@
 use crate::api::{Finding, Rule};
 use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
-use crate::kmod::facts::Era;
+use crate::kmod::facts::{ElfModule, Era, Export};
 use crate::kmod::load::Load;
 use crate::kmod::symvers::Symvers;
 use crate::kmod::toolkit::{InTree, Toolkit, ToolkitEvidence};
@@ -86,6 +86,21 @@ impl<'a> Kernel<'a> {
             (Some(Ok(has_major)), Some(Ok(has_minor))) => (has_major, has_minor) >= (major, minor),
             _ => true,
         }
+    }
+
+    /// Whether it tells by a table of flags which exports are for GPL-compatible modules only, as Linux does since 7.1
+    /// (`kernel/module/main.c: find_exported_symbol_in_section`): the script by which its modules are linked says so, else its
+    /// release.
+    pub(super) fn reads_export_flags(&self) -> bool {
+        let told = self.toolkit.and_then(|toolkit| toolkit.has_export_flags);
+        told.unwrap_or_else(|| self.at_least(7, 1))
+    }
+
+    /// The exports of a module that it sees, and whether each is for GPL-compatible modules only.
+    pub(super) fn exports<'f>(&self, elf: &'f ElfModule) -> impl Iterator<Item = (&'f Export, bool)> + use<'f> {
+        let reads_flags = self.reads_export_flags();
+        let exports = elf.exports.iter();
+        exports.filter_map(move |export| Some((export, export.gpl_only(reads_flags)?)))
     }
 
     /// How it reads a module's ELF image. Told by its release alone: what a distribution has taken over from later kernels is

@@ -31,8 +31,9 @@ use self::exporters::Exporters;
 use self::kernel::Kernel;
 use self::report::Report;
 use self::symbols::Resolution;
+use self::version::{Forcing, VersionsSeen};
 use crate::api::{Finding, Rule, Severity};
-use crate::kmod::facts::{ElfModule, ModuleFile};
+use crate::kmod::facts::{ElfModule, ModuleFile, Packing};
 use crate::kmod::load::Load;
 use crate::kmod::modprobe::{self, Command, NodeModules, Role, Source, Step};
 use crate::kmod::staged::{Copied, Folder, StagedFolder, StagedImage};
@@ -118,7 +119,7 @@ impl<'a, 'c> Chain<'a, 'c> {
     fn image_module(&mut self, step: &Step<'a>, file: &'a ModuleFile, report: &mut Report) {
         report.extend(self.same_name(step));
         match self.readable(file, report) {
-            Some(elf) => self.elf_module(step, elf, report),
+            Some(elf) => self.elf_module(step, elf, self.forcing(file), report),
             None => self.exporters.load_unseen(),
         }
     }
@@ -127,8 +128,8 @@ impl<'a, 'c> Chain<'a, 'c> {
     fn readable(&self, file: &'a ModuleFile, report: &mut Report) -> Option<&'a ElfModule> {
         let content = file::unpacked(file).map_err(|finding| report.add(finding)).ok()?;
         report.extend(signature::check(
-            &content.signature,
-            self.command.force,
+            content,
+            self.forcing(file),
             &self.load.signatures,
             self.kernel,
         ));
@@ -137,30 +138,39 @@ impl<'a, 'c> Chain<'a, 'c> {
             .ok()
     }
 
-    fn elf_module(&mut self, step: &Step<'a>, elf: &'a ElfModule, report: &mut Report) {
+    const fn forcing(&self, file: &ModuleFile) -> Forcing {
+        Forcing {
+            force: self.command.force,
+            in_the_file: !matches!(file.packing, Packing::Plain),
+        }
+    }
+
+    /// What the kernel makes of a module, in its order (`kernel/module/main.c: load_module`): the first thing that decides is
+    /// what it would say.
+    fn elf_module(&mut self, step: &Step<'a>, elf: &'a ElfModule, forcing: Forcing, report: &mut Report) {
         let resolution = Resolution {
             name: &step.name,
             elf,
-            versions: version::versions_seen(elf, self.command, self.kernel),
+            versions: VersionsSeen::of(elf, forcing, self.kernel).compared(),
             exporters: &self.exporters,
             kernel: self.kernel,
             folder: self.load.image_folder(),
         };
         report.extend(file::struct_size(elf, self.kernel));
         report.extend(file::one_name(elf));
-        report.extend(file::flaws(elf, self.kernel));
-        report.extend(version::check(elf, self.command, self.kernel));
-        resolution.check(report);
+        report.extend(version::check(elf, forcing, self.kernel));
+        report.extend(file::flaws(&elf.flaws, self.kernel));
+        report.extend(version::check_exports(elf, self.kernel));
+        report.extend(resolution.check_imports());
+        let is_proprietary = resolution.check(report);
+        report.extend(file::flaws(&elf.link_flaws, self.kernel));
         resolution.check_exports(&|name| is_unloaded_first(name, self.load, self.kernel), report);
         if matches!(step.role, Role::Asked | Role::AskedBeside) && !self.command.all {
-            report.extend(parameters::check(
-                elf,
-                self.command.words.get(1..).unwrap_or_default(),
-                self.kernel,
-            ));
+            let given = self.command.words.get(1..).unwrap_or_default();
+            report.extend(parameters::check(elf, given, self.kernel));
         }
-        if step.role != Role::Soft || !report.decides() {
-            self.exporters.load(&step.name, elf);
+        if !step.role.is_forgiven() || !report.decides() {
+            self.exporters.load(&step.name, elf, self.kernel, is_proprietary);
         }
     }
 
@@ -168,8 +178,10 @@ impl<'a, 'c> Chain<'a, 'c> {
         self.exporters.load_in_tree(&step.name);
         let (name, kernel) = (&step.name, &self.load.kernel);
         let finding = if matches!(step.role, Role::Asked | Role::AskedBeside) {
-            let message =
-                format!("modprobe finds the in-tree module {name} of {kernel} and loads that; the image has no other");
+            let message = format!(
+                "modprobe finds the in-tree module {name} of {kernel} and loads that; the image has no other: put {name}.ko \
+                         into it and run depmod again, if another is meant"
+            );
             Finding::warns(Rule::ModuleInTree, message)
         } else {
             self.from_the_node(name)
@@ -204,18 +216,22 @@ impl<'a, 'c> Chain<'a, 'c> {
     }
 
     /// A module of the same name that is loaded already makes modprobe answer success, or with `--first-time` an
-    /// error (kmod `kmod_module_probe_insert_module`, `module_is_inkernel`); one that is built in, and has parameters,
-    /// makes the kernel refuse ours (`kernel/module/sysfs.c: mod_sysfs_init`).
+    /// error (kmod `kmod_module_probe_insert_module`, `module_is_inkernel`); one that is built in, and has a folder in
+    /// `/sys/module`, makes the kernel refuse ours (`kernel/module/sysfs.c: mod_sysfs_init`).
     fn same_name(&self, step: &Step<'_>) -> Option<Finding> {
         let (tree, name, kernel) = (self.kernel.in_tree()?, &step.name, &self.load.kernel);
-        if tree.has_parameters(name) {
+        if tree.is_in_sysfs(name) {
             let message = format!(
-                "{kernel} has a {name} built in, with parameters, and refuses another module of that name; rename the module"
+                "{kernel} has a {name} built in, with parameters or a version, and refuses another module of that name (unless it \
+                 has no version and all of its parameters are hidden, with permissions of 0, which no file tells); rename the \
+                 module"
             );
             return Some(Finding::decides(Rule::ModuleBuiltin, message).of_symbol(name));
         }
         if tree.is_builtin(name) {
-            let message = format!("a module {name} is built into {kernel}, which may refuse another one of that name");
+            let message = format!(
+                "a module {name} is built into {kernel}, which may refuse another one of that name; rename the module"
+            );
             return Some(Finding::warns(Rule::ModuleBuiltin, message).of_symbol(name));
         }
         tree.module(name)

@@ -70,7 +70,9 @@ fn unknown(declared: &BTreeMap<&str, &str>, name: &str) -> Option<Finding> {
         0 => format!("it has {}", known.join(", ")),
         more => format!("it has {} and {more} more", known.join(", ")),
     };
-    let message = format!("the module declares no parameter `{name}` ({has}); the kernel ignores it");
+    let message = format!(
+        "the module declares no parameter `{name}` ({has}); the kernel ignores it; correct its name, or leave it out"
+    );
     Some(Finding::warns(Rule::ParameterUnknown, message).of_symbol(name))
 }
 

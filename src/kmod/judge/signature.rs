@@ -2,17 +2,17 @@
 
 use super::algorithms::obstacle;
 use super::kernel::Kernel;
+use super::version::Forcing;
 use crate::api::{Finding, Rule};
-use crate::kmod::facts::{Pkcs7Signature, Signature};
+use crate::kmod::facts::{ModuleContent, Pkcs7Signature, Signature};
 use crate::kmod::load::{Enforcement, SignaturePolicy};
-use crate::kmod::modprobe::Force;
 use crate::kmod::signature::SignatureCheck;
 
 /// What the kernel says of a signature. A module of which it is told to ignore something it takes for unsigned, since
-/// that is not what was signed.
+/// that is not what was signed; one that modprobe changes itself it verifies, and finds changed.
 pub(super) fn check(
-    signature: &Signature,
-    force: Force,
+    content: &ModuleContent,
+    forcing: Forcing,
     policy: &SignaturePolicy,
     kernel: &Kernel<'_>,
 ) -> Option<Finding> {
@@ -20,18 +20,50 @@ pub(super) fn check(
         return unverifiable(policy, kernel);
     }
     let enforced = why_enforced(policy, kernel);
-    match signature {
+    match &content.signature {
         Signature::Absent => enforced.map(|why| missing("the module is not signed", &why)),
-        _ if force.any() => enforced.map(|why| missing("a module that is forced counts as unsigned", &why)),
+        _ if forcing.force.any() && !forcing.in_the_file => {
+            enforced.map(|why| missing("a module that is forced counts as unsigned", &why))
+        }
         Signature::Malformed(how) => Some(malformed(how, kernel)),
         Signature::Unsupported(how) => {
             enforced.map(|why| unsupported(&format!("the signature cannot be checked: {how}"), &why))
         }
         Signature::Pkcs7(signature) => match obstacle(signature, policy, kernel) {
             Some(how) => enforced.map(|why| unsupported(&format!("signed by {}, but {how}", signature.signer), &why)),
+            None if is_changed(content, forcing, kernel) => changed(signature, enforced, policy),
             None => verify(signature, enforced, policy),
         },
     }
+}
+
+/// Whether modprobe finds something in the file to take out.
+fn is_changed(content: &ModuleContent, forcing: Forcing, kernel: &Kernel<'_>) -> bool {
+    let force = forcing.force;
+    content.seen_by(kernel.era()).is_ok_and(|elf| {
+        let loses_versions = force.versions && elf.versions.basic.is_some();
+        let loses_vermagic = force.vermagic && elf.info("vermagic").is_some();
+        forcing.in_the_file && (loses_versions || loses_vermagic)
+    })
+}
+
+/// The signature of a file that modprobe changes: `-EKEYREJECTED` where the kernel knows the signer, `-ENOKEY` where not.
+fn changed(signature: &Pkcs7Signature, enforced: Option<String>, policy: &SignaturePolicy) -> Option<Finding> {
+    const MEND: &str = "modprobe changes the packed module that it forces, and its signature no longer fits; unpack the file, or \
+                        do not force";
+    let mut trusted = policy.trusted.iter();
+    let is_trusted = trusted.any(|certificate| certificate.signed(signature) != SignatureCheck::OtherSigner);
+    let why = match enforced {
+        _ if is_trusted => {
+            "the kernel knows the signer and refuses it even where signatures are not enforced".to_owned()
+        }
+        Some(why) => format!("signatures are enforced ({why})"),
+        None => return None,
+    };
+    Some(Finding::decides(
+        Rule::SignatureMismatch,
+        format!("signed by {}, but {MEND}; {why}", signature.signer),
+    ))
 }
 
 /// Options that make a kernel insist on signatures whatever its command line says: the first by itself, the others by
@@ -108,7 +140,7 @@ fn verify(signature: &Pkcs7Signature, enforced: Option<String>, policy: &Signatu
         ));
     }
     if let Some(algorithm) = checks.iter().find_map(unverified) {
-        return enforced.map(|_| unverifiable_here(signer, algorithm));
+        return Some(unverifiable_here(signer, algorithm));
     }
     let by = format!("the signature is by {signer}, and none of the trusted certificates is of that signer");
     enforced.map(|why| untrusted(&by, &why))
@@ -148,10 +180,11 @@ fn unverified(check: &SignatureCheck) -> Option<&str> {
     }
 }
 
-/// A trusted key and an algorithm that kernels verify, and that the library at hand does not.
+/// A trusted key and an algorithm that kernels may verify, and that the library at hand does not.
 fn unverifiable_here(signer: &str, algorithm: &str) -> Finding {
     let message = format!(
-        "whether the signature by {signer}, who is trusted, fits the file: {algorithm}; the kernel verifies it"
+        "whether the signature by {signer}, who is trusted, fits the file: {algorithm}; kernels that have the algorithm \
+         verify it, and refuse a file that was altered; verify it on a node, or sign with an RSA key and SHA-256"
     );
     Finding::informs(Rule::NotChecked, message)
 }

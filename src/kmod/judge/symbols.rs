@@ -9,13 +9,13 @@ use super::licence;
 use super::report::Report;
 use super::version::{crc_mismatch, without_version};
 use crate::api::{Finding, Rule};
-use crate::kmod::facts::{ElfModule, Undefined, Versions};
-
-/// What a namespace begins with that names the modules it is for.
-const FOR_MODULES: &str = "module:";
+use crate::kmod::facts::{Crcs, ElfModule, Undefined};
 
 /// How many symbols one sentence names.
 const NAMED: usize = 5;
+
+/// How a namespace begins that names the modules it is for, since Linux 6.16.
+const FOR_MODULES: &str = "module:";
 
 /// One module whose symbols are resolved.
 pub(super) struct Resolution<'a, 'r> {
@@ -23,7 +23,7 @@ pub(super) struct Resolution<'a, 'r> {
     pub(super) name: &'r str,
     pub(super) elf: &'a ElfModule,
     /// The versions that the kernel sees.
-    pub(super) versions: Option<&'a Versions>,
+    pub(super) versions: Option<&'a Crcs>,
     pub(super) exporters: &'r Exporters<'a>,
     pub(super) kernel: &'r Kernel<'a>,
     /// The image's folder, for advice.
@@ -60,9 +60,9 @@ impl Standing<'_> {
 }
 
 impl<'a> Resolution<'a, '_> {
-    /// Every symbol that it needs, in the order of its symbol table: earlier ones can make later ones impossible.
-    pub(super) fn check(&self, report: &mut Report) {
-        report.extend(self.imports_for_modules());
+    /// Every symbol that it needs, in the order of its symbol table: earlier ones can make later ones impossible. Returns
+    /// whether the module is a proprietary one to its own users: by its licence, or because it uses one (`inherit_taint`).
+    pub(super) fn check(&self, report: &mut Report) -> bool {
         let mut standing = self.standing();
         let mut not_loaded: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         let mut loaded_by_others: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -90,13 +90,11 @@ impl<'a> Resolution<'a, '_> {
         report.extend(not_loaded.iter().map(|(owner, symbols)| self.unlinked(owner, symbols)));
         let by_others = loaded_by_others.iter();
         report.extend(by_others.map(|(owner, symbols)| self.loaded_by_others(owner, symbols)));
+        standing.proprietary
     }
 
     fn standing(&self) -> Standing<'a> {
-        let records = self
-            .versions
-            .map(|versions| versions.crcs.as_slice())
-            .unwrap_or_default();
+        let records = self.versions.map(|versions| versions.0.as_slice()).unwrap_or_default();
         Standing {
             crcs: records.iter().rev().map(|(name, crc)| (name.as_str(), *crc)).collect(),
             imported: self.elf.infos("import_ns").collect(),
@@ -137,7 +135,7 @@ impl<'a> Resolution<'a, '_> {
             return None;
         }
         let what = format!("the module uses `{name}` of the symbol namespace {namespace} without importing it");
-        let mend = format!("add MODULE_IMPORT_NS({namespace}) to its source");
+        let mend = self.import_of(namespace);
         Some(match self.kernel.option("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS") {
             Some(true) => Finding::warns(
                 Rule::SymbolNamespace,
@@ -167,16 +165,28 @@ impl<'a> Resolution<'a, '_> {
         self.kernel.at_least(6, 16)
     }
 
-    /// `setup_modinfo`: what is for some modules nobody imports.
-    fn imports_for_modules(&self) -> Option<Finding> {
-        let namespace = self.elf.infos("import_ns").find(|name| name.starts_with(FOR_MODULES))?;
+    /// How a namespace is imported; since Linux 6.13 its name is a string (`include/linux/module.h: MODULE_IMPORT_NS`).
+    fn import_of(&self, namespace: &str) -> String {
+        match namespace.strip_prefix(FOR_MODULES) {
+            Some(modules) if self.knows_module_namespaces() => {
+                format!("it is for the modules {modules} alone, and nothing can be imported; do without the symbol")
+            }
+            _ if self.kernel.at_least(6, 13) => format!("add MODULE_IMPORT_NS(\"{namespace}\") to its source"),
+            _ => format!("add MODULE_IMPORT_NS({namespace}) to its source"),
+        }
+    }
+
+    /// `setup_modinfo`: since Linux 6.16 nobody imports a namespace that names the modules it is for (`-EPERM`).
+    pub(super) fn check_imports(&self) -> Option<Finding> {
+        let mut imported = self.elf.infos("import_ns");
+        let named = imported.find(|namespace| namespace.starts_with(FOR_MODULES))?;
         self.knows_module_namespaces().then(|| {
             let message = format!(
-                "the module imports the symbol namespace {namespace}, which {} gives to the modules that it names and lets \
-                 nobody import; take MODULE_IMPORT_NS({namespace}) out of its source",
+                "the module imports the symbol namespace {named}, which {} refuses: such a namespace is for the modules that it \
+                 names, without an import; remove that MODULE_IMPORT_NS from its source",
                 self.release()
             );
-            Finding::decides(Rule::SymbolNamespace, message)
+            Finding::decides(Rule::SymbolNamespace, message).of_symbol(named)
         })
     }
 
@@ -234,7 +244,7 @@ impl<'a> Resolution<'a, '_> {
     /// `verify_exported_symbols`: nothing is exported twice.
     pub(super) fn check_exports(&self, unloaded: &dyn Fn(&str) -> bool, report: &mut Report) {
         let mut elsewhere: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for export in &self.elf.exports {
+        for (export, _) in self.kernel.exports(self.elf) {
             match self.exporters.find(&export.name) {
                 Found::Exported(exporter) => report.add(duplicate(&export.name, &exporter)),
                 Found::NotLoaded(owner, _) if owner != self.name && !unloaded(&owner) => {
@@ -279,7 +289,10 @@ fn duplicate(name: &str, exporter: &Exporter<'_>) -> Finding {
         .map_or_else(|| "the kernel".to_owned(), |owner| format!("the module {owner}"));
     Finding::decides(
         Rule::SymbolDuplicate,
-        format!("exports `{name}`, which {owner} exports already; the kernel refuses a second one; rename it, or leave one out"),
+        format!(
+            "exports `{name}`, which {owner} exports already; the kernel refuses a second one; rename it in this file's source, \
+             or leave this file out"
+        ),
     )
     .of_symbol(name)
 }

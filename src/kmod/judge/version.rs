@@ -3,59 +3,84 @@
 
 use super::kernel::Kernel;
 use crate::api::{Finding, Rule};
-use crate::kmod::facts::{ElfModule, Versions};
-use crate::kmod::modprobe::Command;
+use crate::kmod::facts::{Crcs, ElfModule, ExportTable};
+use crate::kmod::modprobe::Force;
 
 const REBUILD: &str = "build it against this kernel's headers";
 
 /// The symbol that carries the version of `struct module` and its kin.
 pub(super) const MODULE_LAYOUT: &str = "module_layout";
 
-/// The checks before any symbol is resolved, in the kernel's order.
-pub(super) fn check(elf: &ElfModule, command: &Command, kernel: &Kernel<'_>) -> Vec<Finding> {
-    let versions = versions_seen(elf, command, kernel);
+/// How modprobe has a module loaded whose checks the kernel is to leave out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Forcing {
+    /// What is to be left out.
+    pub(super) force: Force,
+    /// Whether modprobe changes the file itself instead of asking the kernel: kmod 28, which unpacks it, does, and so do later
+    /// ones where the kernel does not unpack that format (`libkmod/libkmod-module.c: kmod_module_insert_module`).
+    pub(super) in_the_file: bool,
+}
+
+/// The symbol versions that the kernel sees.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct VersionsSeen<'f> {
+    basic: Option<&'f Crcs>,
+    extended: Option<&'f Crcs>,
+}
+
+impl<'f> VersionsSeen<'f> {
+    /// None where the kernel is asked to ignore them (`elf_validity_cache_index_versions`); where modprobe takes them out of the
+    /// file, it does not know the extended form (`libkmod/libkmod-elf.c: kmod_elf_strip_section`). That one is read since
+    /// Linux 6.14.
+    pub(super) fn of(elf: &'f ElfModule, forcing: Forcing, kernel: &Kernel<'_>) -> Self {
+        let (forced, in_the_file) = (forcing.force.versions, forcing.in_the_file);
+        let extended = elf.versions.extended.as_ref().filter(|_| kernel.at_least(6, 14));
+        Self {
+            basic: elf.versions.basic.as_ref().filter(|_| !forced),
+            extended: extended.filter(|_| !forced || in_the_file),
+        }
+    }
+
+    /// Those that are compared: the extended ones win (`kernel/module/version.c: check_version`).
+    pub(super) fn compared(self) -> Option<&'f Crcs> {
+        self.extended.or(self.basic)
+    }
+}
+
+/// The checks before the sections are loaded, in the kernel's order.
+pub(super) fn check(elf: &ElfModule, forcing: Forcing, kernel: &Kernel<'_>) -> Vec<Finding> {
+    let versions = VersionsSeen::of(elf, forcing, kernel);
     let checks = [
         versions_missing(elf, versions, kernel),
-        versions.and_then(|versions| layout(versions, kernel)),
-        vermagic(elf, versions, command, kernel),
+        versions.compared().and_then(|versions| layout(versions, kernel)),
+        vermagic(elf, versions, forcing.force, kernel),
         livepatch(elf, kernel),
-        exports_without_versions(elf, kernel),
     ];
     checks.into_iter().flatten().collect()
 }
 
-/// The symbol versions that the kernel sees: none where modprobe asks it to ignore them
-/// (`elf_validity_cache_index_versions`), and the extended form only since Linux 6.14.
-pub(super) fn versions_seen<'f>(elf: &'f ElfModule, command: &Command, kernel: &Kernel<'_>) -> Option<&'f Versions> {
-    let readable = |versions: &&Versions| !versions.extended || kernel.at_least(6, 14);
-    elf.versions
-        .as_ref()
-        .filter(|_| !command.force.versions)
-        .filter(readable)
-}
-
 /// `check_version`: no versions at all.
-fn versions_missing(elf: &ElfModule, versions: Option<&Versions>, kernel: &Kernel<'_>) -> Option<Finding> {
-    if kernel.checks_versions() != Some(true) || versions.is_some() {
+fn versions_missing(elf: &ElfModule, versions: VersionsSeen<'_>, kernel: &Kernel<'_>) -> Option<Finding> {
+    if kernel.checks_versions() != Some(true) || versions.compared().is_some() {
         return None;
     }
-    let what = match &elf.versions {
-        None => "the module has no symbol versions",
-        Some(versions) if versions.extended && !kernel.at_least(6, 14) => {
+    let what = match (&elf.versions.basic, &elf.versions.extended) {
+        (None, None) => "the module has no symbol versions",
+        (None, Some(_)) if !kernel.at_least(6, 14) => {
             "the module has symbol versions in the extended form only, which this kernel does not read"
         }
-        Some(_) => "modprobe is told to ignore the symbol versions",
+        _ => "modprobe is told to ignore the symbol versions",
     };
     Some(kernel.unless_force_load(Rule::VersionsMissing, what, &format!("{REBUILD}, without forcing")))
 }
 
 /// `check_modstruct_version`.
-fn layout(versions: &Versions, kernel: &Kernel<'_>) -> Option<Finding> {
+fn layout(versions: &Crcs, kernel: &Kernel<'_>) -> Option<Finding> {
     let exported = kernel
         .symvers()
         .filter(|_| kernel.checks_versions() == Some(true))?
         .symbol(MODULE_LAYOUT)?;
-    match versions.crc(MODULE_LAYOUT) {
+    match versions.of(MODULE_LAYOUT) {
         Some(built_for) if built_for == u64::from(exported.crc) => None,
         Some(built_for) => Some(crc_mismatch(MODULE_LAYOUT, built_for, exported.crc, kernel)),
         None => Some(without_version(MODULE_LAYOUT, kernel).of_symbol(MODULE_LAYOUT)),
@@ -74,7 +99,7 @@ pub(super) fn without_version(symbol: &str, kernel: &Kernel<'_>) -> Finding {
         Some(false) => "the kernel takes it as it is",
         None => "the kernel takes it as it is (assumed: not built by Debian, whose kernels refuse that)",
     };
-    Finding::warns(Rule::SymbolVersionMissing, format!("{what}; {taken}"))
+    Finding::warns(Rule::SymbolVersionMissing, format!("{what}; {taken}; {REBUILD}"))
 }
 
 /// `check_version`: the sums differ. In `__versions` a sum has a `long`, and all of it is compared.
@@ -90,28 +115,21 @@ pub(super) fn crc_mismatch(symbol: &str, built_for: u64, exported: u32, kernel: 
     .of_symbol(symbol)
 }
 
-/// `check_modinfo`.
-fn vermagic(elf: &ElfModule, versions: Option<&Versions>, command: &Command, kernel: &Kernel<'_>) -> Option<Finding> {
-    let what = if command.force.vermagic {
+/// `check_modinfo`. `same_magic` is told of `__versions` only: the extended form does not stand for the release.
+fn vermagic(elf: &ElfModule, versions: VersionsSeen<'_>, force: Force, kernel: &Kernel<'_>) -> Option<Finding> {
+    let what = if force.vermagic {
         "modprobe is told to ignore vermagic"
     } else {
         "the module has no vermagic"
     };
-    let Some(built_for) = elf.info("vermagic").filter(|_| !command.force.vermagic) else {
+    let Some(built_for) = elf.info("vermagic").filter(|_| !force.vermagic) else {
         return Some(kernel.unless_force_load(Rule::VermagicMissing, what, &format!("{REBUILD}, without forcing")));
     };
-    let skips_release =
-        versions.is_some_and(|versions| is_basic(versions, kernel)) && kernel.checks_versions() != Some(false);
+    let skips_release = versions.basic.is_some() && kernel.checks_versions() != Some(false);
     match &kernel.vermagic {
         Some(wanted) => vermagic_against(built_for, wanted, skips_release, kernel),
         None => release_against(built_for, skips_release, kernel),
     }
-}
-
-/// `same_magic` is told of `__versions` only. The extended form usually comes beside it; alone it comes from kernels
-/// built without `CONFIG_BASIC_MODVERSIONS`.
-fn is_basic(versions: &Versions, kernel: &Kernel<'_>) -> bool {
-    !versions.extended || kernel.option("BASIC_MODVERSIONS") != Some(false)
 }
 
 /// `kernel/module/version.c: same_magic`, to the last space; without `CONFIG_MODVERSIONS` the whole strings are compared.
@@ -172,25 +190,40 @@ fn livepatch(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
         .filter(|_| kernel.option("LIVEPATCH") == Some(false))
         .map(|_| {
             let message = format!(
-                "the module is a live patch, and {} has no CONFIG_LIVEPATCH",
+                "the module is a live patch, and {} has no CONFIG_LIVEPATCH; leave it out for this kernel, or boot one that \
+                 takes live patches",
                 kernel.release
             );
             Finding::decides(Rule::LivepatchUnsupported, message)
         })
 }
 
-/// `check_export_symbol_versions`.
-fn exports_without_versions(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
-    let unversioned = |gpl_only| {
-        let mut exports = elf
-            .exports
-            .iter()
-            .filter(|export| export.gpl_only == gpl_only)
+/// `check_export_symbol_versions`, since Linux 7.1 `check_export_symbol_sections`.
+pub(super) fn check_exports(elf: &ElfModule, kernel: &Kernel<'_>) -> Vec<Finding> {
+    let unversioned = |table| {
+        let mut exports = kernel
+            .exports(elf)
+            .filter(|(export, _)| export.table == table)
             .peekable();
-        exports.peek().is_some() && exports.all(|export| export.crc.is_none())
+        exports.peek().is_some() && exports.all(|(export, _)| export.crc.is_none())
     };
-    (kernel.checks_versions() == Some(true) && (unversioned(false) || unversioned(true))).then(|| {
+    let is_unversioned = unversioned(ExportTable::Plain) || unversioned(ExportTable::GplOnly);
+    let versions = (kernel.checks_versions() == Some(true) && is_unversioned).then(|| {
         let what = "the module exports symbols without versions";
         kernel.unless_force_load(Rule::VersionsMissing, what, REBUILD)
+    });
+    exports_without_flags(elf, kernel).into_iter().chain(versions).collect()
+}
+
+fn exports_without_flags(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
+    let mut exports = kernel.exports(elf);
+    let lacks = kernel.reads_export_flags() && exports.any(|(export, _)| export.flags.is_none());
+    lacks.then(|| {
+        let message = format!(
+            "the module exports symbols without flags (__kflagstab), as modules for kernels before Linux 7.1 do, and {} refuses \
+             that; {REBUILD}",
+            kernel.release
+        );
+        Finding::decides(Rule::ElfMalformed, message)
     })
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::lookup::not_read;
+use super::findings::not_read;
+use super::lookup::MAX_NEEDS;
 use super::names::normalised;
 use crate::api::{Finding, Rule};
 use crate::kmod::index::Index;
@@ -82,6 +83,7 @@ impl<'a> Indexes<'a> {
                 .split([' ', '\t'])
                 .filter(|need| !need.is_empty())
                 .rev()
+                .take(MAX_NEEDS + 1)
                 .map(str::to_owned)
                 .collect();
             DepLine {
@@ -153,7 +155,7 @@ fn damaged(file: &str, error: &impl std::fmt::Display) -> Finding {
 fn too_large(file: &str, size: u64) -> Finding {
     Finding::decides(
         Rule::FileTooLarge,
-        format!("{file} has {size} bytes, more than this program reads, so nobody can say what modprobe finds in it"),
+        format!("{file} has {size} bytes, more than this program reads, so nobody can say what modprobe finds in it; run depmod again"),
     )
     .in_file(file)
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::findings::{builtin, lost, path_given, soft_missing, too_many_needs, where_to};
 use super::indexes::{DepLine, Indexes, Meant};
 use super::names::{file_name_to_module, normalised};
 use super::options::{Command, SoftDependencies};
@@ -20,7 +21,7 @@ const MAX_SOFT_DEPTH: usize = 200;
 
 /// How many dependencies are followed in all: the largest kernels have some 20,000, of all their modules together.
 /// More would only keep this program busy.
-const MAX_NEEDS: usize = 100_000;
+pub(super) const MAX_NEEDS: usize = 100_000;
 
 /// What modprobe would do.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +69,13 @@ pub enum Role {
     Soft,
 }
 
+impl Role {
+    /// Whether modprobe goes on as if nothing were wrong where the kernel refuses the module.
+    pub const fn is_forgiven(self) -> bool {
+        matches!(self, Self::AskedBeside | Self::Soft)
+    }
+}
+
 /// What is known of the modules in a node's own folder, each where the driver toolkit tells.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NodeModules<'a> {
@@ -91,7 +99,7 @@ pub fn plan<'a>(copied: Copied<'a>, command: &Command, load: &Load, node: NodeMo
         asked_has_soft: command.soft != SoftDependencies::NotOfTheAsked,
         visited: BTreeSet::new(),
         required: BTreeSet::new(),
-        added: BTreeSet::new(),
+        added: BTreeMap::new(),
         needs_left: MAX_NEEDS,
         plan: Plan::default(),
     };
@@ -134,7 +142,8 @@ struct Lookup<'a, 'l> {
     asked_has_soft: bool,
     visited: BTreeSet<String>,
     required: BTreeSet<String>,
-    added: BTreeSet<String>,
+    /// The steps by their modules' names.
+    added: BTreeMap<String, usize>,
     needs_left: usize,
     plan: Plan<'a>,
 }
@@ -168,7 +177,9 @@ impl<'a> Lookup<'a, '_> {
 
     /// A module with all that must, and all that may, be loaded before it (`__kmod_module_get_probe_list`).
     fn probe(&mut self, name: &str, asked: Option<Role>, depth: usize) {
-        if depth > MAX_SOFT_DEPTH || !self.visited.insert(name.to_owned()) {
+        // One that was tried before and is asked for now is tried again, and then its failure counts.
+        let is_known = !self.visited.insert(name.to_owned()) && asked != Some(Role::Asked);
+        if depth > MAX_SOFT_DEPTH || is_known {
             return;
         }
         match self.indexes.dep_line(name) {
@@ -180,8 +191,10 @@ impl<'a> Lookup<'a, '_> {
 
     fn probe_line(&mut self, name: &str, line: DepLine, asked: Option<Role>, depth: usize) {
         let needs = self.needs(name, &line, asked.is_some());
-        if asked.is_some() {
+        if asked == Some(Role::Asked) {
             self.required.insert(name.to_owned());
+        }
+        if asked.is_some() {
             self.required.extend(needs.iter().map(|need| need.name.clone()));
         }
         for need in needs {
@@ -209,15 +222,20 @@ impl<'a> Lookup<'a, '_> {
         self.add(step);
     }
 
-    /// Puts a module on the way to the kernel, once: the second time it is loaded already.
+    /// Puts a module on the way to the kernel, once: the second time it is loaded already, or fails again, and that may count.
     fn add(&mut self, mut step: Step<'a>) {
-        if !self.added.insert(step.name.clone()) {
-            return;
-        }
-        if step.role == Role::Soft && self.required.contains(&step.name) {
+        if step.role.is_forgiven() && self.required.contains(&step.name) {
             step.role = Role::Needed;
         }
-        self.plan.steps.push(step);
+        let known = self.added.get(&step.name).and_then(|at| self.plan.steps.get_mut(*at));
+        match known {
+            None => {
+                self.added.insert(step.name.clone(), self.plan.steps.len());
+                self.plan.steps.push(step);
+            }
+            Some(known) if known.role.is_forgiven() && !step.role.is_forgiven() => known.role = step.role,
+            Some(_) => {}
+        }
     }
 
     /// An alias may name a module that `modules.dep.bin` does not have.
@@ -242,7 +260,7 @@ impl<'a> Lookup<'a, '_> {
     /// (`kmod_module_parse_depline`).
     fn needs(&mut self, name: &str, line: &DepLine, required: bool) -> Vec<Step<'a>> {
         let Some(left) = self.needs_left.checked_sub(line.needs.len()) else {
-            self.plan.findings.push(too_many_needs(name));
+            self.plan.findings.push(too_many_needs(name, MAX_NEEDS));
             return Vec::new();
         };
         self.needs_left = left;
@@ -312,8 +330,7 @@ impl<'a> Lookup<'a, '_> {
         let kernel = &self.load.kernel;
         let message = format!(
             "{name} needs {path}, {why}; modprobe then loads none of the modules that {name} needs, and their symbols are \
-             missing; \
-             add the file to the image, or for an in-tree module `ln -s /lib/modules/{kernel} {}/host` before depmod",
+             missing; add the file to the image, or for an in-tree module `ln -s /lib/modules/{kernel} {}/host` before depmod",
             self.load.image_folder(),
         );
         let make = if required { Finding::decides } else { Finding::warns };
@@ -321,96 +338,4 @@ impl<'a> Lookup<'a, '_> {
             .in_file(path)
             .of_symbol(file_name_to_module(path))
     }
-}
-
-fn lost(path: &str, reached: &Reached<'_>) -> Finding {
-    let (rule, advice) = match reached {
-        Reached::File {
-            entry: Entry::TooLarge(_),
-            ..
-        } => {
-            let message = format!("{path} is larger than this program reads, so nobody can say that it loads");
-            return Finding::decides(Rule::FileTooLarge, message).in_file(path);
-        }
-        Reached::File {
-            entry: Entry::Unread(why),
-            ..
-        } => return not_read(path, why, "the kernel takes it"),
-        Reached::Outside(_) | Reached::Loop => (
-            Rule::LinkLeavesFolder,
-            "copy the file itself into the folder instead of a link",
-        ),
-        _ => (
-            Rule::ModuleFileMissing,
-            "put the file there, or run depmod again after the files have moved",
-        ),
-    };
-    Finding::decides(
-        rule,
-        format!("modules.dep.bin names {path}, {}; {advice}", where_to(reached)),
-    )
-    .in_file(path)
-}
-
-/// A file that is there, but of which nothing is known.
-pub(super) fn not_read(path: &str, why: &str, question: &str) -> Finding {
-    let message = format!(
-        "{path} was not read: {why}. Whether {question} was not checked; have it in the image as a file of its own"
-    );
-    Finding::warns(Rule::FileNotRead, message).in_file(path)
-}
-
-fn where_to(reached: &Reached<'_>) -> String {
-    match reached {
-        Reached::Outside(place) => {
-            format!("a link that leads to {place}, which the node does not have")
-        }
-        Reached::Loop => "a link that leads to itself".to_owned(),
-        Reached::Folder => "which is a folder".to_owned(),
-        Reached::Node(below) => {
-            format!("which leads to /lib/modules/{below}, and the target kernel has no such file")
-        }
-        Reached::File { .. } => "which is not a file that can be loaded".to_owned(),
-        Reached::Nothing => "which is not in the folder that KMM copies".to_owned(),
-    }
-}
-
-fn builtin(name: &str) -> Finding {
-    Finding::decides(
-        Rule::ModuleBuiltin,
-        format!(
-            "the image's own modules.builtin.bin says that {name} is built into the kernel, so modprobe answers \
-             success without loading anything; remove modules.builtin from the folder and run depmod again"
-        ),
-    )
-    .of_symbol(name)
-}
-
-fn soft_missing(module: &str, pre: &str) -> Finding {
-    Finding::warns(
-        Rule::SoftDependencyMissing,
-        format!(
-            "modulesLoadingOrder wants {pre} before {module}, but the image has no such module; modprobe ignores it"
-        ),
-    )
-    .of_symbol(pre)
-}
-
-/// A path where a name belongs. Before kmod 31 it is looked up as if it were a name, and nothing is called so
-/// (`tools/modprobe.c: insmod`).
-pub fn path_given(word: &str) -> Option<Finding> {
-    if !word.starts_with('/') && !word.starts_with("./") {
-        return None;
-    }
-    let name = file_name_to_module(word);
-    let message = format!(
-        "modprobe takes a path such as {word} only since kmod 31, and KMM's worker has an earlier one (assumed: kmod 28 of \
-         UBI 9); write the module's name, {name}, instead"
-    );
-    Some(Finding::decides(Rule::ModuleNotFound, message).of_symbol(name))
-}
-
-fn too_many_needs(name: &str) -> Finding {
-    let message = format!("modules.dep.bin names more than {MAX_NEEDS} dependencies; those of {name} were not checked");
-    Finding::warns(Rule::NotChecked, message).of_symbol(name)
 }

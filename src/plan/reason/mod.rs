@@ -197,7 +197,20 @@ pub(super) fn cannot_be_made(because: &str, lacks: &[String]) -> String {
     )
 }
 
-pub(super) fn would_be_made(target: &Target, because: &str, world: &World<'_>, push: &Push) -> String {
+pub(super) fn not_made_yet(because: &str, would_be_made: &str) -> String {
+    format!("verification is not finished yet: {because}; {would_be_made}")
+}
+
+/// Where an administrator lets nothing run in pods.
+pub(super) fn may_not_be_made(because: &str, would_be_made: &str) -> String {
+    format!(
+        "{because}; {would_be_made}, but building and signing are switched off in this cluster (jobs.enabled of the chart): switch \
+         them on, or make the image elsewhere and push it"
+    )
+}
+
+/// What would be done to make an image, as a clause.
+pub(super) fn would_be_made(target: &Target, world: &World<'_>, push: &Push) -> String {
     let mut steps = Vec::new();
     if let Some(build) = &target.build {
         steps.push(build_step(target, &build.dockerfile_config_map.name, world));
@@ -217,10 +230,7 @@ pub(super) fn would_be_made(target: &Target, because: &str, world: &World<'_>, p
         (false, true) => "not pushed",
         (false, false) => "not pushed (pushBuiltImage is false)",
     };
-    format!(
-        "verification is not finished yet: {because}; {}, {pushed}",
-        steps.join(", then ")
-    )
+    format!("{}, {pushed}", steps.join(", then "))
 }
 
 fn build_step(target: &Target, config_map: &str, world: &World<'_>) -> String {

@@ -6,7 +6,7 @@ use super::{KERNEL, module};
 use crate::api::{Finding, Rule, VerificationStage, VerificationStatus};
 use crate::image::{Digest, LookFailure, LookFailureKind};
 use crate::kernel::KernelVersion;
-use crate::plan::{KnownSecret, Look, Subject, Supplies, UNREACHABLE_PATIENCE, Verdict, World, decide};
+use crate::plan::{KnownSecret, Look, Pods, Subject, Supplies, UNREACHABLE_PATIENCE, Verdict, World, decide};
 
 const PLAIN: &str = "{kernelMappings: [{regexp: .}]}";
 const BUILT: &str = "{kernelMappings: [{regexp: ., build: {dockerfileConfigMap: {name: df}}}]}";
@@ -18,6 +18,10 @@ fn now() -> Timestamp {
 }
 
 fn verdict(container: &str, look: &Look, push: bool, supplies: &Supplies) -> Verdict {
+    verdict_where(Pods::None, container, look, push, supplies)
+}
+
+fn verdict_where(pods: Pods<'_>, container: &str, look: &Look, push: bool, supplies: &Supplies) -> Verdict {
     let subjects = [Subject::resolve(
         &module(container),
         &KernelVersion::parse(KERNEL).unwrap(),
@@ -27,7 +31,7 @@ fn verdict(container: &str, look: &Look, push: bool, supplies: &Supplies) -> Ver
         supplies,
         toolkit_image: None,
         push_built_image: push,
-        workshop: None,
+        pods,
     };
     decide(&world, |_| look, now()).remove(0)
 }
@@ -220,17 +224,44 @@ fn every_state_of_a_target_has_its_verdict() {
 }
 
 #[test]
-fn a_registry_out_of_reach_fails_after_a_bounded_time() {
-    let since = |ago: SignedDuration| Look::Failed {
-        failure: LookFailure::new(LookFailureKind::Unreachable, "no route"),
-        since: now() - ago,
-    };
-    let status = |look| verdict(PLAIN, &look, false, &Supplies::default()).status;
-    assert_eq!(
-        status(since(UNREACHABLE_PATIENCE - SignedDuration::from_secs(1))),
-        VerificationStatus::InProgress
-    );
-    assert_eq!(status(since(UNREACHABLE_PATIENCE)), VerificationStatus::Failure);
+fn what_may_pass_fails_after_a_bounded_time() {
+    for kind in [LookFailureKind::Unreachable, LookFailureKind::UnknownPlatform] {
+        let since = |ago: SignedDuration| Look::Failed {
+            failure: LookFailure::new(kind, "no route"),
+            since: now() - ago,
+        };
+        let status = |look| verdict(PLAIN, &look, false, &Supplies::default()).status;
+        assert_eq!(
+            status(since(UNREACHABLE_PATIENCE - SignedDuration::from_secs(1))),
+            VerificationStatus::InProgress
+        );
+        assert_eq!(status(since(UNREACHABLE_PATIENCE)), VerificationStatus::Failure);
+    }
+}
+
+#[test]
+fn what_would_be_made_in_a_cluster_without_pods_is_a_failure_that_says_what_to_do() {
+    use LookFailureKind::{Damaged, Denied, NotFound};
+    for (container, look, would) in [
+        (BUILT, failed(NotFound), "it would be built from ConfigMap ns1/df"),
+        (BUILT, failed(Denied), "it would be built from ConfigMap ns1/df"),
+        (BUILT, failed(Damaged), "it would be built from ConfigMap ns1/df"),
+        (BUILT, judged(vec![gone()]), "it would be built from ConfigMap ns1/df"),
+        (SIGNED, failed(NotFound), "r/u:1 would be signed with Secret ns1/k"),
+    ] {
+        let on = |pods| verdict_where(pods, container, &look, true, &Supplies::default());
+        let (files, cluster) = (on(Pods::None), on(Pods::Forbidden));
+        assert_eq!(files.status, VerificationStatus::InProgress, "{}", files.reason);
+        assert_eq!(
+            (cluster.status, cluster.stage),
+            (VerificationStatus::Failure, VerificationStage::Done),
+            "{}",
+            cluster.reason
+        );
+        for part in [would, "switched off in this cluster (jobs.enabled", "push it"] {
+            assert!(cluster.reason.contains(part), "{part}: {}", cluster.reason);
+        }
+    }
 }
 
 #[test]
@@ -338,7 +369,7 @@ fn one_broken_module_does_not_hide_the_others() {
         supplies: &Supplies::default(),
         toolkit_image: None,
         push_built_image: false,
-        workshop: None,
+        pods: Pods::None,
     };
     let look = judged(vec![]);
     let verdicts = decide(&world, |_| &look, now());

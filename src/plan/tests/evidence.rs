@@ -10,7 +10,7 @@ use crate::kmod::Ways;
 use crate::kmod::load::LoadedModules;
 use crate::plan::work::{Ended, Errand, Next, Push, Work, Works};
 use crate::plan::{
-    Evidence, Loaders, Look, NO_PRECEDENTS, Node, Precedents, Subject, Supplies, Surroundings, Verdict, World,
+    Evidence, Loaders, Look, NO_PRECEDENTS, Node, Pods, Precedents, Subject, Supplies, Surroundings, Verdict, World,
     examples, kernels_today, wants_evidence,
 };
 use VerificationStatus::{Failure, InProgress, Success};
@@ -87,7 +87,7 @@ fn weighed<T>(container: &str, question: impl Fn(&World<'_>, &Subject) -> T) -> 
         supplies: &Supplies::default(),
         toolkit_image: None,
         push_built_image: true,
-        workshop: Some(&workshop),
+        pods: Pods::Run(&workshop),
     };
     question(&world, &subject)
 }

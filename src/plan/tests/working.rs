@@ -8,7 +8,7 @@ use crate::api::{Finding, ModuleStatus, Rule, VerificationStage, VerificationSta
 use crate::image::{Digest, LookFailure, LookFailureKind};
 use crate::kernel::KernelVersion;
 use crate::plan::work::{ATTEMPTS, Ended, Errand, LookBy, Next, Push, Step, Work, Works, Workshop};
-use crate::plan::{Look, Subject, Supplies, UNREACHABLE_PATIENCE, Verdict, World, next, verdict};
+use crate::plan::{Look, Pods, Subject, Supplies, UNREACHABLE_PATIENCE, Verdict, World, next, verdict};
 use LookBy::{Auto, Registry, Runtime};
 use LookFailureKind::{Damaged, Denied, NotFound, OffLimits, Unreachable};
 use VerificationStatus::{Failure, InProgress, Success};
@@ -72,7 +72,7 @@ impl Scene {
             supplies: &Supplies::default(),
             toolkit_image: None,
             push_built_image: self.push,
-            workshop: Some(&workshop),
+            pods: Pods::Run(&workshop),
         };
         question(&world, &subjects[0])
     }

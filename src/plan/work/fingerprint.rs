@@ -39,7 +39,7 @@ pub fn fingerprint(
         target.name.clone().into(),
         inputs(target, world, architecture).into(),
         versions.into(),
-        world.workshop.map(Workshop::stakes).into(),
+        world.pods.workshop().map(Workshop::stakes).into(),
     ]))
 }
 

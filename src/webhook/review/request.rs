@@ -58,27 +58,14 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The API's own word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Create => "CREATE",
-            Self::Update => "UPDATE",
-            Self::Delete => "DELETE",
-            Self::Connect => "CONNECT",
-            Self::Other => "OTHER",
-        }
-    }
-}
-
-impl Operation {
-    /// The word for it in metrics and logs.
+    /// The API's own word for it, also in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "CREATE",
             Self::Update => "UPDATE",
             Self::Delete => "DELETE",
             Self::Connect => "CONNECT",
-            Self::Other => "other",
+            Self::Other => "OTHER",
         }
     }
 }

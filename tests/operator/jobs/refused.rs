@@ -1,7 +1,7 @@
 //! A namespace that refuses the pod of a Job: the API server's own words are the reason.
 
-use super::{Fate, judged, reason, verdict};
-use crate::stage::{KERNEL, Stage};
+use super::{Fate, buildable, judged, reason, verdict};
+use crate::stage::{KERNEL, Stage, is_complete, row};
 
 #[test]
 fn a_namespace_that_enforces_the_restricted_standard_says_so_in_the_row() {
@@ -46,4 +46,22 @@ fn a_quota_on_pods_is_the_reason_while_a_job_waits_for_its_pod() {
     stage.kubectl(["delete", "quota", "none", "-n", "a"]);
     stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Success");
     stage.wait_until_nothing_is_left();
+}
+
+#[test]
+fn where_nothing_runs_in_pods_a_missing_image_is_an_answer() {
+    let Some(stage) = Stage::set() else { return };
+    stage.dockerfile("FROM scratch");
+    stage.apply(&buildable("built", &stage.quicknic("missing")));
+    stage.preflight("upgrade", KERNEL);
+    let operator = stage.operator(&[]);
+    let row = row(&stage.wait_for_status("upgrade", is_complete), "built");
+    assert_eq!(verdict(&row), "Failure", "{row:#}");
+    for words in [
+        "would be built from ConfigMap a/dockerfile",
+        "switched off in this cluster (jobs.enabled",
+    ] {
+        assert!(reason(&row).contains(words), "{words}: {row:#}");
+    }
+    operator.end();
 }

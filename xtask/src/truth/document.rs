@@ -40,8 +40,10 @@ guests for each boot configuration as it takes, and does with every image what K
 - **false alarm**: it loads, and `check` says that it does not.
 - **false all-clear**: it does not load, and `check` says that it does, without such an excuse.
 
-`cargo xtask truth` alone asks the core, as CI does: one kernel of each of two series, of each group every eighth case, and
-always what `kmm-preflight sign` has signed, and those that were wrong once (`xtask/truth/once-wrong.txt`). It fails on any disagreement. `--kernel` names other
+`cargo xtask truth` alone asks the core, as CI does: one kernel of each of two series, of each group every tenth case, and
+always what `kmm-preflight sign` has signed, and those that were wrong once (`xtask/truth/once-wrong.txt`); besides, on the first kernel that has it, each case that
+[findings.md](findings.md) names. It fails on any disagreement, and where a rule is not shown by what is said to show it.
+With `--all --core` every case is asked of one kernel or another. `--kernel` names other
 kernels of Debian's. Where Debian's archive has dropped one, the next newer one of its line takes its place, and the run
 says so: then name it in `CORE` and `ALL` of `xtask/src/truth/mod.rs` and write this file anew. Answers are kept in
 `~/.cache/kmm-preflight/truth/facts`; what is damaged there is asked again, and the folder may be deleted.

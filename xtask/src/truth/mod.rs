@@ -127,15 +127,20 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
     let work = Path::new("target/truth");
     fs::create_dir_all(work)?;
     predict::compile()?;
+    let errand = Errand {
+        options,
+        cache: &cache,
+        work,
+    };
     let mut answers = Vec::new();
     if options.own_cases() {
-        answers.push(own_cases(options, &cache, work, &mut print)?);
+        answers.push(own_cases(&errand, &mut print)?);
     }
     if options.all || options.shipped {
-        answers.push(shipped::ask(options, &cache, work, &mut print)?);
+        answers.push(shipped::ask(&errand, &mut print)?);
     }
     if let Some(damages) = &options.damages {
-        answers.push(damages.ask(options, &cache, work, &mut print)?);
+        answers.push(damages.ask(&errand, &mut print)?);
     }
     let rows: Vec<&Row> = answers.iter().flat_map(|answer| &answer.rows).collect();
     fs::write(work.join("everything.tsv"), report::everything(&rows))?;
@@ -145,6 +150,36 @@ pub fn run(options: &Options, mut print: impl FnMut(&str)) -> anyhow::Result<boo
         chapters.collect::<Chapters>().write(path)?;
     }
     Ok(agree)
+}
+
+/// What is asked, and where there is room for it.
+struct Errand<'a> {
+    options: &'a Options,
+    /// What may be lost, and is kept from one time to the next.
+    cache: &'a Path,
+    /// What is made anew each time.
+    work: &'a Path,
+}
+
+impl Errand<'_> {
+    /// The kernels that were named, or else these.
+    fn kernels_named_or(&self, known: &[&str], print: &mut impl FnMut(&str)) -> anyhow::Result<Vec<Kernel>> {
+        let releases = match self.options.kernels.as_slice() {
+            [] => known.iter().map(|release| (*release).to_owned()).collect(),
+            named => named.to_vec(),
+        };
+        kernels(&releases, self.options, self.cache, print)
+    }
+
+    /// What came of those of the cases that are chosen; these cases have no core.
+    fn asked(
+        &self,
+        kernel: &Kernel,
+        cases: Vec<(&'static str, usize, Case)>,
+        print: &mut impl FnMut(&str),
+    ) -> anyhow::Result<Vec<Row>> {
+        Round::new(kernel, cases, &self.options.named(), self.work)?.rows(self.options.guests, print)
+    }
 }
 
 /// What came of asking about a subject.
@@ -172,7 +207,8 @@ impl Answer {
 }
 
 /// Asks the cases of [`cases`], and compares what `check` says of [`configured`] toolkits.
-fn own_cases(options: &Options, cache: &Path, work: &Path, print: &mut impl FnMut(&str)) -> anyhow::Result<Answer> {
+fn own_cases(errand: &Errand<'_>, print: &mut impl FnMut(&str)) -> anyhow::Result<Answer> {
+    let Errand { options, cache, work } = *errand;
     let kernels = kernels(&releases(options), options, cache, print)?;
     let proofs = Proofs::of_the_page()?;
     let (mut rows, mut known, mut unasked) = (Vec::new(), BTreeSet::new(), proofs.cases());

@@ -197,11 +197,15 @@ impl Shared {
         K: Resource + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
     {
         let mut stuck = None;
+        let calm = |stuck: &mut Option<CallError>| {
+            if stuck.take().is_some() {
+                tracing::info!("{about} can be watched again");
+            }
+        };
         let tell = |news| match news {
+            News::Calm => calm(&mut stuck),
             News::Seen(change) => {
-                if stuck.take().is_some() {
-                    tracing::info!("{about} can be watched again");
-                }
+                calm(&mut stuck);
                 let changed = keep(&mut self.known(), change);
                 if changed {
                     self.changes.send_modify(|count| *count += 1);

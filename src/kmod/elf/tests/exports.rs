@@ -4,7 +4,7 @@ use super::sketch::{GLOBAL, Sketch};
 use super::{S390, X86_64};
 use crate::kmod::elf::MAX_TEXT_BYTES;
 use crate::kmod::elf::image::Order;
-use crate::kmod::facts::ElfDefectKind;
+use crate::kmod::facts::{ElfDefectKind, ExportTable};
 
 /// A module with a table of exports in section 2, the names in section 3 and CRCs in section 4.
 fn exporter(order: Order, machine: u16, entry: u64, names: &[u8], crcs: &[u8]) -> Sketch {
@@ -20,7 +20,7 @@ fn exporter(order: Order, machine: u16, entry: u64, names: &[u8], crcs: &[u8]) -
 
 fn seen(sketch: Sketch) -> Vec<(String, Option<String>, Option<u32>)> {
     let exports = sketch.read().unwrap().exports;
-    assert!(exports.iter().all(|export| export.gpl_only));
+    assert!(exports.iter().all(|export| export.table == ExportTable::GplOnly));
     exports
         .into_iter()
         .map(|export| (export.name, export.namespace, export.crc))
@@ -88,4 +88,45 @@ fn a_long_name_that_many_exports_share_is_not_read_again_and_again() {
         .collect();
     let sketch = exporter(Order::Little, X86_64, 12 * exports / 2, &name, &[]).relocations(2, &relocations);
     assert_eq!(sketch.read().unwrap_err().kind, ElfDefectKind::BeyondLimits);
+}
+
+/// Linux 7.3 makes such tables: all exports in one, and a byte of flags for each.
+#[test]
+fn flags_tell_who_may_use_an_export_to_kernels_that_read_them() {
+    let sketch = |flags: &'static [u8]| {
+        let sketch = Sketch::new(Order::Little, X86_64)
+            .section("__ksymtab", vec![0; 16])
+            .section("__ksymtab_strings", *b"f\0g\0")
+            .symbol("f", GLOBAL, 1, 0)
+            .symbol("", 3, 3, 0)
+            .relocations(2, &[(0, 1, 0), (4, 2, 0), (8, 1, 0), (12, 2, 2)]);
+        sketch.section("__kflagstab", flags).read().unwrap().exports
+    };
+    let gpl_only = |flags, reads_flags| -> Vec<Option<bool>> {
+        let exports = sketch(flags);
+        exports.iter().map(|export| export.gpl_only(reads_flags)).collect()
+    };
+    assert_eq!(gpl_only(&[1, 0], true), [Some(true), Some(false)]);
+    assert_eq!(
+        gpl_only(&[2, 3], true),
+        [Some(false), Some(true)],
+        "other flags say other things"
+    );
+    assert_eq!(
+        gpl_only(&[1], true),
+        [Some(true), Some(false)],
+        "a table that is too short"
+    );
+    assert_eq!(gpl_only(&[1, 1], false), [Some(false), Some(false)]);
+}
+
+#[test]
+fn names_without_an_end_are_not_looked_at_again_and_again() {
+    let exports = 1 << 16;
+    let relocations: Vec<_> = (0..exports)
+        .flat_map(|n| [(n * 12, 1, 0), (n * 12 + 4, 2, 1)])
+        .collect();
+    let endless = [vec![0], vec![b'x'; 1 << 20]].concat();
+    let seen = seen(exporter(Order::Little, X86_64, 12, &endless, &[]).relocations(2, &relocations));
+    assert!(seen.len() == 1 << 16 && seen.iter().all(|(name, ..)| name.is_empty()));
 }

@@ -1,9 +1,9 @@
 //! Forms that no compiler at hand makes: other byte orders, names and versions of other kinds, too much of anything.
 
 use super::sketch::{GLOBAL, Sketch, WEAK, version};
-use super::{POWER, S390, X86_64, put};
+use super::{AARCH64, POWER, RISCV, S390, X86_64, put};
 use crate::kmod::elf::image::Order;
-use crate::kmod::elf::{MAX_TEXT_BYTES, MAX_TEXTS, NAME_LEN, NAME_OFFSET, module_name, read};
+use crate::kmod::elf::{MAX_TEXT_BYTES, MAX_TEXTS, NAME_LEN, NAME_OFFSET, Structure, read};
 use crate::kmod::facts::{ElfDefectKind, Undefined};
 
 #[test]
@@ -31,7 +31,7 @@ fn everything_of_a_big_endian_module_is_read() {
         .unwrap();
     assert_eq!((elf.name.as_deref(), elf.this_module_size), (Some("sketch"), 128));
     assert_eq!(
-        elf.versions.as_ref().and_then(|versions| versions.crc("_printk")),
+        elf.versions.basic.as_ref().and_then(|crcs| crcs.of("_printk")),
         Some(0x1234_5678)
     );
     assert_eq!(elf.info("license"), Some("GPL"));
@@ -90,7 +90,7 @@ fn the_name_in_struct_module_is_read_only_where_it_is_one() {
     let name = |text: &[u8]| {
         let mut this_module = vec![0xff; 128];
         put(&mut this_module, NAME_OFFSET, text);
-        module_name(&this_module)
+        Structure(&this_module).name()
     };
     assert_eq!(name(b"pump\0").as_deref(), Some("pump"));
     for (what, text) in [
@@ -100,11 +100,11 @@ fn the_name_in_struct_module_is_read_only_where_it_is_one() {
     ] {
         assert_eq!(name(text), None, "{what}");
     }
-    assert_eq!(module_name(&[0; 40]), None, "a structure that is too small");
+    assert_eq!(Structure(&[0; 40]).name(), None, "a structure that is too small");
 }
 
 #[test]
-fn extended_versions_win_and_must_be_whole() {
+fn both_forms_of_versions_are_read_and_the_extended_one_must_be_whole() {
     let order = Order::Little;
     let sketch = || Sketch::new(order, X86_64).section("__versions", version(order, 1, "f"));
     let crcs = [2_u32.to_le_bytes(), 3_u32.to_le_bytes()].concat();
@@ -112,10 +112,13 @@ fn extended_versions_win_and_must_be_whole() {
     let whole = sketch()
         .section("__version_ext_crcs", crcs.clone())
         .section("__version_ext_names", names);
-    let versions = whole.read().unwrap().versions.unwrap();
-    assert!(versions.extended && versions.crcs.len() == 2);
-    assert_eq!(versions.crc("f"), Some(2));
-    assert_eq!(sketch().read().unwrap().versions.unwrap().crc("f"), Some(1));
+    let elf = whole.read().unwrap();
+    let (basic, extended) = (elf.versions.basic.unwrap(), elf.versions.extended.unwrap());
+    assert_eq!(
+        (basic.of("f"), extended.of("f"), extended.0.len()),
+        (Some(1), Some(2), 2)
+    );
+    assert!(elf.flaws.is_empty() && sketch().read().unwrap().versions.extended.is_none());
 
     let one_name = sketch()
         .section("__version_ext_crcs", crcs.clone())
@@ -125,10 +128,72 @@ fn extended_versions_win_and_must_be_whole() {
         (one_name, "more extended version CRCs"),
         (no_names, "only one of the sections"),
     ] {
-        let defect = sketch.read().unwrap_err();
-        assert_eq!(defect.kind, ElfDefectKind::Malformed);
-        assert!(defect.message.contains(part), "{}", defect.message);
+        let flaws = sketch.read().unwrap().flaws;
+        assert_eq!(flaws[0].kind, ElfDefectKind::ExtendedVersions);
+        assert!(flaws[0].message.contains(part), "{}", flaws[0].message);
     }
+}
+
+#[test]
+fn of_a_randomised_struct_module_nothing_is_read() {
+    let randomised = "vermagic=6.1.0 SMP mod_unload RANDSTRUCT_0123abcd\0name=sketch\0";
+    for modinfo in [randomised, "vermagic=6.1.0 SMP mod_unload\0name=sketch\0"] {
+        let is_randomised = modinfo == randomised;
+        for (at, name) in [(NAME_OFFSET, &b"\0"[..]), (NAME_OFFSET, b"other\0"), (64, b"sketch\0")] {
+            let mut structure = vec![0; 128];
+            put(&mut structure, NAME_OFFSET, b"sketch");
+            put(&mut structure, at, name);
+            let pairs = [("vermagic", modinfo), ("name", "sketch")];
+            let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let read = Structure::of(&structure, &pairs);
+            assert_eq!(read.is_none(), is_randomised, "{modinfo}");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_is_looked_for_in_a_huge_structure_is_found_or_given_up_soon() {
+    let found = |structure: &[u8], told: &str| {
+        Structure(structure)
+            .flaw(&[("name".to_owned(), told.to_owned())])
+            .is_some()
+    };
+    let structure = |at: usize, name: &[u8]| {
+        let mut structure = vec![b'x'; 1 << 20];
+        put(&mut structure, NAME_OFFSET, b"other\0");
+        put(&mut structure, at, name);
+        structure
+    };
+    assert!(found(&structure(200, b"sketch\0"), "sketch"));
+    assert!(!found(&structure(1 << 19, b"sketch\0"), "sketch"));
+    let long = "y".repeat(NAME_LEN);
+    assert!(!found(&structure(200, format!("{long}\0").as_bytes()), &long));
+}
+
+#[test]
+fn architectures_that_make_trampolines_want_sections_for_them() {
+    let flaws = |machine, sections: &[&'static str]| {
+        let sketch = Sketch::new(Order::Little, machine);
+        let sketch = sections
+            .iter()
+            .fold(sketch, |sketch, name| sketch.part(name, 8, 0, Vec::new()));
+        let flaws = sketch.read().unwrap().flaws;
+        flaws.into_iter().map(|flaw| (flaw.kind, flaw.message)).next()
+    };
+    for (machine, wanted) in [
+        (AARCH64, &[".plt", ".init.plt"][..]),
+        (RISCV, &[".plt", ".got", ".got.plt"]),
+        (POWER, &[".stubs"]),
+    ] {
+        assert_eq!(flaws(machine, wanted), None);
+        for missing in wanted {
+            let others: Vec<&str> = wanted.iter().copied().filter(|name| name != missing).collect();
+            let (kind, message) = flaws(machine, &others).unwrap();
+            assert_eq!(kind, ElfDefectKind::NoTrampolines);
+            assert!(message.contains(&format!("no section {missing},")), "{message}");
+        }
+    }
+    assert_eq!(flaws(X86_64, &[]), None);
 }
 
 #[test]

@@ -13,6 +13,8 @@ const PUMP: &[u8] = include_bytes!("../../../../tests/fixtures/kmod/kmmp_pump.ko
 const LONE: &[u8] = include_bytes!("../../../../tests/fixtures/kmod/kmmp_lone.ko");
 
 const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
+const RISCV: u16 = 243;
 const POWER: u16 = 21;
 const S390: u16 = 22;
 

@@ -2,7 +2,7 @@
 
 use super::{PUMP, RING, X86_64};
 use crate::kmod::elf::read;
-use crate::kmod::facts::Export;
+use crate::kmod::facts::{Export, ExportTable};
 
 #[test]
 fn a_real_module_says_what_modinfo_says() {
@@ -30,19 +30,19 @@ fn a_real_module_says_what_modinfo_says() {
 #[test]
 fn a_real_module_has_the_versions_of_what_it_needs() {
     let pump = read(PUMP).0.unwrap();
-    let versions = pump.versions.as_ref().unwrap();
-    assert!(!versions.extended);
-    assert_eq!(versions.crc("module_layout"), Some(0x8216_4fbb));
-    assert_eq!(versions.crc("_printk"), Some(0x9299_7ed8));
-    assert_eq!(versions.crc("kmmp_ring_open"), Some(0x46c8_89a1));
+    let versions = pump.versions.basic.as_ref().unwrap();
+    assert!(pump.versions.extended.is_none());
+    assert_eq!(versions.of("module_layout"), Some(0x8216_4fbb));
+    assert_eq!(versions.of("_printk"), Some(0x9299_7ed8));
+    assert_eq!(versions.of("kmmp_ring_open"), Some(0x46c8_89a1));
     for undefined in &pump.undefined {
         assert!(
-            !undefined.weak && versions.crc(&undefined.name).is_some(),
+            !undefined.weak && versions.of(&undefined.name).is_some(),
             "{undefined:?}"
         );
     }
     assert_eq!(
-        versions.crcs.len(),
+        versions.0.len(),
         pump.undefined.len() + 1,
         "all of them, and module_layout"
     );
@@ -50,17 +50,18 @@ fn a_real_module_has_the_versions_of_what_it_needs() {
 
 #[test]
 fn a_real_module_exports_what_its_users_expect() {
-    let export = |name: &str, gpl_only, namespace: Option<&str>, crc| Export {
+    let export = |name: &str, table, namespace: Option<&str>, crc| Export {
         name: name.to_owned(),
-        gpl_only,
+        table,
+        flags: None,
         namespace: namespace.map(str::to_owned),
         crc: Some(crc),
     };
     assert_eq!(
         read(RING).0.unwrap().exports,
         [
-            export("kmmp_ring_size", false, None, 0xc810_318c),
-            export("kmmp_ring_open", true, Some("KMMP_RING"), 0x46c8_89a1),
+            export("kmmp_ring_size", ExportTable::Plain, None, 0xc810_318c),
+            export("kmmp_ring_open", ExportTable::GplOnly, Some("KMMP_RING"), 0x46c8_89a1),
         ]
     );
 }

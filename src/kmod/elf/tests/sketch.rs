@@ -18,6 +18,8 @@ pub(super) struct Part {
     kind: u32,
     info: u32,
     content: Vec<u8>,
+    /// How many sections there are over these bytes.
+    sections: usize,
 }
 
 pub(super) const GLOBAL: u8 = 1 << 4;
@@ -42,7 +44,15 @@ impl Sketch {
             kind,
             info,
             content,
+            sections: 1,
         });
+        self
+    }
+
+    /// So many sections over the same bytes.
+    pub(super) fn shared(mut self, count: usize, name: &'static str, kind: u32, info: u32, content: Vec<u8>) -> Self {
+        self = self.part(name, kind, info, content);
+        self.sections.last_mut().unwrap().sections = count;
         self
     }
 
@@ -97,9 +107,13 @@ impl Sketch {
             names.extend(name.as_bytes());
             names.push(0);
         }
-        let strings = u32::try_from(self.sections.len() + 2).unwrap();
+        let strings = u32::try_from(self.count() + 2).unwrap();
         self = self.part(".symtab", 2, strings, table).part(".strtab", 3, 0, names);
         self.lay_out()
+    }
+
+    fn count(&self) -> usize {
+        self.sections.iter().map(|part| part.sections).sum()
     }
 
     pub(super) fn lay_out(self) -> Vec<u8> {
@@ -107,7 +121,7 @@ impl Sketch {
         let mut section_names = vec![0];
         let mut body = vec![0; 64];
         let mut headers = vec![0; 64];
-        let count = self.sections.len() + 2;
+        let count = self.count() + 2;
         let names_at = |names: &mut Vec<u8>, name: &str| {
             let at = names.len();
             names.extend(name.as_bytes());
@@ -116,7 +130,8 @@ impl Sketch {
         };
         for part in &self.sections {
             let name = names_at(&mut section_names, part.name);
-            headers.extend(section(order, name, part, body.len()));
+            let header = section(order, name, part, body.len());
+            headers.extend(header.repeat(part.sections));
             body.extend(&part.content);
         }
         let name = names_at(&mut section_names, ".shstrtab");
@@ -125,6 +140,7 @@ impl Sketch {
             kind: 3,
             info: 0,
             content: section_names,
+            sections: 1,
         };
         headers.extend(section(order, name, &last, body.len()));
         body.extend(&last.content);
@@ -152,10 +168,11 @@ impl Sketch {
 
 pub(super) fn section(order: Order, name: usize, part: &Part, offset: usize) -> Vec<u8> {
     let link = if part.kind == 2 { part.info } else { 0 };
+    let is_loaded = !matches!(part.kind, 2 | 3 | 4 | 9);
     let mut header = Vec::new();
     header.extend(u32_bytes(order, name));
     header.extend(u32_bytes(order, part.kind as usize));
-    header.extend(u64_bytes(order, 2));
+    header.extend(u64_bytes(order, if is_loaded { 2 } else { 0 }));
     header.extend(u64_bytes(order, 0));
     header.extend(u64_bytes(order, offset as u64));
     header.extend(u64_bytes(order, part.content.len() as u64));

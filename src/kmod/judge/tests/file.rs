@@ -1,9 +1,11 @@
 //! The file, and its signature.
 
 use super::sketch::{AARCH64, a_module, a_scene, each, with};
+use crate::api::Severity;
+use crate::kernel::Architecture;
 use crate::kmod::facts::{ElfDefect, ElfDefectKind, Signature, Unpackable};
 use crate::kmod::load::Enforcement;
-use crate::kmod::staged::Entry;
+use crate::kmod::staged::{Entry, Program, Tool};
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
@@ -42,6 +44,26 @@ fn what_stands_in_the_file() {
             "a flaw that only the linking shows", // truth: headers/this-module-offset-zero
             flawed(ElfDefectKind::Relocation),
             "elf-relocation!",
+        ),
+        (
+            "an entry that stays empty",
+            flawed(ElfDefectKind::Unlinked),
+            "elf-relocation?",
+        ),
+        (
+            "no room for trampolines",
+            flawed(ElfDefectKind::NoTrampolines),
+            "elf-malformed!",
+        ),
+        (
+            "extended versions that do not fit together, to a kernel that does not read them",
+            flawed(ElfDefectKind::ExtendedVersions),
+            "",
+        ),
+        (
+            "and to one that does",
+            flawed(ElfDefectKind::ExtendedVersions).kernel("6.14.0"),
+            "elf-malformed!",
         ),
         (
             "a name in .modinfo that is another one in struct module",
@@ -191,9 +213,74 @@ fn what_the_kernel_says_of_signatures() {
             "signature-missing! vermagic-missing?",
         ),
         (
+            "modprobe changes a packed one itself, and the kernel reads what is left",
+            with(a_module().signature(Signature::Malformed("length".to_owned())).packed())
+                .args("-f")
+                .config("MODVERSIONS MODULE_SIG MODULE_FORCE_LOAD"),
+            "signature-malformed! versions-missing? vermagic-missing?",
+        ),
+        (
             "an unsigned module hides nothing else",
             with(a_module().needs("gone", 1)).enforced(sign),
             "signature-missing! symbol-missing!",
         ),
     ]);
+}
+
+#[test]
+fn arm_kernels_before_6_5_make_trampolines_only_where_they_are_told_to() {
+    const TOOL: Tool = Tool::Present(Program::Elf(AARCH64));
+    let scene = |kernel: &str, config| {
+        let module = a_module().change(|elf| {
+            elf.machine = AARCH64;
+            elf.flaws.push(ElfDefect {
+                kind: ElfDefectKind::NoTrampolines,
+                message: "no section .plt".to_owned(),
+            });
+        });
+        let scene = with(module).kernel(kernel).config(config);
+        let scene = scene.staged(|staged| (staged.sh, staged.mkdir, staged.cp) = (TOOL, TOOL, TOOL));
+        scene.load(|load| load.architecture = Some(Architecture::Aarch64))
+    };
+    each(vec![
+        ("not told", scene("6.4.0", "MODVERSIONS"), ""),
+        (
+            "told",
+            scene("6.4.0", "MODVERSIONS ARM64_MODULE_PLTS"),
+            "elf-malformed!",
+        ),
+        ("later ones do always", scene("6.5.0", "MODVERSIONS"), "elf-malformed!"),
+    ]);
+}
+
+/// `kernel/module/main.c: load_module`
+#[test]
+fn what_the_kernel_meets_first_is_told_first() {
+    let flaw = |kind| ElfDefect {
+        kind,
+        message: "section 3".to_owned(),
+    };
+    let scene = with(
+        a_module()
+            .info("vermagic", "another")
+            .needs("gone", 1)
+            .exports("_printk", Some(1))
+            .change(|elf| elf.flaws.push(flaw(ElfDefectKind::Malformed)))
+            .change(|elf| elf.link_flaws.push(flaw(ElfDefectKind::Relocation))),
+    );
+    let decides = scene
+        .findings()
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Decides);
+    let rules: Vec<String> = decides.map(|finding| finding.rule.to_string()).collect();
+    assert_eq!(
+        rules,
+        [
+            "vermagic-mismatch",
+            "elf-malformed",
+            "symbol-missing",
+            "elf-relocation",
+            "symbol-duplicate"
+        ]
+    );
 }

@@ -1,6 +1,7 @@
 //! Real modules, real indexes of depmod, real signatures, judged from their bytes.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Arc;
 
 use super::sketch::{Scene, a_scene, each};
@@ -35,7 +36,7 @@ fn symvers() -> Symvers {
     let mut crcs = BTreeMap::new();
     for bytes in [RING, PUMP, LONE] {
         let content = ModuleFile::read(bytes).content.expect("unpacked");
-        crcs.extend(content.elf.expect("a module").versions.expect("versions").crcs);
+        crcs.extend(content.elf.expect("a module").versions.basic.expect("versions").0);
     }
     let kernels = crcs.iter().filter(|(name, _)| !name.starts_with("kmmp_"));
     let lines: Vec<String> = kernels
@@ -71,6 +72,12 @@ fn scene(name: &str) -> Scene {
         ),
     ]);
     scene
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("packed");
+    encoder.finish().expect("packed")
 }
 
 fn with(mut scene: Scene, name: &str, bytes: &[u8]) -> Scene {
@@ -138,6 +145,7 @@ fn real_signatures_are_judged() {
     let trailer = broken.len() - 28 - 12;
     broken[trailer] = 1;
     let broken = || with(scene("kmmp_lone"), "kmmp_lone", &broken);
+    let packed = |bytes: &[u8]| with(scene("kmmp_lone"), "kmmp_lone", &gzip(bytes));
     let sign = Enforcement::SignSection;
     each(vec![
         (
@@ -173,6 +181,21 @@ fn real_signatures_are_judged() {
             "",
         ),
         ("broken, and not enforced", broken(), "signature-malformed!"),
+        (
+            "forced and packed, by a trusted signer", // truth: trusted/by-us-forced-xz
+            packed(SIGNED).trusting(rsa()).args("--force-vermagic"),
+            "signature-mismatch! vermagic-missing?",
+        ),
+        (
+            "forced and packed, by another",
+            packed(SIGNED).trusting(p384()).args("--force-vermagic"),
+            "vermagic-missing?",
+        ),
+        (
+            "forced and packed, by another, and enforced",
+            packed(SIGNED).trusting(p384()).enforced(sign).args("--force-vermagic"),
+            "signature-mismatch! vermagic-missing?",
+        ),
         (
             "forced, and enforced",
             signed().enforced(sign).trusting(rsa()).args("--force-vermagic"),

@@ -137,6 +137,34 @@ fn what_the_indexes_know() {
             "symbol-missing!",
         ),
         (
+            "a module of an alias that the last one needs",
+            a_scene()
+                .beside("bad", a_module().needs("gone", 1))
+                .line("drv", "extra/drv.ko: extra/bad.ko")
+                .alias("a", "bad")
+                .alias("a", "drv")
+                .module("a"),
+            "symbol-missing!",
+        ),
+        (
+            "a module that an alias names twice",
+            a_scene()
+                .beside("bad", a_module().needs("gone", 1))
+                .alias("a", "bad")
+                .alias("a", "bad")
+                .module("a"),
+            "symbol-missing!",
+        ),
+        (
+            "one that fails exports nothing to the next",
+            with(a_module().needs("lib_call", 0x99))
+                .beside("bad", a_module().needs("gone", 1).exports("lib_call", Some(0x99)))
+                .alias("a", "bad")
+                .alias("a", "drv")
+                .module("a"),
+            "symbol-missing? symbol-missing!",
+        ),
+        (
             "a path instead of a name",
             a_scene().module(&format!("/tmp/opt/lib/modules/{KERNEL}/extra/drv.ko")),
             "module-not-found!",

@@ -9,8 +9,8 @@ use crate::api::{Finding, Rule, Severity, ToolkitNeed};
 use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{
-    ElfDefect, ElfDefectKind, ElfModule, Export, ModuleContent, ModuleFile, Packing, Signature, Undefined, Unpackable,
-    Versions,
+    Crcs, ElfDefect, ElfDefectKind, ElfModule, Export, ExportTable, ModuleContent, ModuleFile, Packing, Signature,
+    Undefined, Unpackable, Versions,
 };
 use crate::kmod::load::{Enforcement, Load, LoadCommand, LoadedModules, SignaturePolicy};
 use crate::kmod::signature::Certificate;
@@ -40,6 +40,7 @@ const CONFIG: &str = "CONFIG_MODULES=y\nCONFIG_MODVERSIONS=y\nCONFIG_MODULE_SIG=
 pub(super) struct ModuleSketch {
     elf: ElfModule,
     signature: Signature,
+    packing: Packing,
     content: Option<Result<ElfDefect, Unpackable>>,
 }
 
@@ -51,17 +52,19 @@ pub(super) fn a_module() -> ModuleSketch {
         this_module_size: SIZE,
         name: Some("drv".to_owned()),
         modinfo: info.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        versions: Some(Versions {
-            extended: false,
-            crcs: vec![("module_layout".to_owned(), 0x11)],
-        }),
+        versions: Versions {
+            basic: Some(Crcs(vec![("module_layout".to_owned(), 0x11)])),
+            extended: None,
+        },
         undefined: Vec::new(),
         exports: Vec::new(),
         flaws: Vec::new(),
+        link_flaws: Vec::new(),
     };
     ModuleSketch {
         elf,
         signature: Signature::Absent,
+        packing: Packing::Plain,
         content: None,
     }
     .needs("_printk", 0x22)
@@ -70,11 +73,8 @@ pub(super) fn a_module() -> ModuleSketch {
 impl ModuleSketch {
     pub(super) fn needs(mut self, symbol: &str, crc: u32) -> Self {
         self = self.needs_unversioned(symbol);
-        self.elf
-            .versions
-            .get_or_insert_default()
-            .crcs
-            .push((symbol.to_owned(), u64::from(crc)));
+        let crcs = self.elf.versions.basic.get_or_insert_default();
+        crcs.0.push((symbol.to_owned(), u64::from(crc)));
         self
     }
 
@@ -95,7 +95,8 @@ impl ModuleSketch {
     pub(super) fn exports(mut self, symbol: &str, crc: Option<u32>) -> Self {
         let export = Export {
             name: symbol.to_owned(),
-            gpl_only: false,
+            table: ExportTable::Plain,
+            flags: None,
             namespace: None,
             crc,
         };
@@ -105,7 +106,19 @@ impl ModuleSketch {
 
     /// Makes the last export one for GPL-compatible modules only.
     pub(super) fn for_gpl_only(mut self) -> Self {
-        self.elf.exports.last_mut().expect("an export").gpl_only = true;
+        self.elf.exports.last_mut().expect("an export").table = ExportTable::GplOnly;
+        self
+    }
+
+    /// Gives the last export flags, as modules for Linux 7.1 have them.
+    pub(super) fn flagged(mut self, flags: u8) -> Self {
+        self.elf.exports.last_mut().expect("an export").flags = Some(flags);
+        self
+    }
+
+    /// Packs the file.
+    pub(super) fn packed(mut self) -> Self {
+        self.packing = Packing::Xz;
         self
     }
 
@@ -133,7 +146,7 @@ impl ModuleSketch {
     }
 
     pub(super) fn without_versions(mut self) -> Self {
-        self.elf.versions = None;
+        self.elf.versions = Versions::default();
         self
     }
 
@@ -175,7 +188,7 @@ impl ModuleSketch {
             Some(Err(why)) => Err(why),
         };
         Entry::Module(Arc::new(ModuleFile {
-            packing: Packing::Xz,
+            packing: self.packing,
             size: 4096,
             content,
         }))
@@ -235,6 +248,7 @@ pub(super) fn with(module: ModuleSketch) -> Scene {
         ))),
         vermagic: Some(VERMAGIC.to_owned()),
         this_module_size: Some(SIZE),
+        has_export_flags: Some(false),
     };
     let scene = Scene {
         staged,

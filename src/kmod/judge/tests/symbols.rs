@@ -42,9 +42,10 @@ fn every_symbol_has_an_exporter_of_its_version() {
             "the first of two versions counts",
             with(a_module().needs("gpl_thing", 0x33).change(|elf| {
                 elf.versions
+                    .basic
                     .as_mut()
                     .expect("versions")
-                    .crcs
+                    .0
                     .push(("gpl_thing".to_owned(), 9));
             })),
             "",
@@ -129,6 +130,56 @@ fn proprietary_modules_taint_their_users() {
         ("after a GPL-only symbol", user(both(gpl, lib)), "symbol-proprietary!"),
         ("before a GPL-only symbol", user(both(lib, gpl)), "symbol-gpl-only!"),
         ("a weak one is then missing", user(both(gpl, lib).weakly()), ""),
+        (
+            "a user of a user of theirs",
+            with(a_module().needs("middle_call", 0x98).needs("gpl_thing", 0x33))
+                .beside("lib", library())
+                .beside(
+                    "middle",
+                    a_module().needs("lib_call", 0x99).exports("middle_call", Some(0x98)),
+                )
+                .line("drv", "extra/drv.ko: extra/middle.ko extra/lib.ko"),
+            "symbol-gpl-only!",
+        ),
+    ]);
+}
+
+/// truth: licences/proprietary-user-of-a-gpl-module on 7.3
+#[test]
+fn flags_decide_who_may_use_an_images_own_symbols_where_the_kernel_reads_them() {
+    let library = |flags| a_module().exports("lib_call", Some(0x99)).flagged(flags);
+    let user = |licence, library| {
+        with(a_module().info("license", licence).needs("lib_call", 0x99))
+            .beside("lib", library)
+            .line("drv", "extra/drv.ko: extra/lib.ko")
+    };
+    let on_7_1 = |scene: super::sketch::Scene| scene.toolkit(|toolkit| toolkit.has_export_flags = Some(true));
+    let old = || a_module().exports("lib_call", Some(0x99)).for_gpl_only();
+    let told = |scene: super::sketch::Scene| {
+        let scene = scene.toolkit(|toolkit| (toolkit.has_export_flags, toolkit.vermagic) = (None, None));
+        scene.toolkit(|toolkit| toolkit.config = None).kernel("7.1.0")
+    };
+    each(vec![
+        (
+            "for GPL alone",
+            on_7_1(user("Proprietary", library(1))),
+            "symbol-gpl-only!",
+        ),
+        ("and by such a user", on_7_1(user("GPL", library(1))), ""),
+        ("for all", on_7_1(user("Proprietary", library(0))), ""),
+        ("an earlier kernel reads no flags", user("Proprietary", library(1)), ""),
+        ("and a table of its own", user("Proprietary", old()), "symbol-gpl-only!"),
+        ("which later ones ignore", on_7_1(user("GPL", old())), "symbol-missing!"),
+        (
+            "no flags at all",
+            on_7_1(user("GPL", a_module().exports("lib_call", Some(0x99)))),
+            "elf-malformed!",
+        ),
+        (
+            "where no toolkit tells, the release does",
+            told(user("Proprietary", library(1))),
+            "symbol-gpl-only! not-checked not-checked",
+        ),
     ]);
 }
 
@@ -182,6 +233,16 @@ fn namespaces_are_imported() {
             "symbol-namespace!",
         ),
         (
+            "for modules by name, and imported",
+            with(a_module().needs("chosen", 0x55).also("import_ns", "module:other,dr*")),
+            "",
+        ),
+        (
+            "which newer kernels refuse",
+            with(a_module().needs("chosen", 0x55).also("import_ns", "module:drv")).kernel("6.16.1"),
+            "symbol-namespace!",
+        ),
+        (
             "and for no others",
             with(
                 a_module()
@@ -189,11 +250,6 @@ fn namespaces_are_imported() {
                     .change(|elf| elf.name = Some("third".to_owned())),
             )
             .kernel("6.16.0"),
-            "symbol-namespace!",
-        ),
-        (
-            "nobody imports what is for modules by name",
-            with(a_module().also("import_ns", "module:drv")).kernel("6.16.0"),
             "symbol-namespace!",
         ),
     ]);
@@ -303,4 +359,21 @@ fn a_missing_in_tree_module_is_named_once_with_the_remedy() {
     assert_eq!(findings[0].symbol.as_deref(), Some("sun_rpc"));
     let remedy = "RUN ln -s /lib/modules/5.14.0-570.el9.x86_64 /opt/lib/modules/5.14.0-570.el9.x86_64/host";
     assert!(findings[0].message.contains(remedy), "{}", findings[0].message);
+}
+
+#[test]
+fn how_a_namespace_is_imported_depends_on_the_kernel() {
+    let message = |symbol, crc, release| {
+        let module = a_module()
+            .needs(symbol, crc)
+            .change(|elf| elf.name = Some("third".to_owned()));
+        let findings = with(module).kernel(release).findings();
+        let found = findings
+            .into_iter()
+            .find(|finding| finding.rule == Rule::SymbolNamespace);
+        found.expect("a finding").message
+    };
+    assert!(message("spaced", 0x44, "6.12.1").contains("MODULE_IMPORT_NS(SPACE)"));
+    assert!(message("spaced", 0x44, "6.13.1").contains("MODULE_IMPORT_NS(\"SPACE\")"));
+    assert!(message("chosen", 0x55, "6.16.1").contains("nothing can be imported"));
 }

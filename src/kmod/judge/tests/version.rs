@@ -14,8 +14,18 @@ fn built_for(vermagic: &str) -> ModuleSketch {
     a_module().info("vermagic", vermagic)
 }
 
+/// Leaves it with the extended form alone.
 fn extended(elf: &mut ElfModule) {
-    elf.versions.as_mut().expect("versions").extended = true;
+    elf.versions.extended = elf.versions.basic.take();
+}
+
+/// Gives it both forms.
+fn both(elf: &mut ElfModule) {
+    elf.versions.extended.clone_from(&elf.versions.basic);
+}
+
+fn crcs(elf: &mut ElfModule) -> &mut Vec<(String, u64)> {
+    &mut elf.versions.basic.as_mut().expect("versions").0
 }
 
 #[test]
@@ -98,11 +108,14 @@ fn without_the_kernels_own_vermagic_the_release_is_what_can_be_compared() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table, one row for each branch")]
 fn symbol_versions_are_asked_for_as_the_kernel_does() {
-    let of_6_14 = |config| {
-        with(a_module().change(extended).info("vermagic", "6.14.0 SMP"))
+    let of_6_14 = |form: fn(&mut ElfModule)| {
+        with(a_module().change(form).info("vermagic", "6.14.0 SMP"))
             .kernel("6.14.1")
             .toolkit(|t| t.vermagic = Some("6.14.1 SMP".to_owned()))
-            .config(config)
+    };
+    let other = |elf: &mut ElfModule| {
+        both(elf);
+        elf.versions.extended.as_mut().expect("versions").0[0].1 = 0x12;
     };
     let assumed = || with(a_module().without_versions()).toolkit(|t| t.config = None);
     each(vec![
@@ -138,22 +151,22 @@ fn symbol_versions_are_asked_for_as_the_kernel_does() {
         ),
         (
             "another struct module",
-            with(a_module().change(|elf| elf.versions.as_mut().expect("versions").crcs[0].1 = 0x12)),
+            with(a_module().change(|elf| crcs(elf)[0].1 = 0x12)),
             "crc-mismatch!",
         ),
         (
             "the same sum, but for what stands above its 32 bits", // truth: crcs/one-symbol-high-half
-            with(a_module().change(|elf| elf.versions.as_mut().expect("versions").crcs[0].1 |= 1 << 40)),
+            with(a_module().change(|elf| crcs(elf)[0].1 |= 1 << 40)),
             "crc-mismatch!",
         ),
         (
             "one without a version passes",
-            with(a_module().change(|elf| drop(elf.versions.as_mut().expect("versions").crcs.remove(0)))),
+            with(a_module().change(|elf| drop(crcs(elf).remove(0)))),
             "symbol-version-missing?",
         ),
         (
             "but not on Debian's kernels", // truth: crcs/module-layout-absent
-            with(a_module().change(|elf| drop(elf.versions.as_mut().expect("versions").crcs.remove(0))))
+            with(a_module().change(|elf| drop(crcs(elf).remove(0))))
                 .toolkit(|toolkit| toolkit.config = Some(Arc::new(KernelConfig::parse(DEBIANS)))),
             "symbol-version-missing!",
         ),
@@ -167,15 +180,33 @@ fn symbol_versions_are_asked_for_as_the_kernel_does() {
             with(a_module().change(extended)).kernel("6.14.1"),
             "",
         ),
+        ("beside the basic form it stands for the release", of_6_14(both), ""),
+        ("alone it does not", of_6_14(extended), "vermagic-mismatch!"),
         (
-            "beside the basic form it stands for the release",
-            of_6_14("MODVERSIONS BASIC_MODVERSIONS"),
+            "beside the basic form it wins",
+            with(a_module().change(other)).kernel("6.14.1"),
+            "crc-mismatch!",
+        ),
+        (
+            "but not before it is read",
+            with(a_module().change(other)).kernel("6.13.1"),
             "",
         ),
         (
-            "alone it does not",
-            of_6_14("MODVERSIONS EXTENDED_MODVERSIONS"),
-            "vermagic-mismatch!",
+            "of a packed file modprobe takes out the basic form alone",
+            with(a_module().change(other).packed())
+                .kernel("6.14.1")
+                .args("--force-modversion")
+                .config(ALLOWED),
+            "crc-mismatch!",
+        ),
+        (
+            "of a plain one the kernel ignores both",
+            with(a_module().change(other))
+                .kernel("6.14.1")
+                .args("--force-modversion")
+                .config(ALLOWED),
+            "versions-missing?",
         ),
     ]);
 }

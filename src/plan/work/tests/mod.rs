@@ -9,7 +9,7 @@ mod testifying;
 use super::{Errand, Order, Owner, Push, Request, order};
 use crate::kmod::load::{LoadedModules, SignaturePolicy};
 use crate::plan::tests::{KERNEL, owner, target};
-use crate::plan::{KnownSecret, Supplies, Target, World};
+use crate::plan::{KnownSecret, Pods, Supplies, Target, World};
 
 const DOCKERFILE: &str = "ARG DTK_AUTO\nFROM ${DTK_AUTO} AS builder\nRUN make KERNEL=$KERNEL_VERSION\n";
 const TOOLKIT: &str = "r.example.com/dtk:1";
@@ -49,7 +49,7 @@ fn world<'a>(supplies: &'a Supplies, toolkit: Option<&'a str>) -> World<'a> {
         supplies,
         toolkit_image: toolkit,
         push_built_image: true,
-        workshop: None,
+        pods: Pods::None,
     }
 }
 

@@ -4,7 +4,7 @@ use super::{BOTH, BUILT, PLAIN, TOOLKIT, make, ordered, pulled, request, supplie
 use crate::kernel::Architecture;
 use crate::plan::tests::{owner, workshop};
 use crate::plan::work::{Errand, Owner, Push, Workshop, fingerprint, job_name, order};
-use crate::plan::{Supplies, Target, World};
+use crate::plan::{Pods, Supplies, Target, World};
 
 /// The fingerprint of the work for a target, as everything else stands.
 fn of(target: &Target) -> String {
@@ -85,7 +85,7 @@ fn the_settings_that_work_is_done_by_have_a_part_in_its_fingerprint() {
     let (target, supplies) = (pulled(BOTH), supplies("1"));
     let by = |settings: &Workshop| {
         let world = World {
-            workshop: Some(settings),
+            pods: Pods::Run(settings),
             ..world(&supplies, Some(TOOLKIT))
         };
         fingerprint(&world, &target, &owner(), None).unwrap()

@@ -186,5 +186,8 @@ fn together(kernel: &Kernel, boot: Boot) -> anyhow::Result<Vec<Case>> {
             .ko(ours("plain")?)
             .next_layer()
             .file("extra/plain.ko", kernel.ko("plain")?.bytes),
+        one("by-us-forced-xz")
+            .ko(ours("plain")?.packed(Packing::Xz)?)
+            .args(&["-f"]),
     ])
 }

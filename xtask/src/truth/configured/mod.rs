@@ -2,6 +2,7 @@
 //!
 //! What such a kernel does is not seen but read in its source, which each row names. The rows are counted apart.
 
+mod configurations;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,14 +7,13 @@ mod place;
 mod table;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::Context;
 
 use super::case::Case;
 use super::kernel::Kernel;
 use super::ko::Ko;
-use super::{Answer, Options, Round, Subject, kernels};
+use super::{Answer, Errand, Subject};
 use place::Place;
 use table::Table;
 
@@ -43,33 +42,24 @@ struct Damage {
 
 impl Damages {
     /// Asks about all of them.
-    pub(super) fn ask(
-        &self,
-        options: &Options,
-        cache: &Path,
-        work: &Path,
-        print: &mut impl FnMut(&str),
-    ) -> anyhow::Result<Answer> {
-        let releases = match options.kernels.as_slice() {
-            [] => vec![KERNEL.to_owned()],
-            named => named.to_vec(),
-        };
+    pub(super) fn ask(&self, errand: &Errand<'_>, print: &mut impl FnMut(&str)) -> anyhow::Result<Answer> {
+        let kernels = errand.kernels_named_or(&[KERNEL], print)?;
         let (mut rows, mut table) = (Vec::new(), Table::default());
-        for kernel in kernels(&releases, options, cache, print)? {
+        for kernel in &kernels {
             let ko = kernel.ko(MODULE)?;
             let made: BTreeMap<String, Damage> = self.of(&ko).into_iter().collect();
             let cases: Vec<_> = made
                 .iter()
-                .map(|(id, damage)| ("damages", 0, damage.case(id, &kernel, &ko)))
+                .map(|(id, damage)| ("damages", 0, damage.case(id, kernel, &ko)))
                 .collect();
             for some in cases.chunks(AT_ONCE) {
-                let round = Round::new(&kernel, some.to_vec(), &options.named(), work)?;
-                for row in round.rows(options.guests, print)? {
+                for row in errand.asked(kernel, some.to_vec(), print)? {
                     table.add(made.get(&row.id).context("a damage of that name")?, &row);
                     rows.push(row);
                 }
             }
         }
+        let releases: Vec<String> = kernels.into_iter().map(|kernel| kernel.release).collect();
         let text = table.text(self, &releases);
         Ok(Answer::of(Subject::Damages, rows, text, print))
     }

@@ -13,7 +13,7 @@ use anyhow::Context;
 use super::case::Case;
 use super::kernel::Kernel;
 use super::ko::Ko;
-use super::{Answer, Options, Round, Subject, kernels};
+use super::{Answer, Errand, Subject};
 use table::Table;
 
 /// The packages: file systems, network, block devices, packet filters, tracing, drivers from user space.
@@ -71,31 +71,21 @@ struct Trial<'a> {
 }
 
 /// Asks about all of them.
-pub(super) fn ask(
-    options: &Options,
-    cache: &Path,
-    work: &Path,
-    print: &mut impl FnMut(&str),
-) -> anyhow::Result<Answer> {
-    let releases = match options.kernels.as_slice() {
-        [] => KERNELS.map(str::to_owned).to_vec(),
-        named => named.to_vec(),
-    };
-    let kernels = kernels(&releases, options, cache, print)?;
+pub(super) fn ask(errand: &Errand<'_>, print: &mut impl FnMut(&str)) -> anyhow::Result<Answer> {
+    let kernels = errand.kernels_named_or(&KERNELS, print)?;
     let mut shipments = Vec::new();
     for (kernel, package) in kernels
         .iter()
         .flat_map(|kernel| PACKAGES.map(|package| (kernel, package)))
     {
-        shipments.push(Shipment::compiled(cache, kernel, package)?);
+        shipments.push(Shipment::compiled(errand.cache, kernel, package)?);
     }
     let (mut rows, mut table) = (Vec::new(), Table::default());
     for kernel in &kernels {
         let kernel = kernel.with_in_tree(needed(&shipments))?;
         let trials: BTreeMap<String, Trial<'_>> = shipments.iter().flat_map(Shipment::trials).collect();
         let cases = trials.iter().map(|(id, trial)| ("shipped", 0, trial.case(id, &kernel)));
-        let round = Round::new(&kernel, cases.collect(), &options.named(), work)?;
-        for row in round.rows(options.guests, print)? {
+        for row in errand.asked(&kernel, cases.collect(), print)? {
             table.add(trials.get(&row.id).context("a trial of that name")?, &row);
             rows.push(row);
         }
