@@ -184,13 +184,13 @@ impl<'a, 'c> Chain<'a, 'c> {
             );
             Finding::warns(Rule::ModuleInTree, message)
         } else {
-            self.from_the_node(name)
+            self.reached_on_the_node(name)
         };
         report.add(finding.of_symbol(name));
     }
 
     /// A dependency that modprobe finds through the image's link to the node's own folder.
-    fn from_the_node(&self, name: &str) -> Finding {
+    fn reached_on_the_node(&self, name: &str) -> Finding {
         let kernel = &self.load.kernel;
         match self.kernel.in_tree().map(|tree| tree.module(name).is_some()) {
             Some(true) => Finding::informs(

@@ -109,7 +109,7 @@ impl Kernel {
 
     /// The same by a key whose signatures differ each time: the first one is kept until the signer makes another message
     /// of an RSA key, whose signatures do not differ.
-    pub(crate) fn signed_once_by_our_signer(&self, ko: Ko, key: &str, hash: &str) -> anyhow::Result<Ko> {
+    pub(crate) fn signed_once_by_our_signer(&self, ko: &Ko, key: &str, hash: &str) -> anyhow::Result<Ko> {
         let alike = self.signed_by_our_signer(ko.clone(), keys::SIGNERS[0], hash)?;
         let how = ["kmm-preflight sign", hash, &hex(&alike.bytes)];
         let signed = || self.signed_by_our_signer(ko.clone(), key, hash);

@@ -37,7 +37,7 @@ fn by_our_signer(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let one = |name: &str, ko: Ko| case(kernel, Boot::TrustingSigner, name).ko(ko).in_every_core();
     let plain = || kernel.ko("plain");
     let rsa = |ko: Ko| kernel.signed_by_our_signer(ko, "signer-rsa-2048", "sha256");
-    let curve = |key: &str| kernel.signed_once_by_our_signer(plain()?, key, "sha256");
+    let curve = |key: &str| kernel.signed_once_by_our_signer(&plain()?, key, "sha256");
     let foreign = kernel.signed(plain()?, "other", "sha256")?;
     let mut cases = vec![
         one("unsigned", plain()?),
