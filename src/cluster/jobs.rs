@@ -170,6 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_is_there_is_found_again_if_it_is_ours() {
+        // "is-124", "is-135": of another preflight (UID) it is none of ours.
         let ours = serde_json::to_value(job("p")).expect("JSON");
         let mut going = ours.clone();
         going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
@@ -191,6 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_api_server_refuses_is_told_in_its_words() {
+        // "is-123"
         let (service, handle) = mock::pair();
         let client = Client::new(service, "default");
         let quota = "jobs.batch \"build\" is forbidden: exceeded quota: few, requested: count/jobs.batch=1";

@@ -10,6 +10,7 @@ mod events;
 pub mod jobs;
 mod lease;
 mod name;
+pub mod preflights;
 mod schema;
 pub mod secrets;
 mod status;

@@ -1,16 +1,20 @@
 //! What all workers share of the work in pods: the Jobs that are there, and whose turn it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::queue::Queue;
 use crate::cluster::JobWatches;
 use crate::plan::ObjectName;
 use crate::plan::work::{BuildWith, Workshop};
+
+/// How much longer than its deadline a Job has a place: for its controller to see it, and to end it. One that is suspended has no
+/// end at all.
+const GRACE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The Jobs of all preflights.
 pub(super) struct Foundry {
@@ -56,7 +60,7 @@ impl Foundry {
         let before = queue.len();
         queue.want(preflight, wanted);
         let taken = if self.jobs.synced() {
-            queue.take(preflight, &self.jobs.unfinished(), now)
+            queue.take(preflight, &self.unfinished(now), now)
         } else {
             Vec::new()
         };
@@ -84,8 +88,15 @@ impl Foundry {
     }
 
     /// How many Jobs wait, and how many are at work.
-    pub(super) fn counts(&self) -> (usize, usize) {
-        (self.queue().len(), self.jobs.unfinished().len())
+    pub(super) fn counts(&self, now: Timestamp) -> (usize, usize) {
+        (self.queue().len(), self.unfinished(now).len())
+    }
+
+    /// The Jobs that have places.
+    fn unfinished(&self, now: Timestamp) -> BTreeSet<ObjectName> {
+        let lasts = self.workshop.deadline.saturating_add(GRACE);
+        self.jobs
+            .unfinished(now.saturating_sub(lasts).unwrap_or(Timestamp::MIN))
     }
 
     /// Counts what may have made it another's turn, beside the changes of Jobs.

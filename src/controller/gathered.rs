@@ -1,24 +1,29 @@
 //! One preflight and what is known around it → what is to be decided: every Module resolved, with the fingerprint of
 //! what its verdict rests on. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::examples::Question;
 use super::ledger::Ledger;
-use super::memory::{Known, Memory};
+use super::memory::{Inquiry, Known, Memory};
 use crate::api::{ModuleStatus, PreflightStatus, PreflightValidationOCP, VerificationStatus};
 use crate::kernel::{Architecture, KernelVersion};
 use crate::kmod::load::SignaturePolicy;
 use crate::plan::work::{
-    self, ATTEMPTS, Errand, LookBy, Next, Order, Owner, Push, Request, Works, Workshop, fingerprint, job_name,
+    self, ATTEMPTS, Ended, Errand, LookBy, Next, Order, Owner, Push, Request, Work, Works, Workshop, fingerprint,
+    job_name,
 };
 use crate::plan::{
     self, Answer, Evidence, KnownSecret, Look, NO_PRECEDENTS, Node, ObjectName, Pods, Subject, Supplies, Surroundings,
     Target, Unreadable, Verdict, World,
 };
+
+/// How long what is to be pushed waits until it is known what nodes have loaded, and what their images of today tell: it is judged by
+/// that once, and what has not come by then may never come.
+const NODES_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Everything that one preflight's decisions rest on, apart from its images.
 pub(super) struct Gathered {
@@ -46,6 +51,8 @@ pub(super) struct Case {
     pub(super) architecture: Option<Architecture>,
     /// The fingerprint of what its verdict rests on, where it has a target.
     pub(super) inputs: Option<String>,
+    /// The fingerprint of the Secrets that it is built with and signed by, where it has a target and they are known.
+    pub(super) secrets: Option<String>,
     /// The fingerprint of its work in pods, where it has a target, something runs in pods, and its Secrets are known.
     pub(super) work: Option<String>,
 }
@@ -95,6 +102,7 @@ impl Gathered {
         for case in &mut cases {
             let target = case.subject.target();
             case.inputs = target.map(|target| plan::inputs(target, &self.world(), case.architecture));
+            case.secrets = target.and_then(|target| plan::secret_versions(target, &self.supplies));
             let with_pods = target.filter(|target| self.workshop.is_some() && self.is_read(target));
             case.work = with_pods.and_then(|target| fingerprint(&self.world(), target, &self.owner, case.architecture));
         }
@@ -118,11 +126,26 @@ impl Gathered {
         }
     }
 
-    /// The targets and their fingerprints.
-    pub(super) fn targets(&self) -> impl Iterator<Item = (ObjectName, &str)> {
-        self.cases
-            .iter()
-            .filter_map(|case| Some((case.name.clone(), case.inputs.as_deref()?)))
+    /// What is asked of the targets.
+    pub(super) fn inquiries(&self) -> impl Iterator<Item = Inquiry<'_>> {
+        self.cases.iter().filter_map(|case| {
+            Some(Inquiry {
+                name: case.name.clone(),
+                inputs: case.inputs.as_deref()?,
+                needs_secrets: !plan::making_secrets(case.target()?).is_empty(),
+                secrets: case.secrets.as_deref(),
+            })
+        })
+    }
+
+    /// The Secrets that the targets name for building and signing.
+    pub(super) fn secrets(&self) -> BTreeSet<ObjectName> {
+        let targets = self.cases.iter().filter_map(Case::target);
+        let of = |target: &Target| -> Vec<ObjectName> {
+            let names = work::secrets(target).into_iter();
+            names.map(|name| (target.namespace.clone(), name.to_owned())).collect()
+        };
+        targets.flat_map(of).collect()
     }
 
     /// How many rows the status has.
@@ -181,9 +204,19 @@ impl Gathered {
 
     /// Whether the answer on any Module depends on what its nodes have loaded, or may once it was made and is to be pushed.
     pub(super) fn wants_evidence(&self, memory: &Memory) -> bool {
-        let may_push = |case: &Case| self.push_built_image && case.target().is_some_and(Target::can_be_made);
-        let wants = |case: &Case| memory.wants_evidence(&case.name) || may_push(case);
+        let wants = |case: &Case| memory.wants_evidence(&case.name) || self.may_push(case, memory);
         self.cases.iter().any(wants)
+    }
+
+    /// Whether an image may still be made for a case and pushed: it would be judged by what nodes have loaded then.
+    fn may_push(&self, case: &Case, memory: &Memory) -> bool {
+        let is_made = || match memory.ledger(&case.name).map(|ledger| ledger.works().make) {
+            Some(Work::Ended { errand, ended, .. }) => errand.pushes() && !matches!(ended, Ended::Interrupted { .. }),
+            Some(Work::Remembered(_)) => true,
+            _ => false,
+        };
+        let can_be = self.push_built_image && case.target().is_some_and(Target::can_be_made);
+        can_be && !memory.is_final(&case.name) && !is_made()
     }
 
     /// The answer for a case, by all that is known of it.
@@ -194,18 +227,26 @@ impl Gathered {
         }
     }
 
-    /// What is to be started for a case in a pod. What is pushed is judged by what was known when it was begun: that waits for it.
-    pub(super) fn next(&self, case: &Case, memory: &Memory, now: Timestamp) -> Next {
+    /// What is to be started for a case in a pod. What is pushed is judged by what was known when it was begun: that waits for it, but
+    /// not for ever. `held`: since when it waits.
+    pub(super) fn next(&self, case: &Case, memory: &Memory, held: Option<Timestamp>, now: Timestamp) -> Next {
         let next = self.next_if_known(case, memory, now);
-        let is_awaited = || {
-            self.evidence(case, memory)
-                .is_some_and(|evidence| evidence.is_awaited())
-        };
-        if next.pushes() && is_awaited() {
-            Next::Nothing
+        let until = held.unwrap_or(now) + NODES_PATIENCE;
+        if now < until && next.pushes() && self.is_awaited(case, memory) {
+            Next::Later(until)
         } else {
             next
         }
+    }
+
+    /// Whether what is to be pushed for a case waits until it is known what nodes have loaded.
+    pub(super) fn is_held(&self, case: &Case, memory: &Memory, now: Timestamp) -> bool {
+        self.push_built_image && self.next_if_known(case, memory, now).pushes() && self.is_awaited(case, memory)
+    }
+
+    fn is_awaited(&self, case: &Case, memory: &Memory) -> bool {
+        let evidence = self.evidence(case, memory);
+        evidence.is_some_and(|evidence| evidence.is_awaited())
     }
 
     fn next_if_known(&self, case: &Case, memory: &Memory, now: Timestamp) -> Next {
@@ -268,7 +309,7 @@ impl Gathered {
                 name: case.name.1.clone(),
                 verdict: self.answer(case, memory, now),
                 // What rests on evidence is no answer for good: another process is to look for itself.
-                inputs: case.inputs.clone().filter(|_| !memory.wants_evidence(&case.name)),
+                inputs: memory.inputs(&case.name).filter(|_| !memory.wants_evidence(&case.name)),
             })
             .chain(self.around.unreadable.iter().map(unreadable))
             .collect();
@@ -287,6 +328,7 @@ impl Case {
             subject,
             architecture: first.filter(|_| architectures.all(|other| other == first)),
             inputs: None,
+            secrets: None,
             work: None,
         }
     }
@@ -329,5 +371,140 @@ fn unreadable(module: &Unreadable) -> Answer {
         name: module.name.clone(),
         verdict: Verdict::unreadable(&module.why),
         inputs: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::Module;
+    use crate::controller::memory::Sight;
+    use crate::examine::Seen;
+    use crate::image::{Digest, LookFailure, LookFailureKind};
+    use crate::kmod::load::LoadedModules;
+    use crate::plan::work::{BuildWith, Room};
+
+    const KERNEL: &str = "6.1.0-50-amd64";
+
+    fn second(at: i64) -> Timestamp {
+        Timestamp::from_second(at).unwrap()
+    }
+
+    fn workshop() -> Workshop {
+        Workshop {
+            image: "r/p:1".to_owned(),
+            builder_image: "r/b:1".to_owned(),
+            pull_policy: "IfNotPresent".to_owned(),
+            build_with: BuildWith::Job,
+            look_by: LookBy::Registry,
+            at_once: 4,
+            deadline: SignedDuration::from_hours(1),
+            keep_failed: SignedDuration::from_hours(1),
+            service_account: None,
+            privileged: false,
+            user_namespaces: false,
+            room: Room::default(),
+            environment: Vec::new(),
+            trusted: Vec::new(),
+        }
+    }
+
+    fn buildable() -> Module {
+        let container = json!({
+            "modprobe": {"moduleName": "nic"},
+            "kernelMappings": [{"regexp": ".", "containerImage": "r/nic:1", "build": {"dockerfileConfigMap": {"name": "df"}}}],
+        });
+        let module = json!({
+            "apiVersion": "kmm.sigs.x-k8s.io/v1beta1", "kind": "Module", "metadata": {"namespace": "a", "name": "nic"},
+            "spec": {"selector": {}, "moduleLoader": {"container": container}},
+        });
+        serde_json::from_value(module).unwrap()
+    }
+
+    /// A preflight, in a cluster with one Module whose image can be built.
+    fn gathered(pushes: bool, loaded: Option<BTreeMap<String, LoadedModules>>) -> Gathered {
+        let preflight = json!({
+            "apiVersion": "kmm.sigs.x-k8s.io/v1beta2", "kind": "PreflightValidationOCP", "metadata": {"name": "p", "uid": "u"},
+            "spec": {"kernelVersion": KERNEL, "pushBuiltImage": pushes},
+        });
+        let around = Surroundings {
+            modules: Some(vec![Arc::new(buildable())]),
+            supplies: Supplies {
+                dockerfiles: [(("a".to_owned(), "df".to_owned()), Some("FROM scratch".to_owned()))].into(),
+                ..Supplies::default()
+            },
+            loaded,
+            loaders: Some(BTreeMap::new()),
+            ..Surroundings::default()
+        };
+        let preflight = serde_json::from_value(preflight).unwrap();
+        let kernel = KernelVersion::parse(KERNEL).unwrap();
+        let workshop = Some(Arc::new(workshop()));
+        Gathered::new(&preflight, kernel, &Arc::new(around), &BTreeMap::new(), workshop)
+    }
+
+    /// What is known when looking at the Module's image came to this.
+    fn knowing(gathered: &Gathered, seen: Seen) -> Memory {
+        let mut memory = Memory::default();
+        memory.learn(gathered.inquiries(), None, second(0));
+        let case = &gathered.cases[0];
+        let sight = Sight {
+            name: case.name.clone(),
+            inputs: case.inputs.clone().unwrap(),
+            seen,
+        };
+        let works = Works::default();
+        memory.record(sight, second(0), |name, look| {
+            gathered.is_final(name, look, &works, second(0))
+        });
+        memory
+    }
+
+    fn missing() -> Seen {
+        Seen::Failed(LookFailure::new(LookFailureKind::NotFound, "there is none"))
+    }
+
+    #[test]
+    fn what_is_to_be_pushed_waits_for_what_nodes_have_loaded_but_not_for_ever() {
+        let known = || Some(BTreeMap::new());
+        let until = second(10) + NODES_PATIENCE;
+        for (case, pushes, loaded, held, now, waits) in [
+            ("nodes are asked", true, None, Some(second(10)), second(11), true),
+            ("and never answer", true, None, Some(second(10)), until, false),
+            ("they are asked from now on", true, None, None, second(10), true),
+            ("they have answered", true, known(), None, second(11), false),
+            ("nothing is pushed", false, None, None, second(11), false),
+        ] {
+            let is_known = loaded.is_some();
+            let gathered = gathered(pushes, loaded);
+            let memory = knowing(&gathered, missing());
+            let nic = &gathered.cases[0];
+            assert_eq!(gathered.is_held(nic, &memory, now), pushes && !is_known, "{case}");
+            match gathered.next(nic, &memory, held, now) {
+                Next::Later(moment) => assert!(waits && moment == until, "{case}"),
+                Next::Start { errand, .. } => assert!(!waits && errand.pushes() == pushes, "{case}"),
+                Next::Nothing => panic!("{case}"),
+            }
+        }
+    }
+
+    #[test]
+    fn nodes_are_asked_only_while_something_may_be_pushed() {
+        let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
+        let good = || Seen::Judged {
+            digest: digest.clone(),
+            findings: Vec::new(),
+        };
+        for (case, pushes, seen, wanted) in [
+            ("the image is missing", true, missing(), true),
+            ("it is there, and good", true, good(), false),
+            ("nothing is pushed", false, missing(), false),
+        ] {
+            let gathered = gathered(pushes, None);
+            let memory = knowing(&gathered, seen);
+            assert_eq!(gathered.wants_evidence(&memory), wanted, "{case}");
+        }
     }
 }

@@ -14,6 +14,9 @@ use crate::image::LookFailureKind;
 use crate::plan::work::Works;
 use crate::plan::{self, Look, ObjectName};
 
+/// What stands in a row between the fingerprint of its inputs and that of its Secrets.
+const WITH_SECRETS: char = '-';
+
 /// What is known of the targets.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -22,13 +25,32 @@ pub(super) struct Memory {
     pub(super) examples: Examples,
 }
 
+/// What is asked of one target.
+#[derive(Clone, Debug)]
+pub(super) struct Inquiry<'a> {
+    /// The Module.
+    pub(super) name: ObjectName,
+    /// The fingerprint of what its verdict rests on, beside the content of Secrets.
+    pub(super) inputs: &'a str,
+    /// Whether the content of Secrets has a part in it.
+    pub(super) needs_secrets: bool,
+    /// The fingerprint of that, once it is known.
+    pub(super) secrets: Option<&'a str>,
+}
+
 /// What is known of one target.
 #[derive(Debug)]
 struct Entry {
     inputs: String,
+    needs_secrets: bool,
+    secrets: Option<String>,
     known: Known,
     attempts: u32,
+    /// Whether the answer stands until an input changes.
+    is_final: bool,
     due: Due,
+    /// Whether what the look under way comes to may be an answer to the question of before.
+    outdated: bool,
     ledger: Ledger,
 }
 
@@ -51,13 +73,13 @@ pub(super) struct Sight {
     pub(super) seen: Seen,
 }
 
-/// When to look.
+/// When to look, or where the answer is final, when to ask for its Secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Due {
     At(Timestamp),
-    /// A look is on its way.
+    /// That is on its way.
     Underway,
-    /// The answer is final for these inputs.
+    /// Whatever the answer rests on tells by itself when it changes.
     Never,
 }
 
@@ -66,22 +88,32 @@ impl Memory {
     /// questions. What another process verified for the same inputs stands in `previous`, and stays verified.
     pub(super) fn learn<'a>(
         &mut self,
-        targets: impl IntoIterator<Item = (ObjectName, &'a str)>,
+        targets: impl IntoIterator<Item = Inquiry<'a>>,
         previous: Option<&PreflightStatus>,
         now: Timestamp,
     ) {
         let mut present = HashSet::new();
-        for (name, inputs) in targets {
-            present.insert(name.clone());
-            match self.entries.get(&name) {
-                Some(entry) if entry.inputs == inputs => {}
+        for question in targets {
+            present.insert(question.name.clone());
+            match self.entries.get_mut(&question.name) {
+                Some(entry) if entry.inputs == question.inputs => entry.learn(question.secrets, now),
                 _ => {
-                    let entry = Entry::new(inputs, row(previous, &name, inputs), now);
-                    self.entries.insert(name, entry);
+                    let mut entry = Entry::new(&question, row(previous, &question), now);
+                    entry.learn(question.secrets, now);
+                    self.entries.insert(question.name, entry);
                 }
             }
         }
         self.entries.retain(|name, _| present.contains(name));
+    }
+
+    /// What the answer on a target rests on, as a row remembers it.
+    pub(super) fn inputs(&self, name: &ObjectName) -> Option<String> {
+        let entry = self.entries.get(name)?;
+        Some(match &entry.secrets {
+            Some(secrets) => format!("{}{WITH_SECRETS}{secrets}", entry.inputs),
+            None => entry.inputs.clone(),
+        })
     }
 
     /// What is known of a target.
@@ -123,10 +155,15 @@ impl Memory {
         matches!(known, Some(Known::Row(_)))
     }
 
+    /// Whether the answer on a target stands until an input changes.
+    pub(super) fn is_final(&self, name: &ObjectName) -> bool {
+        self.entries.get(name).is_some_and(|entry| entry.is_final)
+    }
+
     /// A Job has ended: with the final answer, or with something that is to be looked at.
     pub(super) fn job_ended(&mut self, name: &ObjectName, is_final: bool, now: Timestamp) {
         if let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.due != Due::Underway) {
-            entry.due = if is_final { Due::Never } else { Due::At(now) };
+            entry.settle(is_final, now, now);
         }
     }
 
@@ -142,7 +179,8 @@ impl Memory {
         }
     }
 
-    /// There is nothing more to see of this target through its registry; what else it rests on is asked for again after a while.
+    /// There is nothing more to see of this target through its registry, or nothing at all; its Secrets are asked for again after a
+    /// while.
     pub(super) fn asked(&mut self, name: &ObjectName, now: Timestamp) {
         if let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.due == Due::Underway) {
             entry.due = Due::At(now + schedule::SECRETS);
@@ -151,8 +189,19 @@ impl Memory {
 
     /// Whether a target is to be looked at now.
     pub(super) fn is_due(&self, name: &ObjectName, now: Timestamp) -> bool {
-        let due = self.entries.get(name).map(|entry| entry.due);
-        matches!(due, Some(Due::At(time)) if time <= now)
+        let entry = self.entries.get(name);
+        entry.is_some_and(|entry| !entry.is_final && entry.is_due(now))
+    }
+
+    /// The targets with a final answer whose Secrets are to be asked for again now: if any are, also those that would soon be, for
+    /// many name the same.
+    pub(super) fn secrets_due(&self, now: Timestamp) -> Vec<ObjectName> {
+        let answered = || self.entries.iter().filter(|(_, entry)| entry.is_final);
+        if !answered().any(|(_, entry)| entry.is_due(now)) {
+            return Vec::new();
+        }
+        let due = answered().filter(|(_, entry)| entry.is_due(now + schedule::SECRETS_TOGETHER));
+        due.map(|(name, _)| name.clone()).collect()
     }
 
     /// A look at these targets is on its way.
@@ -186,11 +235,12 @@ impl Memory {
             _ => 0,
         };
         let look = entry.since_when(look);
-        entry.due = if is_final(&name, &look) {
-            Due::Never
+        let pause = schedule::pause(&look, entry.attempts, &format!("{}/{}", name.0, name.1));
+        if std::mem::take(&mut entry.outdated) {
+            entry.settle(false, now, now);
         } else {
-            Due::At(now + schedule::pause(&look, entry.attempts, &format!("{}/{}", name.0, name.1)))
-        };
+            entry.settle(is_final(&name, &look), now + pause, now);
+        }
         entry.known = Known::Look(look);
     }
 
@@ -202,11 +252,7 @@ impl Memory {
 
     /// How many targets wait for a look, or are looked at.
     pub(super) fn waiting(&self, now: Timestamp) -> usize {
-        let waits = |entry: &&Entry| match entry.due {
-            Due::At(time) => time <= now,
-            Due::Underway => true,
-            Due::Never => false,
-        };
+        let waits = |entry: &&Entry| !entry.is_final && (entry.due == Due::Underway || entry.is_due(now));
         self.entries.values().filter(waits).count()
     }
 
@@ -221,17 +267,56 @@ impl Memory {
 }
 
 impl Entry {
-    /// What is known where this row was written for the same inputs.
-    fn new(inputs: &str, row: Option<&ModuleStatus>, now: Timestamp) -> Self {
+    /// What is known where this row was written for the same inputs, with the Secrets that it tells.
+    fn new(question: &Inquiry<'_>, row: Option<&ModuleStatus>, now: Timestamp) -> Self {
         let verified = row.filter(|row| row.verification_status == VerificationStatus::Success);
         let failed = row.filter(|row| row.verification_status == VerificationStatus::Failure && row.job.is_some());
+        let secrets = row.and_then(|row| row.inputs.as_deref()?.split_once(WITH_SECRETS));
+        let known = verified.map_or(Known::Look(Look::Pending), |row| Known::Row(Box::new(row.clone())));
         Self {
-            inputs: inputs.to_owned(),
-            due: if verified.is_some() { Due::Never } else { Due::At(now) },
-            known: verified.map_or(Known::Look(Look::Pending), |row| Known::Row(Box::new(row.clone()))),
+            inputs: question.inputs.to_owned(),
+            needs_secrets: question.needs_secrets,
+            secrets: secrets.map(|(_, secrets)| secrets.to_owned()),
+            is_final: verified.is_some(),
+            due: if verified.is_some() && !question.needs_secrets {
+                Due::Never
+            } else {
+                Due::At(now)
+            },
+            outdated: false,
+            known,
             attempts: 0,
             ledger: failed.map(Ledger::remembering).unwrap_or_default(),
         }
+    }
+
+    /// Learns which content its Secrets have, as far as that is known. Another content is another question.
+    fn learn(&mut self, secrets: Option<&str>, now: Timestamp) {
+        let Some(secrets) = secrets.filter(|new| self.secrets.as_deref() != Some(*new)) else {
+            return;
+        };
+        if self.secrets.replace(secrets.to_owned()).is_none() {
+            return;
+        }
+        self.outdated = self.due == Due::Underway;
+        self.due = if self.outdated { Due::Underway } else { Due::At(now) };
+        self.known = Known::Look(Look::Pending);
+        (self.is_final, self.attempts) = (false, 0);
+        self.ledger = Ledger::default();
+    }
+
+    /// The answer is final, or it is to be looked for again at that moment.
+    fn settle(&mut self, is_final: bool, again: Timestamp, now: Timestamp) {
+        self.is_final = is_final;
+        self.due = match (is_final, self.needs_secrets) {
+            (false, _) => Due::At(again),
+            (true, true) => Due::At(now + schedule::SECRETS),
+            (true, false) => Due::Never,
+        };
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        matches!(self.due, Due::At(time) if time <= now)
     }
 
     /// An outage that goes on began when it began.
@@ -257,16 +342,15 @@ fn is_alike(before: &Look, after: &Look) -> bool {
     }
 }
 
-/// The row that was written for a target with these inputs.
-fn row<'a>(
-    previous: Option<&'a PreflightStatus>,
-    (namespace, name): &ObjectName,
-    inputs: &str,
-) -> Option<&'a ModuleStatus> {
-    previous?
-        .modules
-        .iter()
-        .find(|row| row.namespace == *namespace && row.name == *name && row.inputs.as_deref() == Some(inputs))
+/// The row that was written for a target with these inputs, whatever its Secrets were.
+fn row<'a>(previous: Option<&'a PreflightStatus>, question: &Inquiry<'_>) -> Option<&'a ModuleStatus> {
+    let (namespace, name) = &question.name;
+    let is_its = |row: &&ModuleStatus| {
+        let inputs = row.inputs.as_deref().unwrap_or_default();
+        let inputs = inputs.split_once(WITH_SECRETS).map_or(inputs, |(inputs, _)| inputs);
+        row.namespace == *namespace && row.name == *name && inputs == question.inputs
+    };
+    previous?.modules.iter().find(is_its)
 }
 
 #[cfg(test)]
@@ -312,8 +396,51 @@ mod tests {
 
     fn knowing(inputs: &str) -> Memory {
         let mut memory = Memory::default();
-        memory.learn([(nic(), inputs)], None, second(0));
+        memory.learn([asked(inputs)], None, second(0));
         memory
+    }
+
+    fn asked(inputs: &str) -> Inquiry<'_> {
+        Inquiry {
+            name: nic(),
+            inputs,
+            needs_secrets: false,
+            secrets: None,
+        }
+    }
+
+    /// The same of a target that is signed, where this is known of its Secrets.
+    fn signed(secrets: Option<&str>) -> Inquiry<'_> {
+        Inquiry {
+            needs_secrets: true,
+            secrets,
+            ..asked("one")
+        }
+    }
+
+    /// A row that another process wrote.
+    fn row(status: VerificationStatus, inputs: &str) -> ModuleStatus {
+        ModuleStatus {
+            name: "nic".to_owned(),
+            namespace: "drivers".to_owned(),
+            verification_stage: VerificationStage::Done,
+            verification_status: status,
+            status_reason: None,
+            last_transition_time: Time(second(0)),
+            image: None,
+            digest: None,
+            findings: Vec::new(),
+            inputs: Some(inputs.to_owned()),
+            job: None,
+        }
+    }
+
+    /// A status with that row alone.
+    fn written(row: ModuleStatus) -> PreflightStatus {
+        PreflightStatus {
+            modules: vec![row],
+            ..PreflightStatus::default()
+        }
     }
 
     #[test]
@@ -330,9 +457,9 @@ mod tests {
         let mut memory = knowing("one");
         memory.record(sight(good()), second(1), is_good);
         assert_eq!(memory.next_due(), None);
-        memory.learn([(nic(), "one")], None, second(2));
+        memory.learn([asked("one")], None, second(2));
         assert_eq!(memory.next_due(), None);
-        memory.learn([(nic(), "two")], None, second(3));
+        memory.learn([asked("two")], None, second(3));
         assert!(memory.is_due(&nic(), second(3)));
     }
 
@@ -369,7 +496,7 @@ mod tests {
     fn an_answer_to_the_question_of_before_is_dropped() {
         let mut memory = knowing("one");
         memory.started([&nic()]);
-        memory.learn([(nic(), "two")], None, second(1));
+        memory.learn([asked("two")], None, second(1));
         memory.record(sight(good()), second(2), is_good);
         assert!(matches!(memory.known(&nic()), Known::Look(Look::Pending)));
         assert!(memory.is_due(&nic(), second(2)));
@@ -409,33 +536,82 @@ mod tests {
 
     #[test]
     fn what_another_process_verified_for_the_same_inputs_stays_verified() {
-        let row = |status, inputs: &str| ModuleStatus {
-            name: "nic".to_owned(),
-            namespace: "drivers".to_owned(),
-            verification_stage: VerificationStage::Done,
-            verification_status: status,
-            status_reason: None,
-            last_transition_time: Time(second(0)),
-            image: None,
-            digest: None,
-            findings: Vec::new(),
-            inputs: Some(inputs.to_owned()),
-            job: None,
-        };
         let rows = [
             ("the same", row(VerificationStatus::Success, "one"), true),
             ("other inputs", row(VerificationStatus::Success, "two"), false),
             ("a failure", row(VerificationStatus::Failure, "one"), false),
         ];
         for (name, row, kept) in rows {
-            let status = PreflightStatus {
-                modules: vec![row],
-                ..Default::default()
-            };
             let mut memory = Memory::default();
-            memory.learn([(nic(), "one")], Some(&status), second(1));
+            memory.learn([asked("one")], Some(&written(row)), second(1));
             assert_eq!(memory.next_due().is_none(), kept, "{name}");
+            assert_eq!(memory.is_final(&nic()), kept, "{name}");
             assert_eq!(matches!(memory.known(&nic()), Known::Row(_)), kept, "{name}");
         }
+    }
+
+    #[test]
+    fn of_a_success_only_the_secrets_are_asked_for_again_and_what_has_not_changed_changes_nothing() {
+        let mut memory = Memory::default();
+        memory.learn([signed(None)], None, second(0));
+        assert!(memory.secrets_due(second(0)).is_empty(), "a look asks for them");
+        memory.started([&nic()]);
+        memory.learn([signed(Some("1"))], None, second(1));
+        memory.record(sight(good()), second(1), is_good);
+        assert_eq!(memory.inputs(&nic()).as_deref(), Some("one-1"));
+        let again = second(1) + schedule::SECRETS;
+        assert_eq!(memory.next_due(), Some(again));
+        assert!(memory.secrets_due(again - SignedDuration::from_secs(1)).is_empty());
+        assert_eq!(memory.secrets_due(again), [nic()]);
+        assert!(!memory.is_due(&nic(), again) && memory.waiting(again) == 0);
+        memory.started([&nic()]);
+        memory.asked(&nic(), again);
+        memory.learn([signed(Some("1"))], None, again);
+        assert!(memory.is_final(&nic()));
+        assert_eq!(memory.next_due(), Some(again + schedule::SECRETS));
+        assert!(matches!(memory.known(&nic()), Known::Look(Look::Judged { .. })));
+    }
+
+    #[test]
+    fn another_content_of_a_secret_is_another_question_for_a_success_too() {
+        for (case, kept) in [("looked at", None), ("found in a row", Some("one-1"))] {
+            let mut memory = Memory::default();
+            let status = kept.map(|inputs| written(row(VerificationStatus::Success, inputs)));
+            memory.learn([signed(kept.xor(Some("1")))], status.as_ref(), second(0));
+            if kept.is_none() {
+                memory.record(sight(good()), second(0), is_good);
+            }
+            assert!(memory.is_final(&nic()), "{case}");
+            memory.learn([signed(None)], None, second(1));
+            assert!(memory.is_final(&nic()), "{case}: nothing new is known");
+            memory.learn([signed(Some("2"))], None, second(2));
+            assert!(memory.is_due(&nic(), second(2)) && !memory.is_final(&nic()), "{case}");
+            assert!(matches!(memory.known(&nic()), Known::Look(Look::Pending)), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_tells_nothing_of_its_secrets_takes_them_as_they_are() {
+        let mut memory = Memory::default();
+        let status = written(row(VerificationStatus::Success, "one"));
+        memory.learn([signed(None)], Some(&status), second(0));
+        assert_eq!(memory.secrets_due(second(0)), [nic()], "at once");
+        memory.learn([signed(Some("1"))], Some(&status), second(1));
+        assert!(memory.was_verified(&nic()));
+        assert_eq!(memory.inputs(&nic()).as_deref(), Some("one-1"));
+    }
+
+    #[test]
+    fn a_look_that_was_under_way_when_a_secret_changed_is_made_again() {
+        let mut memory = Memory::default();
+        memory.learn([signed(Some("1"))], None, second(0));
+        memory.started([&nic()]);
+        memory.learn([signed(Some("2"))], None, second(1));
+        assert_eq!(memory.next_due(), None, "the one under way first");
+        memory.record(sight(good()), second(2), is_good);
+        assert!(memory.is_due(&nic(), second(2)));
+        memory.started([&nic()]);
+        memory.record(sight(good()), second(3), is_good);
+        assert!(memory.is_final(&nic()));
     }
 }

@@ -1,4 +1,4 @@
-//! Whose Job is begun next: so many at once over all preflights, and each preflight in its turn. Pure.
+//! Whose Job is begun next: so many at once over all preflights, each preflight in its turn, and in that each namespace. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -14,10 +14,51 @@ const PLACE: SignedDuration = SignedDuration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Queue {
     at_once: usize,
-    /// The preflights that wait, by their UIDs, the next one first; each with its Jobs in order.
-    turns: VecDeque<(String, VecDeque<ObjectName>)>,
+    /// The preflights that wait, by their UIDs, the next one first.
+    turns: VecDeque<(String, Waiting)>,
     /// What was begun and is not seen yet, and since when.
     begun: BTreeMap<ObjectName, Timestamp>,
+}
+
+/// What one preflight waits for.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// The namespaces of its Jobs, the one whose turn it is first.
+    namespaces: VecDeque<String>,
+    /// Its Jobs, in the order in which they will be begun.
+    jobs: VecDeque<ObjectName>,
+}
+
+impl Waiting {
+    /// It waits for these Jobs: the first of each namespace, the second of each, and so on. A namespace keeps its turn.
+    fn want(&mut self, jobs: impl IntoIterator<Item = ObjectName>) {
+        let mut of: BTreeMap<String, VecDeque<ObjectName>> = BTreeMap::new();
+        for job in jobs {
+            of.entry(job.0.clone()).or_default().push_back(job);
+        }
+        self.namespaces.retain(|namespace| of.contains_key(namespace));
+        let new = of.keys().filter(|namespace| !self.namespaces.contains(namespace));
+        let new: Vec<String> = new.cloned().collect();
+        self.namespaces.extend(new);
+        self.jobs.clear();
+        while !of.is_empty() {
+            for namespace in &self.namespaces {
+                self.jobs.extend(of.get_mut(namespace).and_then(VecDeque::pop_front));
+            }
+            of.retain(|_, jobs| !jobs.is_empty());
+        }
+    }
+
+    /// The first Job is begun: the other namespaces have their turns first.
+    fn served(&mut self) {
+        let Some((namespace, _)) = self.jobs.pop_front() else {
+            return;
+        };
+        self.namespaces.retain(|waiting| *waiting != namespace);
+        if self.jobs.iter().any(|(waiting, _)| *waiting == namespace) {
+            self.namespaces.push_back(namespace);
+        }
+    }
 }
 
 impl Queue {
@@ -30,15 +71,15 @@ impl Queue {
         }
     }
 
-    /// A preflight wants these Jobs, in this order, and none of those that it wanted before. It keeps its turn.
+    /// A preflight wants these Jobs, those of each namespace in this order, and none of those that it wanted before. It keeps its turn.
     pub(super) fn want(&mut self, preflight: &str, jobs: impl IntoIterator<Item = ObjectName>) {
-        let jobs: VecDeque<ObjectName> = jobs.into_iter().collect();
-        let place = self.turns.iter_mut().find(|(waiting, _)| waiting == preflight);
-        match place {
-            Some((_, waiting)) => *waiting = jobs,
-            None => self.turns.push_back((preflight.to_owned(), jobs)),
+        if !self.turns.iter().any(|(waiting, _)| waiting == preflight) {
+            self.turns.push_back((preflight.to_owned(), Waiting::default()));
         }
-        self.turns.retain(|(_, jobs)| !jobs.is_empty());
+        if let Some((_, waiting)) = self.turns.iter_mut().find(|(waiting, _)| waiting == preflight) {
+            waiting.want(jobs);
+        }
+        self.turns.retain(|(_, waiting)| !waiting.jobs.is_empty());
     }
 
     /// Takes the Jobs that this preflight may begin now; `unfinished` are those that are seen at work, whosever they are. A free
@@ -74,7 +115,7 @@ impl Queue {
 
     /// How many Jobs wait.
     pub(super) fn len(&self) -> usize {
-        self.turns.iter().map(|(_, jobs)| jobs.len()).sum()
+        self.turns.iter().map(|(_, waiting)| waiting.jobs.len()).sum()
     }
 
     /// The first Job of that preflight is begun: the others have their turns first.
@@ -82,20 +123,20 @@ impl Queue {
         let Some(at) = self.turns.iter().position(|(waiting, _)| waiting == preflight) else {
             return;
         };
-        if let Some((preflight, mut jobs)) = self.turns.remove(at) {
-            jobs.pop_front();
-            if !jobs.is_empty() {
-                self.turns.push_back((preflight, jobs));
+        if let Some((preflight, mut waiting)) = self.turns.remove(at) {
+            waiting.served();
+            if !waiting.jobs.is_empty() {
+                self.turns.push_back((preflight, waiting));
             }
         }
     }
 
     /// Everything that waits, in the order in which it will be begun: the first of each preflight, the second of each, and so on.
     fn line(&self) -> impl Iterator<Item = (&str, &ObjectName)> {
-        let longest = self.turns.iter().map(|(_, jobs)| jobs.len()).max().unwrap_or_default();
-        (0..longest).flat_map(|round| {
+        let lengths = self.turns.iter().map(|(_, waiting)| waiting.jobs.len());
+        (0..lengths.max().unwrap_or_default()).flat_map(|round| {
             let turns = self.turns.iter();
-            turns.filter_map(move |(preflight, jobs)| Some((preflight.as_str(), jobs.get(round)?)))
+            turns.filter_map(move |(preflight, waiting)| Some((preflight.as_str(), waiting.jobs.get(round)?)))
         })
     }
 }
@@ -159,6 +200,70 @@ mod tests {
             queue.want("p", jobs("p1 p2 p3 p4 p5 p6"));
             queue.want("q", jobs("q1 q2"));
             assert_eq!(groups(&mut queue, &asked_first), ["p1 q1", "p2 q2", "p3 p4", "p5 p6"]);
+        }
+    }
+
+    /// Jobs like `ns/name`.
+    fn jobs_of(names: &str) -> Vec<ObjectName> {
+        let named = |name: &str| {
+            name.split_once('/')
+                .map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
+        };
+        names.split_whitespace().filter_map(named).collect()
+    }
+
+    #[test]
+    fn each_namespace_has_its_turn_however_many_jobs_another_has() {
+        for (case, at_once, p, q, expected) in [
+            (
+                "one preflight",
+                1,
+                "a/1 a/2 a/3 a/4 b/5",
+                "",
+                vec!["1", "5", "2", "3", "4"],
+            ),
+            (
+                "its names do not matter",
+                1,
+                "a/1 b/2 b/3 b/4",
+                "",
+                vec!["1", "2", "3", "4"],
+            ),
+            ("three", 3, "a/1 a/2 a/3 b/4 b/5 c/6", "", vec!["1 4 6", "2 3 5"]),
+            (
+                "two preflights",
+                1,
+                "a/1 a/2 b/3",
+                "a/4 b/5",
+                vec!["1", "4", "3", "5", "2"],
+            ),
+        ] {
+            let mut queue = Queue::new(at_once);
+            queue.want("p", jobs_of(p));
+            queue.want("q", jobs_of(q));
+            assert_eq!(groups(&mut queue, &["p", "q"]), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_keeps_its_turn_when_its_preflight_asks_again() {
+        let mut queue = Queue::new(1);
+        let none = BTreeSet::new();
+        queue.want("p", jobs_of("a/1 a/2 a/3 b/4 b/5"));
+        for (left, expected) in [
+            ("a/1 a/2 a/3 b/4 b/5", "1"),
+            ("a/2 a/3 b/4 b/5", "4"),
+            ("a/2 a/3 b/5 c/6", "2"),
+            ("a/3 b/5 c/6", "5"),
+            ("a/3 c/6", "6"),
+            ("a/3", "3"),
+        ] {
+            queue.want("p", jobs_of(left));
+            let begun = queue.take("p", &none, second(0));
+            for job in &begun {
+                queue.give_back(job);
+            }
+            assert_eq!(names(begun), expected, "of {left}");
         }
     }
 

@@ -20,6 +20,8 @@ const DEFECT: Steps = Steps {
 
 /// How long until Secrets are asked for again where nothing else is: a key may have been changed.
 pub(super) const SECRETS: SignedDuration = SignedDuration::from_mins(5);
+/// How much earlier they may be asked for together with others: a thousand Modules may name the same one.
+pub(super) const SECRETS_TOGETHER: SignedDuration = SignedDuration::from_mins(1);
 
 /// A pause that doubles.
 struct Steps {

@@ -14,18 +14,21 @@ use crate::api::{PreflightStatus, PreflightValidationOCP};
 use crate::cluster::{
     CallError, Fitting, InstalledSchema, Notice, Weight, WriteOutcome, fit, foreign_managers, write_status,
 };
-use crate::plan::ObjectName;
+use crate::plan::{CONTESTED, ObjectName};
 
 /// How long to wait after a write that failed.
 const PAUSE: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long the status says that somebody else writes it too, after that was last seen. A controller that was stopped is
 /// back off its longest pauses by then.
-const CONTESTED: SignedDuration = SignedDuration::from_mins(20);
+const STAYS_CONTESTED: SignedDuration = SignedDuration::from_mins(20);
 
 /// What stands in one preflight's status, as far as is known.
 pub(super) struct Scribe {
     standing: Option<PreflightStatus>,
+    /// What was written last, whatever somebody else has made of it since: times go on from there, and only what differs from it is
+    /// news.
+    written: Option<PreflightStatus>,
     /// The version of the object with it.
     version: Option<u64>,
     /// What is said of somebody else who writes it too, and until when.
@@ -43,12 +46,17 @@ pub(super) enum Wrote {
 }
 
 impl Scribe {
-    /// What stands in a preflight.
-    pub(super) fn new(preflight: &PreflightValidationOCP) -> Self {
+    /// What stands in a preflight. That somebody else writes it too is still said where the process before said so.
+    pub(super) fn new(preflight: &PreflightValidationOCP, now: Timestamp) -> Self {
+        let conditions = preflight.status.iter().flat_map(|status| &status.conditions);
+        let mut contested = conditions.filter(|condition| condition.type_ == CONTESTED);
         Self {
             standing: preflight.status.clone(),
+            written: preflight.status.clone(),
             version: version(preflight),
-            contested: None,
+            contested: contested
+                .next()
+                .map(|condition| (condition.message.clone(), now + STAYS_CONTESTED)),
         }
     }
 
@@ -58,9 +66,9 @@ impl Scribe {
         (now < *until).then_some((said, *until))
     }
 
-    /// The status that stands, as far as is known.
-    pub(super) fn standing(&self) -> Option<&PreflightStatus> {
-        self.standing.as_ref()
+    /// The status as it was written last.
+    pub(super) fn written(&self) -> Option<&PreflightStatus> {
+        self.written.as_ref()
     }
 
     /// Writes a status if it differs from what stands there.
@@ -79,12 +87,13 @@ impl Scribe {
                 operator.telemetry.wrote_status("written");
                 let kernel = &preflight.spec.kernel_version;
                 let name = preflight.metadata.name.as_deref().unwrap_or_default();
-                let news = news(name, kernel, self.standing.as_ref(), &status);
+                let news = news(name, kernel, self.written.as_ref(), &status);
                 for news in news {
                     tell(operator, preflight, news);
                 }
                 self.version = version.parse().ok();
-                self.standing = Some(status);
+                self.standing = Some(status.clone());
+                self.written = Some(status);
                 Wrote::Status
             }
             Err(why) => failed(operator, preflight, &why),
@@ -116,6 +125,11 @@ impl Scribe {
         standing.is_some_and(|standing| fit(standing, schema) == *value)
     }
 
+    /// Somebody else has made that of the status.
+    fn stands(&mut self, status: Option<PreflightStatus>) {
+        self.standing = status;
+    }
+
     /// Looks whether what stands there is what was written. What somebody else wrote is told of, and written over.
     pub(super) async fn notice(&mut self, operator: &Operator, preflight: &PreflightValidationOCP) {
         let seen = version(preflight);
@@ -133,12 +147,12 @@ impl Scribe {
         if preflight.status.as_ref().map(fitting) == self.standing.as_ref().map(fitting) {
             return;
         }
-        self.standing.clone_from(&preflight.status);
+        self.stands(preflight.status.clone());
         let managers = foreign_managers(&preflight.metadata);
         if !managers.is_empty() {
             operator.telemetry.saw_foreign_write();
             let note = foreign(&managers.into_iter().collect::<Vec<_>>());
-            self.contested = Some((note.clone(), (operator.clock)() + CONTESTED));
+            self.contested = Some((note.clone(), (operator.clock)() + STAYS_CONTESTED));
             tell(operator, preflight, of_foreign(note));
         }
     }
@@ -215,4 +229,59 @@ fn reference((namespace, name): ObjectName) -> ObjectReference {
 /// Versions are numbers that grow, as Kubernetes has promised since 1.35 and etcd has always done.
 fn version(preflight: &PreflightValidationOCP) -> Option<u64> {
     preflight.metadata.resource_version.as_deref()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+    use kube::core::ObjectMeta;
+
+    use super::*;
+    use crate::api::PreflightValidationOCPSpec;
+
+    fn second(at: i64) -> Timestamp {
+        Timestamp::from_second(at).unwrap()
+    }
+
+    /// A preflight whose status has a condition of this type.
+    fn saying(type_: &str) -> PreflightValidationOCP {
+        let condition = Condition {
+            type_: type_.to_owned(),
+            status: "True".to_owned(),
+            reason: "Because".to_owned(),
+            message: "somebody else writes this status (manager)".to_owned(),
+            last_transition_time: Time(second(0)),
+            observed_generation: None,
+        };
+        PreflightValidationOCP {
+            metadata: ObjectMeta::default(),
+            spec: PreflightValidationOCPSpec::default(),
+            status: Some(PreflightStatus {
+                conditions: vec![condition],
+                ..PreflightStatus::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn who_takes_over_goes_on_saying_that_somebody_else_writes_but_not_for_ever() {
+        let scribe = Scribe::new(&saying(CONTESTED), second(100));
+        let until = second(100) + STAYS_CONTESTED;
+        let (said, tells_until) = scribe.contested(second(100)).unwrap();
+        assert!(said.contains("(manager)") && tells_until == until);
+        assert_eq!(scribe.contested(until), None);
+        assert_eq!(
+            Scribe::new(&saying("Complete"), second(100)).contested(second(100)),
+            None
+        );
+    }
+
+    #[test]
+    fn what_somebody_else_made_of_the_status_is_written_over_and_is_no_news() {
+        let mut scribe = Scribe::new(&saying("Complete"), second(0));
+        let written = scribe.written().cloned();
+        scribe.stands(Some(PreflightStatus::default()));
+        assert_eq!(scribe.written(), written.as_ref());
+        assert_ne!(scribe.standing, written, "it differs, and is written again");
+    }
 }

@@ -2,8 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::api::VerificationStatus;
 use crate::cluster::OwnJob;
-use crate::plan::work::{Ended, FINGERPRINT, MODULE, Work, WorkSeen};
+use crate::plan::work::{Ended, Errand, FINGERPRINT, MODULE, Work, WorkSeen, Works};
+use crate::plan::{self, Look, Verdict};
 
 /// What becomes of a Job that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +72,25 @@ fn of_ended(own: &OwnJob, ended: &Ended, keep: SignedDuration, now: Timestamp) -
     }
 }
 
+/// Whether nothing but this Job would tell the next process what it came to; `remembers`: whether a row has room for an answer and what
+/// it rests on. An answer that rests on what nodes have loaded today is never remembered by a row.
+pub(super) fn is_memory(own: &OwnJob, answer: &Verdict, remembers: bool) -> bool {
+    let (namespace, name) = &own.work.job;
+    let work = own.progress();
+    let makes = work.errand().is_some_and(Errand::makes);
+    let works = Works {
+        make: work,
+        ..Works::default()
+    };
+    let wants_evidence = plan::wants_evidence(&Look::Pending, &works);
+    // While nodes are asked, the answer is none that names a Job.
+    let is_basis = answer.job == Some(format!("{namespace}/{name}"))
+        || (wants_evidence && makes && answer.status == VerificationStatus::InProgress);
+    // What was made would be made again; a node that found an image bad looks again anyway.
+    let is_costly = makes || answer.status == VerificationStatus::Success;
+    is_basis && is_costly && (!remembers || wants_evidence)
+}
+
 /// The Module that a Job is of: its namespace and name.
 pub(super) fn module_of(seen: &WorkSeen) -> Option<(&str, &str)> {
     seen.annotations.get(MODULE)?.split_once('/')
@@ -78,7 +99,9 @@ pub(super) fn module_of(seen: &WorkSeen) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::VerificationStage;
     use crate::controller::tests::{build_in, ended_job, job_at_work};
+    use crate::plan::work::ContainerState;
 
     const KEEP: SignedDuration = SignedDuration::from_secs(60);
 
@@ -104,6 +127,7 @@ mod tests {
 
     #[test]
     fn a_job_stays_as_long_as_it_is_of_use() {
+        // "is-140": one that has not ended well stays; here not for ever.
         let told = Standing { is_told: true, ..OPEN };
         let verified = Standing {
             is_verified: true,
@@ -162,6 +186,50 @@ mod tests {
             ),
         ] {
             assert_eq!(word(seen, standing.as_ref(), at), expected, "{case}");
+        }
+    }
+
+    /// A Job that judged what it made: good, or in need of an in-tree module that its image has no way to.
+    fn judged(unmet: bool) -> OwnJob {
+        let mut own = ended_job("j", "make", true);
+        let said = r#"{"outcome":"judged","findings":[{"rule":"dependency-in-tree-unlinked","severity":"Decides","message":"m","symbol":"libcrc32c"}]}"#;
+        let containers = own.work.pod.iter_mut().flat_map(|pod| &mut pod.containers);
+        for container in containers.filter(|_| unmet) {
+            if let ContainerState::Ended { message, .. } = &mut container.state {
+                said.clone_into(message);
+            }
+        }
+        own
+    }
+
+    fn answer(status: VerificationStatus, of_job: bool) -> Verdict {
+        Verdict {
+            stage: VerificationStage::Done,
+            status,
+            reason: "because".to_owned(),
+            image: None,
+            digest: None,
+            findings: Vec::new(),
+            job: of_job.then(|| "a/j".to_owned()),
+            doing: None,
+        }
+    }
+
+    #[test]
+    fn a_job_is_kept_where_nothing_else_would_tell_what_it_came_to() {
+        use VerificationStatus::{Failure, InProgress, Success};
+        let (good, unlinked, look) = (judged(false), judged(true), ended_job("j", "look", true));
+        for (case, own, answer, remembers, kept) in [
+            ("a row tells it", &good, answer(Success, true), true, false),
+            ("no row has room", &good, answer(Success, true), false, true),
+            ("another's answer", &good, answer(Success, false), false, false),
+            ("nodes have it loaded", &unlinked, answer(Success, true), true, true),
+            ("they have not", &unlinked, answer(Failure, true), true, true),
+            ("they are asked", &unlinked, answer(InProgress, false), true, true),
+            ("the image has come", &unlinked, answer(Success, false), true, false),
+            ("a bad look", &look, answer(Failure, true), false, false),
+        ] {
+            assert_eq!(is_memory(own, &answer, remembers), kept, "{case}");
         }
     }
 

@@ -8,7 +8,11 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
+use tokio::sync::mpsc;
 
+use super::Operator;
+use super::gathered::Gathered;
+use super::look::Report;
 use crate::api::module::RegistryTls;
 use crate::cluster::{CallError, secrets};
 use crate::examine::{certificate, keyring};
@@ -77,13 +81,22 @@ impl Wallet {
         let sources: BTreeSet<Source> = targets.iter().map(|target| Source::of(target)).collect();
         let purses = stream::iter(sources).map(|source| source.open(client, &cluster));
         let purses = purses.buffer_unordered(AT_ONCE).collect().await;
-        let wanted: BTreeMap<ObjectName, bool> = targets.iter().flat_map(|target| wanted(target)).collect();
-        let supplies = stream::iter(wanted).map(|(name, is_public)| supply(client, name, is_public));
-        let supplies: Vec<_> = supplies.buffer_unordered(AT_ONCE).collect().await;
+        let supplies = targets
+            .iter()
+            .flat_map(|target| making(target).into_iter().chain(pull(target)));
         Self {
             cluster,
             purses,
-            supplies: supplies.into_iter().flatten().collect(),
+            supplies: supplies_of(client, supplies.collect()).await,
+        }
+    }
+
+    /// Fetches no credentials: only what these targets are built with and signed by.
+    async fn fetch_supplies(client: &Client, targets: impl IntoIterator<Item = &Target>) -> Self {
+        let supplies = targets.into_iter().flat_map(making).collect();
+        Self {
+            supplies: supplies_of(client, supplies).await,
+            ..Self::default()
         }
     }
 
@@ -235,8 +248,31 @@ async fn clusters_keyring(client: &Client, (namespace, name): &ObjectName) -> Ke
     Keyring::default()
 }
 
+/// Asks for the Secrets again that verified Modules are built with and signed by, and for nothing else.
+pub(super) async fn secrets_again(
+    operator: Arc<Operator>,
+    gathered: Arc<Gathered>,
+    names: Vec<ObjectName>,
+    reports: mpsc::Sender<Report>,
+) {
+    let targets = names.iter().filter_map(|name| gathered.case(name)?.target());
+    let wallet = Wallet::fetch_supplies(&operator.client, targets).await;
+    // In this order: what has changed is due at once, not after the next pause. Nobody listens where the preflight is gone.
+    let secrets = Report::Secrets(wallet.known(), wallet.certificates());
+    for report in [Report::Asked(names), secrets] {
+        let _ = reports.send(report).await;
+    }
+}
+
+/// What there is in these Secrets; those that could not be asked for are left out. With each stands whether it may be read.
+async fn supplies_of(client: &Client, wanted: BTreeMap<ObjectName, bool>) -> BTreeMap<ObjectName, Supply> {
+    let supplies = stream::iter(wanted).map(|(name, is_public)| supply(client, name, is_public));
+    let supplies: Vec<_> = supplies.buffer_unordered(AT_ONCE).collect().await;
+    supplies.into_iter().flatten().collect()
+}
+
 /// The Secrets that a target's build and signature need, and whether what stands in them is public: a certificate is.
-fn wanted(target: &Target) -> Vec<(ObjectName, bool)> {
+fn making(target: &Target) -> Vec<(ObjectName, bool)> {
     let named = |name: &str| (target.namespace.clone(), name.to_owned());
     let mut wanted = Vec::new();
     if let Some(sign) = &target.sign {
@@ -250,9 +286,13 @@ fn wanted(target: &Target) -> Vec<(ObjectName, bool)> {
     if let Some(build) = &target.build {
         wanted.extend(build.secrets.iter().map(|secret| (named(&secret.name), false)));
     }
-    let pull = target.pull_secret.iter().filter(|_| target.can_be_made());
-    wanted.extend(pull.map(|secret| (named(secret), false)));
     wanted
+}
+
+/// The Secret that what is made is pulled and pushed with.
+fn pull(target: &Target) -> Option<(ObjectName, bool)> {
+    let secret = target.pull_secret.as_ref().filter(|_| target.can_be_made())?;
+    Some(((target.namespace.clone(), secret.clone()), false))
 }
 
 /// What is known of a Secret; nothing where it could not be asked for.

@@ -24,7 +24,7 @@ pub mod work;
 pub use build_args::build_args;
 pub use decide::{Look, Pods, Subject, UNREACHABLE_PATIENCE, World, decide, decides, next, verdict};
 pub use evidence::{Evidence, Loaders, NO_PRECEDENTS, Precedents, examples, kernels_today, wants_evidence};
-pub use inputs::inputs;
+pub use inputs::{inputs, making_secrets, secret_versions};
 pub use releases::ReleasedToolkits;
 pub use resolve::{Resolution, Target, resolve};
 pub use status::{Answer, COMPLETE, CONTESTED, STATUS_LIMIT, Tally, VERIFIED, contested, fit, refused, status};

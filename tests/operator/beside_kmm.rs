@@ -258,7 +258,7 @@ fn kmm_that_is_not_silenced_is_told_of_and_written_over() {
     let Some(stage) = stage_with_kmm() else { return };
     let operator = stage.operator(&[]);
     stage.preflight("upgrade", KERNEL);
-    stage.wait_for_status("upgrade", |status| condition(status, "Verified") == "True");
+    let before = stage.wait_for_status("upgrade", |status| condition(status, "Verified") == "True");
     let kmm = Kmm::start(&stage);
     assert!(eventually(|| kmm.writes.statuses.counts().0 >= 2), "nobody refuses it");
     assert!(
@@ -272,4 +272,26 @@ fn kmm_that_is_not_silenced_is_told_of_and_written_over() {
         row(status, "quicknic")["verificationStatus"] == "Success"
     });
     assert_eq!(status["summary"], "1/1");
+    // What KMM made of it meanwhile is no part of our own story.
+    assert_eq!(since(&status, "Verified"), since(&before, "Verified"), "{status:#}");
+    let turned = |row: &Value| row["lastTransitionTime"].clone();
+    assert_eq!(turned(&row(&status, "quicknic")), turned(&row(&before, "quicknic")));
+    // Who takes over goes on saying it.
+    let is_contested = |status: &Value| condition(status, "Contested") == "True";
+    stage.wait_for_status("upgrade", is_contested);
+    operator.end();
+    let _operator = stage.operator(&[]);
+    stage.apply(&module("a", "later", &stage.quicknic(KERNEL)));
+    let later = stage.wait_for_status("upgrade", |status| !row(status, "later")["digest"].is_null());
+    assert!(is_contested(&later), "{later:#}");
+}
+
+/// Since when a condition is as it is.
+fn since(status: &Value, kind: &str) -> Value {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let mut found = conditions.filter(|condition| condition["type"] == kind);
+    found
+        .next()
+        .map(|condition| condition["lastTransitionTime"].clone())
+        .unwrap_or_default()
 }

@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_said_until_it_is_read_is_gone_or_nobody_asks() {
-        let mends: [(&str, fn(&mut Known) -> bool); 3] = [
+        type Mend = fn(&mut Known) -> bool;
+        let mends: [(&str, Mend); 3] = [
             ("read", |known| known.node_features(Change::All(Vec::new()))),
             ("not served any more", Known::no_node_features),
             ("nobody asks", Known::forget_node_features),

@@ -17,10 +17,10 @@ use crate::controller::ledger::{Begun, outcome};
 use crate::controller::news::{News, of_ended, of_refused, of_started};
 use crate::controller::orphans::delete;
 use crate::controller::scribe::tell;
-use crate::controller::tidy::{Fate, Standing, fate, module_of};
+use crate::controller::tidy::{Fate, Standing, fate, is_memory, module_of};
 use crate::controller::wallet::signatures;
+use crate::plan::ObjectName;
 use crate::plan::work::{ATTEMPT, Ended, Errand, FINGERPRINT, Next, Order, Work};
-use crate::plan::{ObjectName, Verdict};
 
 /// When a deletion that failed is tried again.
 const AGAIN: SignedDuration = SignedDuration::from_secs(5);
@@ -48,6 +48,7 @@ impl Worker {
         let (foundry, uid) = (operator.foundry.as_ref()?, self.uid.clone()?);
         let jobs = foundry.jobs.of(&uid);
         self.see(preflight, gathered, &jobs, now);
+        self.note_held(gathered, now);
         let following = self.following(gathered, &jobs, now);
         let (wanted, later) = self.wanted(gathered, &jobs, now);
         let taken = foundry.take(&uid, wanted.iter().map(|one| one.job.clone()).collect(), now);
@@ -57,9 +58,20 @@ impl Worker {
         }
         self.begin(preflight, gathered, foundry, begun).await;
         self.line_up(gathered, waiting, &foundry.ahead(&uid));
-        let (queued, running) = foundry.counts();
+        let (queued, running) = foundry.counts(now);
         operator.telemetry.jobs(queued, running);
         later
+    }
+
+    /// Notes since when pushes wait for what nodes have loaded.
+    fn note_held(&mut self, gathered: &Gathered, now: Timestamp) {
+        let before = std::mem::take(&mut self.held);
+        let held = gathered
+            .cases
+            .iter()
+            .filter(|case| gathered.is_held(case, &self.memory, now));
+        let since = |name| before.get(name).copied().unwrap_or(now);
+        self.held = held.map(|case| (case.name.clone(), since(&case.name))).collect();
     }
 
     /// Learns what became of the Jobs that are there, and tells of those that have ended.
@@ -91,7 +103,7 @@ impl Worker {
         };
         self.operator.telemetry.job_ended(errand.name(), outcome(ended));
         let named = format!("{}/{}", job.0, job.1);
-        let rows = self.scribe.standing().map_or(&[][..], |status| &status.modules);
+        let rows = self.scribe.written().map_or(&[][..], |status| &status.modules);
         // A schema without room for the Job's name still has the reason, which tells it.
         let is_named = |row: &ModuleStatus| match (&row.job, &row.status_reason) {
             (Some(job), _) => *job == named,
@@ -117,7 +129,7 @@ impl Worker {
                 continue;
             };
             later.extend(ledger.wakes().filter(|moment| *moment > now));
-            match gathered.next(case, &self.memory, now) {
+            match gathered.next(case, &self.memory, self.held.get(&case.name).copied(), now) {
                 Next::Nothing => {}
                 Next::Later(moment) => later.push(moment),
                 Next::Start { errand, attempt } => match (ledger.not_before(&errand), case.job(&errand, attempt)) {
@@ -277,8 +289,7 @@ impl Worker {
             case.target()?;
             let answer = gathered.answer(case, &self.memory, now);
             let ledger = self.memory.ledger(&case.name);
-            let named = format!("{}/{}", own.work.job.0, own.work.job.1);
-            let is_memory = !remembers && answer.job == Some(named) && is_worth_remembering(own, &answer);
+            let is_memory = is_memory(own, &answer, remembers);
             Some(Standing {
                 work: case.work.as_deref(),
                 was_verified: self.memory.was_verified(&case.name),
@@ -321,13 +332,6 @@ fn of_case<'a>(jobs: &'a [OwnJob], case: &Case) -> impl Iterator<Item = &'a OwnJ
 
 fn is_of(own: &OwnJob, case: &Case) -> bool {
     module_of(&own.work) == Some((case.name.0.as_str(), case.name.1.as_str()))
-}
-
-/// Whether an answer that rests on this Job would cost much to find again: what was made would be made again; a node that found an
-/// image bad looks again anyway.
-fn is_worth_remembering(own: &OwnJob, answer: &Verdict) -> bool {
-    let makes = own.progress().errand().is_some_and(Errand::makes);
-    makes || answer.status == VerificationStatus::Success
 }
 
 /// What an answer to the making of a Job means.

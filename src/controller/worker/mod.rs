@@ -21,6 +21,7 @@ use super::look::{Report, Round};
 use super::memory::{Memory, Sight};
 use super::pace::Pace;
 use super::scribe::{Scribe, Wrote};
+use super::wallet::secrets_again;
 use crate::api::{FieldError, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec};
 use crate::cluster::{Leadership, NodesAsked};
 use crate::examine::Seen;
@@ -57,6 +58,8 @@ pub(super) struct Worker {
     gathered: Option<Known>,
     /// Held while an answer depends on what nodes have loaded.
     nodes_asked: Option<NodesAsked>,
+    /// Since when what is to be pushed for a Module waits until it is known what its nodes have loaded.
+    held: BTreeMap<ObjectName, Timestamp>,
     rounds: JoinSet<()>,
     /// The targets of each round that is under way.
     underway: HashMap<Id, Vec<ObjectName>>,
@@ -126,7 +129,7 @@ impl Worker {
         Self {
             name: preflight.metadata.name.clone().unwrap_or_default(),
             uid: preflight.metadata.uid.clone(),
-            scribe: Scribe::new(preflight),
+            scribe: Scribe::new(preflight, (operator.clock)()),
             began: (operator.clock)(),
             operator,
             memory: Memory::default(),
@@ -136,6 +139,7 @@ impl Worker {
             cleared: BTreeSet::new(),
             gathered: None,
             nodes_asked: None,
+            held: BTreeMap::new(),
             rounds: JoinSet::new(),
             underway: HashMap::new(),
             asking: HashMap::new(),
@@ -185,8 +189,10 @@ impl Worker {
         while let Some(report) = next {
             match report {
                 Report::Secrets(known, certificates) => {
-                    self.secrets.extend(known);
+                    // What cannot be read as a certificate any more is none, whatever was known of it.
+                    self.certificates.retain(|name, _| !known.contains_key(name));
                     self.certificates.extend(certificates);
+                    self.secrets.extend(known);
                 }
                 Report::Asked(names) => names.iter().for_each(|name| self.memory.asked(name, now)),
                 Report::Seen(sights) => sights.into_iter().for_each(|sight| self.record(sight, now)),
@@ -266,6 +272,7 @@ impl Worker {
         self.ask_nodes(gathered);
         self.ask_for_examples(gathered, now);
         self.start_rounds(gathered, now);
+        self.ask_for_secrets(gathered, now);
         let written = match self.status(preflight, gathered, now) {
             Ok(status) => self.write(preflight, status, now).await,
             Err(later) => Some(later),
@@ -297,7 +304,8 @@ impl Worker {
             .map(|foundry| Arc::clone(&foundry.workshop));
         let gathered = Arc::new(Gathered::new(preflight, kernel, &around, &self.secrets, workshop));
         let now = (self.operator.clock)();
-        self.memory.learn(gathered.targets(), self.scribe.standing(), now);
+        self.memory.learn(gathered.inquiries(), self.scribe.written(), now);
+        self.forget_secrets(&gathered);
         self.gathered = Some(Known {
             around,
             spec: preflight.spec.clone(),
@@ -305,6 +313,29 @@ impl Worker {
             gathered: Arc::clone(&gathered),
         });
         Ok(gathered)
+    }
+
+    /// Forgets the Secrets that no target names any more.
+    fn forget_secrets(&mut self, gathered: &Gathered) {
+        let named = gathered.secrets();
+        self.secrets.retain(|name, _| named.contains(name));
+        self.certificates.retain(|name, _| named.contains(name));
+    }
+
+    /// Asks whether the Secrets of verified Modules have changed.
+    fn ask_for_secrets(&mut self, gathered: &Arc<Gathered>, now: Timestamp) {
+        let due = self.memory.secrets_due(now);
+        if due.is_empty() {
+            return;
+        }
+        self.memory.started(&due);
+        let asked = secrets_again(
+            Arc::clone(&self.operator),
+            Arc::clone(gathered),
+            due.clone(),
+            self.reports.0.clone(),
+        );
+        self.underway.insert(self.rounds.spawn(asked).id(), due);
     }
 
     fn start_rounds(&mut self, gathered: &Arc<Gathered>, now: Timestamp) {
@@ -335,11 +366,11 @@ impl Worker {
         now: Timestamp,
     ) -> Result<PreflightStatus, Timestamp> {
         self.may_write(gathered.rows(), self.memory.underway(), now)?;
-        let standing = self.scribe.standing();
-        let status = gathered.status(&self.memory, standing, preflight.metadata.generation, now);
+        let before = self.scribe.written();
+        let status = gathered.status(&self.memory, before, preflight.metadata.generation, now);
         self.measure(&status);
         Ok(match self.scribe.contested(now) {
-            Some((who, _)) => plan::contested(status, standing, who.to_owned(), now),
+            Some((who, _)) => plan::contested(status, before, who.to_owned(), now),
             None => status,
         })
     }
@@ -353,7 +384,7 @@ impl Worker {
     ) -> Result<PreflightStatus, Timestamp> {
         self.may_write(0, 0, now)?;
         let generation = preflight.metadata.generation;
-        Ok(plan::refused(self.scribe.standing(), generation, errors, now))
+        Ok(plan::refused(self.scribe.written(), generation, errors, now))
     }
 
     fn may_write(&self, rows: usize, open: usize, now: Timestamp) -> Result<(), Timestamp> {

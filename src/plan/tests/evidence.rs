@@ -67,9 +67,9 @@ fn ways(itself: &str, others: &str) -> Ways {
 }
 
 /// Where KMM says that `ns1/kmod` is loaded.
-fn loaded_on(available: u32, desired: u32) -> Option<BTreeMap<(String, String), Loaders>> {
+fn loaded_on(available: u32, desired: u32) -> BTreeMap<(String, String), Loaders> {
     let name = ("ns1".to_owned(), "kmod".to_owned());
-    Some([(name, Loaders { available, desired })].into())
+    [(name, Loaders { available, desired })].into()
 }
 
 /// The Module `ns1/kmod`, on nodes with the role `disk`.
@@ -226,6 +226,7 @@ fn while_nodes_are_asked_there_is_no_answer_and_nothing_is_begun() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn what_is_loaded_today_with_the_same_gap_is_an_example() {
     // What it is, the nodes, where the Module is loaded of where it should be, what the images of today need.
     type Row<'a> = (
@@ -286,9 +287,8 @@ fn what_is_loaded_today_with_the_same_gap_is_an_example() {
     ];
     for (row, nodes, loaders, precedents, status) in cases {
         let mut around = cluster(nodes);
-        around.loaders = loaders.map_or(Some(BTreeMap::new()), |(available, desired)| {
-            loaded_on(available, desired)
-        });
+        let loaders = loaders.map(|(available, desired)| loaded_on(available, desired));
+        around.loaders = Some(loaders.unwrap_or_default());
         let look = judged(vec![unlinked("libcrc32c")]);
         let verdict = verdict(&around, &precedents, &look, &Works::default());
         assert_eq!(verdict.status, status, "{row}: {}", verdict.reason);
@@ -300,7 +300,7 @@ fn what_is_loaded_today_with_the_same_gap_is_an_example() {
 #[test]
 fn what_the_image_of_today_loads_itself_is_no_evidence_that_nodes_have_it() {
     let mut around = cluster(&[("disk", TODAY, Some("libcrc32c sunrpc"))]);
-    around.loaders = loaded_on(1, 2);
+    around.loaders = Some(loaded_on(1, 2));
     let today = |itself: &str, others: &str| -> Precedents { [(TODAY.to_owned(), ways(itself, others))].into() };
     for (row, precedents, needs, status) in [
         ("it is linked", today("kmod libcrc32c", ""), vec!["libcrc32c"], Failure),
@@ -356,7 +356,7 @@ fn what_the_image_of_today_loads_itself_is_no_evidence_that_nodes_have_it() {
 #[test]
 fn what_kmm_unloads_first_is_not_there_whoever_has_it() {
     let mut around = cluster(&[("disk", TODAY, Some("sun_rpc"))]);
-    around.loaders = loaded_on(1, 1);
+    around.loaders = Some(loaded_on(1, 1));
     let precedents = [(TODAY.to_owned(), ways("kmod", "sun_rpc"))].into();
     let container = "{inTreeModulesToRemove: [sun-rpc], kernelMappings: [{regexp: .}]}";
     let status = |container: &str| {
@@ -385,7 +385,7 @@ fn a_failure_says_where_nodes_could_not_be_asked() {
 #[test]
 fn examples_are_the_targets_of_the_kernels_that_its_nodes_run() {
     let mut around = cluster(&[("disk", TODAY, None), ("cpu", "5.14.0-400.el9.x86_64", None)]);
-    around.loaders = loaded_on(1, 2);
+    around.loaders = Some(loaded_on(1, 2));
     let container = "{kernelMappings: [{regexp: ., containerImage: 'r.example.com/kmod:${KERNEL_FULL_VERSION}'}]}";
     let module = std::sync::Arc::new({
         let mut module = module(container);
@@ -398,7 +398,7 @@ fn examples_are_the_targets_of_the_kernels_that_its_nodes_run() {
         examples.into_iter().map(|target| target.image_text).collect()
     };
     assert_eq!(images(&around), [format!("r.example.com/kmod:{TODAY}")]);
-    around.loaders = loaded_on(0, 2);
+    around.loaders = Some(loaded_on(0, 2));
     assert!(
         images(&around).is_empty(),
         "it is loaded nowhere, so its images tell nothing"
@@ -409,7 +409,7 @@ fn examples_are_the_targets_of_the_kernels_that_its_nodes_run() {
 fn too_many_kernels_at_once_are_no_example() {
     let nodes = ["1.1.1", "1.1.2", "1.1.3", "1.1.4"].map(|kernel| ("disk", kernel, None));
     let mut around = cluster(&nodes);
-    around.loaders = loaded_on(4, 4);
+    around.loaders = Some(loaded_on(4, 4));
     let subject = subject(PLAIN);
     let target = subject.target().unwrap();
     assert_eq!(kernels_today(&around, target).len(), 0);

@@ -1,15 +1,14 @@
 //! What the work for a target rests on, as one fingerprint: the names of its objects, and what is remembered of them,
 //! hold it. Other inputs are other work.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
-use super::{Errand, Owner, Workshop};
+use super::{ATTEMPT, ERRAND, Errand, FINGERPRINT, MODULE, Owner, Workshop};
 use crate::kernel::Architecture;
-use crate::plan::{ObjectName, Target, World, inputs};
-
-/// How many hexadecimal digits of a hash are kept: 64 bits tell the objects of any cluster apart.
-const DIGITS: usize = 16;
+use crate::plan::inputs::hash as hash_of_text;
+use crate::plan::{ObjectName, Target, World, inputs, making_secrets};
 
 /// Bytes of a Job's name: its pods carry it in a label.
 const NAME_LIMIT: usize = 63;
@@ -44,38 +43,36 @@ pub fn fingerprint(
 }
 
 /// The Secrets that building, signing, pulling and pushing need.
-pub(super) fn secrets(target: &Target) -> Vec<&str> {
-    let of_build = target.build.iter().flat_map(|build| &build.secrets);
-    let of_sign = target
-        .sign
-        .iter()
-        .flat_map(|sign| [&sign.key_secret, &sign.cert_secret]);
-    let named = of_build.chain(of_sign).map(|secret| secret.name.as_str());
+pub fn secrets(target: &Target) -> BTreeSet<&str> {
     let pull = target.pull_secret.iter().filter(|_| target.can_be_made());
-    let mut secrets: Vec<&str> = named.chain(pull.map(String::as_str)).collect();
-    secrets.sort_unstable();
-    secrets.dedup();
+    let mut secrets = making_secrets(target);
+    secrets.extend(pull.map(String::as_str));
     secrets
 }
 
 /// The name of the Job that does this for the work of that fingerprint, for that time.
 pub fn job_name(target: &Target, fingerprint: &str, errand: &Errand, attempt: u32) -> ObjectName {
+    named((&target.namespace, &target.name), fingerprint, errand, attempt)
+}
+
+/// The Job that was ordered, by the labels and annotations of one: it stands in its Module's namespace, under the name that its
+/// fingerprint, errand and attempt make. What has the same labels and stands elsewhere was ordered by nobody.
+pub fn job_of(labels: &BTreeMap<String, String>, annotations: &BTreeMap<String, String>) -> Option<ObjectName> {
+    let module = annotations.get(MODULE)?.split_once('/')?;
+    let errand = Errand::named(labels.get(ERRAND)?)?;
+    let attempt = labels.get(ATTEMPT)?.parse().ok()?;
+    Some(named(module, labels.get(FINGERPRINT)?, &errand, attempt))
+}
+
+fn named((namespace, name): (&str, &str), fingerprint: &str, errand: &Errand, attempt: u32) -> ObjectName {
     let hash = hash(&[fingerprint.into(), errand.name().into(), attempt.into()]);
     let room = NAME_LIMIT - PREFIX.len() - hash.len() - 1;
     // A Module's name is a DNS name: dots are no part of a label.
-    let module: String = target
-        .name
-        .chars()
-        .take(room)
-        .map(|c| if c == '.' { '-' } else { c })
-        .collect();
-    (target.namespace.clone(), format!("{PREFIX}{module}-{hash}"))
+    let module = name.chars().take(room).map(|c| if c == '.' { '-' } else { c });
+    let module: String = module.collect();
+    (namespace.to_owned(), format!("{PREFIX}{module}-{hash}"))
 }
 
 fn hash(parts: &[Value]) -> String {
-    let text = Value::from(parts.to_vec()).to_string();
-    let hash = digest(&SHA256, text.as_bytes());
-    let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
-    digits.take(DIGITS).collect()
+    hash_of_text(&Value::from(parts.to_vec()).to_string())
 }

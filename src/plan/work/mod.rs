@@ -18,7 +18,7 @@ mod testimony;
 mod workshop;
 
 pub use errand::{ATTEMPTS, Errand, Next, Push};
-pub use fingerprint::{fingerprint, job_name};
+pub use fingerprint::{fingerprint, job_name, job_of, secrets};
 pub use known::{Ended, Work, Works};
 pub use openshift::{BUILD_API, BuildSeen, build_progress};
 pub use order::{Brief, Order, Owner, Request, order};

@@ -1,11 +1,14 @@
 //! What an administrator may set about work in pods.
 
+use std::fmt;
+
 use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Settings of everything that runs in pods.
-#[derive(Clone, Debug)]
+/// Settings of everything that runs in pods. Its `Debug` leaves out the values of the environment: a proxy's URL may hold a
+/// password.
+#[derive(Clone)]
 pub struct Workshop {
     /// The image of this program.
     pub image: String,
@@ -43,6 +46,7 @@ impl Workshop {
     pub(super) fn stakes(&self) -> Value {
         json!({
             "builder": self.builder_image,
+            "buildWith": self.build_with.name(),
             "deadline": self.deadline.as_secs(),
             "serviceAccount": self.service_account,
             "privileged": self.privileged,
@@ -51,6 +55,28 @@ impl Workshop {
             "environment": self.environment,
             "trusted": self.trusted,
         })
+    }
+}
+
+impl fmt::Debug for Workshop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables: Vec<&String> = self.environment.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Workshop")
+            .field("image", &self.image)
+            .field("builder_image", &self.builder_image)
+            .field("pull_policy", &self.pull_policy)
+            .field("build_with", &self.build_with)
+            .field("look_by", &self.look_by)
+            .field("at_once", &self.at_once)
+            .field("deadline", &self.deadline)
+            .field("keep_failed", &self.keep_failed)
+            .field("service_account", &self.service_account)
+            .field("privileged", &self.privileged)
+            .field("user_namespaces", &self.user_namespaces)
+            .field("room", &self.room)
+            .field("environment", &variables)
+            .field("trusted", &self.trusted.len())
+            .finish()
     }
 }
 
@@ -112,6 +138,16 @@ pub enum BuildWith {
     Job,
     /// An OpenShift `Build`, where that API is served and the result is to be pushed; else a Job.
     OpenShift,
+}
+
+impl BuildWith {
+    /// The word for it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Job => "job",
+            Self::OpenShift => "openshift",
+        }
+    }
 }
 
 /// How images are looked at.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Fate, failed, judged, reason, verdict};
+use super::{Fate, buildable, failed, judged, reason, unlinked, verdict};
 use crate::kubelet::{Kubelet, Play};
 use crate::stage::{KERNEL, Operator, Stage, eventually};
 
@@ -125,4 +125,69 @@ fn what_kmms_definition_has_no_room_for_its_job_remembers() {
         stage.wait_until_nothing_is_left();
         drop(operator);
     }
+}
+
+#[test]
+fn an_answer_that_rests_on_what_nodes_have_loaded_is_not_built_again_by_the_next_one() {
+    let Some((stage, kubelet)) = Stage::with_kubelet(&Fate::new(unlinked())) else {
+        return;
+    };
+    stage.asked(&["nic"]);
+    let words = ["--keep-failed-jobs", "0s"];
+    let mut operator = stage.operator_with_jobs(&words);
+    let answer = stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Failure");
+    assert_eq!(answer.get("inputs"), None, "no row remembers it: {answer:#}");
+    for (number, other) in ["second", "third"].into_iter().enumerate() {
+        stage.lose(operator);
+        operator = stage.operator_with_jobs(&words);
+        // Another Module's answer, before which this one's was looked for again.
+        stage.buildable(&[other]);
+        stage.wait_for_row("upgrade", other, |row| verdict(row) == "Failure");
+        let after = stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Failure");
+        assert_eq!(reason(&after), reason(&answer));
+        assert_eq!(kubelet.names().len(), number + 2, "{:?}", kubelet.names());
+    }
+    stage.kubectl(["delete", "preflightvalidationocp", "upgrade"]);
+    stage.wait_until_nothing_is_left();
+}
+
+#[test]
+fn a_secret_that_changed_while_nobody_watched_is_another_question_though_the_answer_was_success() {
+    let Some((stage, kubelet)) = Stage::with_kubelet(&Fate::new(judged(false))) else {
+        return;
+    };
+    stage.secrets(&["token"]);
+    let module = buildable("nic", &stage.quicknic("missing-nic"));
+    let named = "dockerfileConfigMap: {name: dockerfile}";
+    stage.apply(&module.replace(named, &format!("{named}, secrets: [{{name: token}}]")));
+    stage.preflight("upgrade", KERNEL);
+    let operator = stage.operator_with_jobs(&[]);
+    stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Success");
+    stage.wait_until_nothing_is_left();
+    stage.lose(operator);
+    // As it was, it changes nothing.
+    let operator = stage.operator_with_jobs(&[]);
+    stage.buildable(&["later"]);
+    stage.wait_for_row("upgrade", "later", |row| verdict(row) == "Success");
+    stage.wait_until_nothing_is_left();
+    assert_eq!(kubelet.names().len(), 2, "{:?}", kubelet.names());
+    stage.lose(operator);
+    stage.kubectl([
+        "patch",
+        "secret",
+        "token",
+        "-n",
+        "a",
+        "-p",
+        r#"{"stringData":{"token":"y"}}"#,
+    ]);
+    let _operator = stage.operator_with_jobs(&[]);
+    let jobs = kubelet.wait_for_jobs(3);
+    assert!(
+        crate::kubelet::name_of(&jobs[2]).contains("-nic-"),
+        "{:?}",
+        kubelet.names()
+    );
+    stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Success");
+    stage.wait_until_nothing_is_left();
 }

@@ -4,6 +4,7 @@
 mod builds;
 mod changes;
 mod crashes;
+mod forgeries;
 mod leases;
 mod looks;
 mod making;
@@ -31,6 +32,16 @@ const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 /// What the containers say of an image that was made and is good.
 fn judged(pushed: bool) -> Play {
     let judged = json!({"outcome": "judged", "digest": DIGEST, "findings": [], "pushed": pushed});
+    Play::Completes(vec![
+        ("build", json!({"outcome": "built", "digest": DIGEST})),
+        ("judge", judged),
+    ])
+}
+
+/// What they say of one that needs an in-tree module to which it has no way: whether it loads hangs on what nodes have loaded.
+fn unlinked() -> Play {
+    let finding = json!({"rule": "dependency-in-tree-unlinked", "severity": "Decides", "symbol": "libcrc32c", "message": "needs libcrc32c"});
+    let judged = json!({"outcome": "judged", "digest": DIGEST, "findings": [finding], "pushed": false});
     Play::Completes(vec![
         ("build", json!({"outcome": "built", "digest": DIGEST})),
         ("judge", judged),

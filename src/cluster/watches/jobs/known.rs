@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::OwnJob;
 use super::seen::{SeenBuild, SeenJob, SeenPod, SeenRefusal};
 use crate::cluster::watches::known::Change;
@@ -106,33 +108,52 @@ impl KnownJobs {
 
     /// The Jobs of a preflight.
     pub(super) fn of(&self, preflight: &str) -> Vec<OwnJob> {
-        let jobs = self.jobs.known.values().map(|job| self.whole(job, None));
-        let builds = self.builds.known.values();
+        let jobs = self.ordered().map(|job| self.whole(job, None));
+        let builds = self.ordered_builds();
         let builds = builds.map(|build| self.whole(&build.job, Some(&build.build)));
         jobs.chain(builds).filter(|own| own.preflight == preflight).collect()
     }
 
-    /// The names of the Jobs that are at work, or will be.
-    pub(super) fn unfinished(&self) -> BTreeSet<ObjectName> {
-        let jobs = self.jobs.known.values();
-        let at_work = jobs.filter(|job| job.end.is_none() && !job.going);
-        let builds = self.builds.known.values().filter(|build| build.keeps_a_place());
+    /// The names of the Jobs that are at work, or will be, of those that were made since then: of each Module and kind the last one,
+    /// for whoever may make Jobs in a namespace can give them whatever labels he likes.
+    pub(super) fn unfinished(&self, since: Timestamp) -> BTreeSet<ObjectName> {
+        let at_work = self.ordered().filter(|job| job.end.is_none() && !job.going);
+        let builds = self.ordered_builds().filter(|build| build.keeps_a_place());
         let builds = builds
             .map(|build| &build.job)
-            .filter(|build| !self.jobs.known.contains_key(&build.name));
-        at_work.chain(builds).map(|job| job.name.clone()).collect()
+            .filter(|build| !self.is_there(&build.name));
+        let mut last = BTreeMap::new();
+        for job in at_work.chain(builds).filter(|job| job.created >= since) {
+            let place = last.entry(job.place()).or_insert(job);
+            if place.created < job.created {
+                *place = job;
+            }
+        }
+        last.into_values().map(|job| job.name.clone()).collect()
     }
 
     /// Whom the Jobs work for.
     pub(super) fn preflights(&self) -> BTreeSet<String> {
-        let builds = self.builds.known.values().map(|build| &build.job);
-        let jobs = self.jobs.known.values().chain(builds);
+        let builds = self.ordered_builds().map(|build| &build.job);
+        let jobs = self.ordered().chain(builds);
         jobs.map(|job| job.preflight().to_owned()).collect()
+    }
+
+    fn ordered(&self) -> impl Iterator<Item = &SeenJob> {
+        self.jobs.known.values().filter(|job| job.is_ordered)
+    }
+
+    fn ordered_builds(&self) -> impl Iterator<Item = &SeenBuild> {
+        self.builds.known.values().filter(|build| build.job.is_ordered)
+    }
+
+    fn is_there(&self, job: &ObjectName) -> bool {
+        self.jobs.known.get(job).is_some_and(|job| job.is_ordered)
     }
 
     fn whole(&self, job: &SeenJob, build: Option<&BuildSeen>) -> OwnJob {
         OwnJob {
-            is_followed: build.is_some() && self.jobs.known.contains_key(&job.name),
+            is_followed: build.is_some() && self.is_there(&job.name),
             build: build.cloned(),
             uid: job.uid.clone(),
             preflight: job.preflight().to_owned(),
@@ -143,33 +164,37 @@ impl KnownJobs {
                 created: job.created,
                 going: job.going,
                 end: job.end.clone(),
-                pod: self.last_pod(&job.uid).cloned(),
-                refused: self.last_refusal(&job.uid),
+                pod: self.last_pod(job).cloned(),
+                refused: self.last_refusal(job),
             },
         }
     }
 
-    /// The youngest pod of a Job: one that was evicted may have been replaced.
-    fn last_pod(&self, job: &str) -> Option<&PodSeen> {
-        let first = (job.to_owned(), ObjectName::default());
-        let pods = self
-            .pods
-            .known
-            .range(first..)
-            .take_while(|((owner, _), _)| owner == job);
-        let last = pods.map(|(_, pod)| pod).max_by_key(|pod| pod.created);
+    /// The youngest pod of a Job: one that was evicted may have been replaced. Pods elsewhere are none of its.
+    fn last_pod<'a>(&'a self, job: &'a SeenJob) -> Option<&'a PodSeen> {
+        let pods = its(&self.pods, job);
+        let last = pods.max_by_key(|pod| pod.created);
         last.map(|pod| &pod.pod)
     }
 
     /// The last reason for which a Job was refused its pod.
-    fn last_refusal(&self, job: &str) -> Option<String> {
-        let first = (job.to_owned(), ObjectName::default());
-        let refusals = self.refusals.known.range(first..);
-        let its = refusals.take_while(|((refused, _), _)| refused == job);
-        its.map(|(_, refusal)| refusal)
+    fn last_refusal(&self, job: &SeenJob) -> Option<String> {
+        its(&self.refusals, job)
             .max_by_key(|refusal| refusal.last)
             .map(|refusal| refusal.why.clone())
     }
+}
+
+/// What belongs to a Job: by its UID, and in its namespace, for anybody may write any UID in his own.
+fn its<'a, T>(parts: &'a Parts<T>, job: &'a SeenJob) -> impl Iterator<Item = &'a T>
+where
+    T: Part<Key = (String, ObjectName)>,
+{
+    let (uid, namespace) = (&job.uid, &job.name.0);
+    let first = (uid.clone(), (namespace.clone(), String::new()));
+    let all = parts.known.range(first..);
+    let its = all.take_while(move |((of, (within, _)), _)| of == uid && within == namespace);
+    its.map(|(_, part)| part)
 }
 
 #[cfg(test)]
@@ -177,16 +202,48 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::plan::work::{MANAGED_BY, MANAGER, PREFLIGHT_UID};
+    use crate::plan::work::{ATTEMPT, ERRAND, FINGERPRINT, MANAGED_BY, MANAGER, MODULE, PREFLIGHT_UID, job_of};
 
+    /// The Job for the Module `a/NAME`.
     fn job(name: &str, preflight: &str, status: &Value) -> SeenJob {
-        let object = json!({
-            "metadata": {"name": name, "namespace": "a", "uid": format!("uid-of-{name}"), "creationTimestamp": "2026-01-01T00:00:00Z",
-                         "labels": {MANAGED_BY: MANAGER, PREFLIGHT_UID: preflight}},
-            "status": status,
-        });
-        SeenJob::new(serde_json::from_value(object).expect("a Job"))
+        seen(&object(("a", name), preflight, "look", status))
     }
+
+    fn seen(object: &Value) -> SeenJob {
+        SeenJob::new(serde_json::from_value(object.clone()).expect("a Job"))
+    }
+
+    fn object(module: (&str, &str), preflight: &str, errand: &str, status: &Value) -> Value {
+        let labels = [
+            (MANAGED_BY, MANAGER),
+            (PREFLIGHT_UID, preflight),
+            (FINGERPRINT, "f"),
+            (ERRAND, errand),
+            (ATTEMPT, "1"),
+        ];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let annotations = [(MODULE.to_owned(), format!("{}/{}", module.0, module.1))].into();
+        let (namespace, name) = job_of(&labels, &annotations).expect("an order");
+        json!({
+            "metadata": {"name": name, "namespace": namespace, "uid": uid_of(module.1), "creationTimestamp": "2026-01-01T00:00:00Z",
+                         "labels": labels, "annotations": annotations},
+            "status": status,
+        })
+    }
+
+    fn uid_of(name: &str) -> String {
+        format!("uid-of-{name}")
+    }
+
+    fn module_of(job: &ObjectName) -> String {
+        let name = job
+            .1
+            .strip_prefix("kmm-preflight-")
+            .and_then(|name| name.rsplit_once('-'));
+        name.map_or_else(String::new, |(module, _)| module.to_owned())
+    }
+
+    const LONG_AGO: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn pod(name: &str, job: &str, minute: u8) -> SeenPod {
         let object = json!({
@@ -222,11 +279,12 @@ mod tests {
     fn a_job_comes_with_the_youngest_of_its_pods() {
         let known = known();
         assert!(known.is_synced());
-        let pods: Vec<_> = known
+        let mut pods: Vec<_> = known
             .of("p")
             .into_iter()
-            .map(|job| (job.work.job.1, job.work.pod.map(|pod| pod.name)))
+            .map(|job| (module_of(&job.work.job), job.work.pod.map(|pod| pod.name)))
             .collect();
+        pods.sort();
         assert_eq!(
             pods,
             [
@@ -262,7 +320,7 @@ mod tests {
             assert!(known.refusals.change(Change::Put(refusal)));
         }
         let refused = |name: &str| {
-            let own = known.of("p").into_iter().find(|own| own.work.job.1 == name);
+            let own = known.of("p").into_iter().find(|own| module_of(&own.work.job) == name);
             own.expect("the Job").work.refused
         };
         // The name of the pod that never came is left out: another is made up for every try.
@@ -276,12 +334,88 @@ mod tests {
     #[test]
     fn who_has_ended_or_goes_is_not_unfinished() {
         let mut known = known();
-        let names = |known: &KnownJobs| known.unfinished().into_iter().map(|(_, name)| name).collect::<Vec<_>>();
-        assert_eq!(names(&known), ["one", "other"]);
+        let mut names = unfinished(&known, LONG_AGO);
+        names.sort();
+        assert_eq!(names, ["one", "other"]);
         let mut going = job("other", "q", &json!({}));
         going.going = true;
         assert!(known.jobs.change(Change::Put(going)));
-        assert_eq!(names(&known), ["one"]);
+        assert_eq!(unfinished(&known, LONG_AGO), ["one"]);
+    }
+
+    fn unfinished(known: &KnownJobs, since: Timestamp) -> Vec<String> {
+        known.unfinished(since).iter().map(module_of).collect()
+    }
+
+    #[test]
+    fn what_stands_where_it_was_not_ordered_is_not_there() {
+        let real = object(("a", "one"), "p", "make", &json!({}));
+        let moved = |key: &str, value: &str| {
+            let mut copy = real.clone();
+            copy["metadata"][key] = value.into();
+            copy
+        };
+        let mut later = real.clone();
+        later["metadata"]["labels"][ATTEMPT] = "2".into();
+        let mut another = real.clone();
+        another["metadata"]["annotations"][MODULE] = "a/two".into();
+        let mut unnamed = real.clone();
+        unnamed["metadata"]["annotations"] = json!({});
+        for (case, forged) in [
+            ("in another namespace", moved("namespace", "b")),
+            ("under another name", moved("name", "copy")),
+            ("for another attempt", later),
+            ("for another Module", another),
+            ("for no Module", unnamed),
+        ] {
+            let mut known = KnownJobs::default();
+            assert!(known.jobs.change(Change::All(vec![seen(&forged)])));
+            assert!(known.of("p").is_empty(), "{case}");
+            assert!(known.unfinished(LONG_AGO).is_empty(), "{case}");
+            assert!(known.preflights().is_empty(), "{case}");
+        }
+        let mut known = KnownJobs::default();
+        assert!(known.jobs.change(Change::All(vec![seen(&real)])));
+        assert_eq!(known.of("p").len(), 1);
+    }
+
+    #[test]
+    fn a_module_has_a_place_for_each_kind_of_work_and_none_for_what_has_no_end() {
+        let mut later = object(("a", "one"), "p", "make-and-push", &json!({}));
+        later["metadata"]["creationTimestamp"] = "2026-01-01T02:00:00Z".into();
+        let jobs = [
+            object(("a", "one"), "p", "make", &json!({})),
+            later,
+            object(("a", "one"), "p", "look", &json!({})),
+        ];
+        let mut known = KnownJobs::default();
+        known.jobs.change(Change::All(jobs.iter().map(seen).collect()));
+        assert_eq!(
+            known.unfinished(LONG_AGO).len(),
+            2,
+            "one made, one looked at: {known:?}"
+        );
+        let since = "2026-01-01T01:00:00Z".parse().expect("a time");
+        assert_eq!(known.unfinished(since).len(), 1);
+    }
+
+    #[test]
+    fn pods_and_events_of_other_namespaces_are_none_of_its() {
+        let mut known = known();
+        let mut elsewhere = pod("one-z", "one", 9);
+        elsewhere.name.0 = "b".to_owned();
+        assert!(known.pods.change(Change::Put(elsewhere)));
+        let refusal = SeenRefusal {
+            name: ("b".to_owned(), "e".to_owned()),
+            job: uid_of("other"),
+            last: None,
+            why: "somebody says so".to_owned(),
+        };
+        assert!(known.refusals.change(Change::Put(refusal)));
+        let one = known.of("p").into_iter().find(|own| own.uid == uid_of("one"));
+        let pod = one.and_then(|own| own.work.pod).map(|pod| pod.name);
+        assert_eq!(pod.as_deref(), Some("one-a"));
+        assert_eq!(known.of("q")[0].work.refused, None);
     }
 
     #[test]

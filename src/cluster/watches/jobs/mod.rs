@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::Api;
 use kube::{Client, Resource};
@@ -23,10 +24,11 @@ use crate::cluster::CallError;
 use crate::plan::ObjectName;
 use crate::plan::work::{BuildSeen, MANAGED_BY, MANAGER, TEMPORARY_IMAGE, Work, WorkSeen, build_progress, progress};
 
-/// Jobs in one page of a list; each has its pod template.
-const JOB_PAGE: u32 = 100;
-/// Pods in one page of a list.
-const POD_PAGE: u32 = 100;
+/// Jobs in one page of a list. Each has its pod template, and in that the certificates that registries are trusted by: up to 512 KiB
+/// (`--ca-file`). A page is held as a whole while it is read.
+const JOB_PAGE: u32 = 20;
+/// Pods in one page of a list; each has the same certificates.
+const POD_PAGE: u32 = 20;
 /// Events in one page of a list.
 const EVENT_PAGE: u32 = 100;
 /// What a Job controller tells where a Job gets no pod (`pkg/controller: FailedCreatePodReason`). The Job itself says nothing of it.
@@ -123,9 +125,10 @@ impl JobWatches {
         self.shared.known().of(preflight)
     }
 
-    /// The names of all Jobs that have not ended and are not being deleted, whatever preflight they work for.
-    pub fn unfinished(&self) -> BTreeSet<ObjectName> {
-        self.shared.known().unfinished()
+    /// The names of all Jobs, made since that moment, that have not ended and are not being deleted, whatever preflight they work
+    /// for; of each Module and kind the last one.
+    pub fn unfinished(&self, since: Timestamp) -> BTreeSet<ObjectName> {
+        self.shared.known().unfinished(since)
     }
 
     /// The preflights, by their UIDs, for which any Job is there.

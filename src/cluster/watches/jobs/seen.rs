@@ -16,7 +16,9 @@ use crate::cluster::events::cut;
 use crate::cluster::watches::lean::Lean;
 use crate::cluster::watches::seen::object_name;
 use crate::plan::ObjectName;
-use crate::plan::work::{BuildSeen, ContainerSeen, ContainerState, JobEnd, PREFLIGHT_UID, PodSeen};
+use crate::plan::work::{
+    BuildSeen, ContainerSeen, ContainerState, ERRAND, Errand, JobEnd, MODULE, PREFLIGHT_UID, PodSeen, job_of,
+};
 
 /// A Job on the wire.
 pub(super) type WireJob = Lean<Job, IgnoredAny, JobStatus>;
@@ -190,6 +192,8 @@ pub(super) struct SeenJob {
     pub(super) created: Timestamp,
     pub(super) going: bool,
     pub(super) end: Option<JobEnd>,
+    /// Whether it was ordered. What has our labels and stands elsewhere was not.
+    pub(super) is_ordered: bool,
 }
 
 /// A pod that was seen.
@@ -209,15 +213,35 @@ impl SeenJob {
     }
 
     fn of(metadata: ObjectMeta, end: Option<JobEnd>) -> Self {
+        let (name, created) = (object_name(&metadata), created(&metadata));
+        let going = metadata.deletion_timestamp.is_some();
+        let (labels, annotations) = (
+            metadata.labels.unwrap_or_default(),
+            metadata.annotations.unwrap_or_default(),
+        );
         Self {
-            name: object_name(&metadata),
-            created: created(&metadata),
-            going: metadata.deletion_timestamp.is_some(),
+            is_ordered: job_of(&labels, &annotations).as_ref() == Some(&name),
+            name,
+            created,
+            going,
             end,
             uid: metadata.uid.unwrap_or_default(),
-            labels: metadata.labels.unwrap_or_default(),
-            annotations: metadata.annotations.unwrap_or_default(),
+            labels,
+            annotations,
         }
+    }
+
+    /// Whose place it has among those that are at work: its preflight, its Module, and whether it looks.
+    pub(super) fn place(&self) -> (&str, Option<&str>, bool) {
+        let looks = self
+            .labels
+            .get(ERRAND)
+            .is_some_and(|errand| errand == Errand::Look.name());
+        (
+            self.preflight(),
+            self.annotations.get(MODULE).map(String::as_str),
+            looks,
+        )
     }
 
     /// The UID of the preflight that it works for.
@@ -243,7 +267,7 @@ impl SeenPod {
 /// What a cluster said when a Job was to get its pod, and got none.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SeenRefusal {
-    /// The Event's name.
+    /// The Event's namespace, which is that of what it tells of, and its name.
     pub(super) name: ObjectName,
     /// The UID of the Job.
     pub(super) job: String,

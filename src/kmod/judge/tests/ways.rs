@@ -10,6 +10,7 @@ fn ways(scene: Scene) -> Option<Ways> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn what_a_module_names_and_modprobe_does_not_load_comes_from_others() {
     let link = format!("/lib/modules/{KERNEL}");
     let needs = || with(a_module().info("depends", "sun-rpc,ring"));

@@ -109,7 +109,7 @@ fn seen(phase: &str, reason: &str) -> BuildSeen {
     }
 }
 
-// Rows "is-130", "is-131", "is-132", "is-133".
+// Rows "is-116", "is-130", "is-131", "is-132", "is-133".
 #[test]
 fn every_phase_of_a_build_is_known() {
     assert!(
@@ -121,6 +121,7 @@ fn every_phase_of_a_build_is_known() {
         ("is-131", "Pending"),
         ("is-131", "Running"),
         ("is-133", ""),
+        ("is-116", "Unheard"),
     ] {
         let work = build_progress(&seen(phase, ""));
         assert!(

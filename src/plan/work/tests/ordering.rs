@@ -3,8 +3,8 @@
 use super::{BOTH, BUILT, PLAIN, TOOLKIT, make, ordered, pulled, request, supplies, world};
 use crate::kernel::Architecture;
 use crate::plan::tests::{owner, workshop};
-use crate::plan::work::{Errand, Owner, Push, Workshop, fingerprint, job_name, order};
-use crate::plan::{Pods, Supplies, Target, World};
+use crate::plan::work::{BuildWith, Errand, Owner, Push, Workshop, fingerprint, job_name, job_of, order};
+use crate::plan::{Pods, Supplies, Target, World, secret_versions};
 
 /// The fingerprint of the work for a target, as everything else stands.
 fn of(target: &Target) -> String {
@@ -79,6 +79,43 @@ fn every_input_of_the_work_has_a_part_in_its_fingerprint() {
     assert_eq!(known, same, "the kernel's name tells the architecture already");
 }
 
+#[test]
+fn a_proxys_password_is_no_part_of_what_is_shown_of_the_settings() {
+    let settings = Workshop {
+        environment: vec![("HTTPS_PROXY".to_owned(), "http://u:secret@proxy:3128".to_owned())],
+        ..workshop()
+    };
+    let shown = format!("{settings:?}");
+    assert!(shown.contains("HTTPS_PROXY") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn the_content_of_secrets_is_part_of_the_question_only_where_something_is_built_with_or_signed_by_them() {
+    let versions = |container, of: &str| secret_versions(&pulled(container), &supplies(of));
+    assert_eq!(versions(PLAIN, "1"), None);
+    let first = versions(BOTH, "1");
+    assert!(first.is_some() && versions(BOTH, "1") == first && versions(BOTH, "2") != first);
+    let mut unknown = supplies("1");
+    unknown.secrets.clear();
+    assert_eq!(secret_versions(&pulled(BOTH), &unknown), None);
+    // Those that it is pulled with alone come and go: they are no reason to ask anew.
+    let mut other_pull = supplies("1");
+    other_pull.secrets.remove(&("ns1".to_owned(), "pull".to_owned()));
+    assert_eq!(secret_versions(&pulled(BOTH), &other_pull), first);
+}
+
+// Row "is-135".
+#[test]
+fn a_job_is_found_by_its_labels_where_it_was_ordered() {
+    let (supplies, target) = (supplies("1"), pulled(BOTH));
+    let world = world(&supplies, Some(TOOLKIT));
+    for errand in [make(Push::Never), make(Push::IfFree), Errand::Look] {
+        let order = order(&world, request(&owner(), &target, errand)).unwrap();
+        let place = job_of(&order.labels(), &order.annotations(&workshop()));
+        assert_eq!(place.as_ref(), Some(&order.job), "is-135");
+    }
+}
+
 // What an administrator was told to change, and has changed, is tried again; an update of the operator is no reason.
 #[test]
 fn the_settings_that_work_is_done_by_have_a_part_in_its_fingerprint() {
@@ -105,6 +142,10 @@ fn the_settings_that_work_is_done_by_have_a_part_in_its_fingerprint() {
             "memory",
             with(&|settings| settings.room.build.limit.memory = Some("8Gi".to_owned())),
         ),
+        (
+            "what builds",
+            with(&|settings| settings.build_with = BuildWith::OpenShift),
+        ),
         ("disk", with(&|settings| settings.room.disk = "40Gi".to_owned())),
         ("time", with(&|settings| settings.deadline *= 2)),
         ("CAs", with(&|settings| settings.trusted = vec!["MIIB".to_owned()])),
@@ -123,6 +164,7 @@ fn the_settings_that_work_is_done_by_have_a_part_in_its_fingerprint() {
     }
 }
 
+// Row "is-120": what cannot be written out is not made, and says why.
 #[test]
 fn a_secret_that_was_not_looked_for_leaves_the_work_without_a_name() {
     let target = pulled(BOTH);
