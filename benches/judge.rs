@@ -10,7 +10,7 @@ use kmm_preflight::kmod::config::KernelConfig;
 use kmm_preflight::kmod::facts::{Crcs, ElfModule, ModuleContent, ModuleFile, Packing, Signature, Undefined, Versions};
 use kmm_preflight::kmod::judge;
 use kmm_preflight::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy};
-use kmm_preflight::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
+use kmm_preflight::kmod::staged::{Entry, Folder, Program, StagedFolder, StagedImage, Tool};
 use kmm_preflight::kmod::symvers::Symvers;
 use kmm_preflight::kmod::toolkit::{Toolkit, ToolkitEvidence};
 
@@ -57,7 +57,7 @@ fn toolkit() -> ToolkitEvidence {
 }
 
 fn image() -> StagedImage {
-    let present = Tool::Present(Some(Architecture::X86_64.elf_machine()));
+    let present = Tool::Present(Program::Elf(Architecture::X86_64.elf_machine()));
     let index = include_bytes!("../tests/fixtures/kmod/modules.dep.bin").to_vec();
     let entries = BTreeMap::from([
         ("extra/kmmp_lone.ko".to_owned(), Entry::Module(Arc::new(module()))),

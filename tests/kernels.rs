@@ -25,9 +25,10 @@ use kernels_support::cache::{Cache, Kernel, Module, Record, cache};
 use kernels_support::ledger::{Ledger, Question, Truth};
 use kernels_support::shelf;
 
-/// Values that a kernel refuses for reasons that no module file tells: the length of an array or of a string, and what
-/// a parameter's own parser says.
-const ONLY_THE_CODE_KNOWS: [(&str, &str); 4] = [
+/// Values that a kernel refuses for reasons that the judge does not see: the length of an array or of a string, which stands
+/// in data behind the parameter (`kparam_array.max`, `kparam_string.maxlen`) and is not read, and what a parameter's own
+/// parser says.
+const NOT_SEEN: [(&str, &str); 4] = [
     ("p_array", "1,2,3,4,5"),
     ("p_string", "12345678"),
     ("p_even", "3"),
@@ -183,7 +184,7 @@ fn a_parameter_takes_the_values_that_the_kernel_takes() {
                 for value in values[kind].as_array().into_iter().flatten().filter_map(Value::as_str) {
                     let subject = format!("{} {parameter}={value:.40}", module.record.file);
                     let question = module.on(cache.home(module)).with_parameter(parameter, value);
-                    let hidden = kind == "bad" && ONLY_THE_CODE_KNOWS.contains(&(parameter, value));
+                    let hidden = kind == "bad" && NOT_SEEN.contains(&(parameter, value));
                     let truth = if hidden { Truth::Loads } else { truth };
                     ledger.compare(&subject, truth, question.clone());
                     ledger.compare(&subject, truth, question.without_toolkit());

@@ -18,7 +18,7 @@ pub use preflight::{
     ModuleStatus, PreflightStatus, PreflightValidationOCP, PreflightValidationOCPSpec, VerificationStage,
     VerificationStatus,
 };
-pub use rule::Rule;
+pub use rule::{Rule, ToolkitNeed};
 
 /// The API group of every KMM object.
 pub const GROUP: &str = "kmm.sigs.x-k8s.io";

@@ -141,6 +141,62 @@ rules! {
     NotChecked = "not-checked",
 }
 
+/// How much of a rule takes a driver toolkit: what the kernel exports, how it is configured, and what stands in its tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolkitNeed {
+    /// The image alone decides.
+    None,
+    /// Some of what it looks at stands in the image, the rest in the toolkit.
+    Partly,
+    /// Without a toolkit it never decides.
+    Wholly,
+}
+
+impl ToolkitNeed {
+    /// In a word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "no",
+            Self::Partly => "in part",
+            Self::Wholly => "yes",
+        }
+    }
+}
+
+impl Rule {
+    /// How much of this rule takes a driver toolkit. That the judge keeps to it, the scenes of its tests look.
+    pub const fn toolkit_need(self) -> ToolkitNeed {
+        match self {
+            Self::ModuleInTree
+            | Self::VersionsMissing
+            | Self::VermagicMissing
+            | Self::LivepatchUnsupported
+            | Self::SymbolMissing
+            | Self::DependencyInTreeUnlinked
+            | Self::SymbolVersionMissing
+            | Self::ToolkitOtherKernel
+            | Self::NotChecked => ToolkitNeed::Wholly,
+            Self::ModuleNotFound
+            | Self::ModuleBuiltin
+            | Self::ModuleStructSize
+            | Self::ModuleFileMissing
+            | Self::DependencyMissing
+            | Self::SignatureMissing
+            | Self::SignatureUntrusted
+            | Self::SignatureUnsupported
+            | Self::CrcMismatch
+            | Self::VermagicMismatch
+            | Self::SymbolGplOnly
+            | Self::SymbolProprietary
+            | Self::SymbolNamespace
+            | Self::SymbolDuplicate
+            | Self::KernelCrash
+            | Self::ElfMalformed => ToolkitNeed::Partly,
+            _ => ToolkitNeed::None,
+        }
+    }
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::facts::ModuleFile;
 use super::paths::{NODE_FOLDERS, clean};
 
@@ -32,10 +34,52 @@ pub struct StagedImage {
 /// An executable of the image, once every link to it has been followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
-    /// It is there. The ELF machine of the file, where it is an ELF file.
-    Present(Option<u16>),
+    /// It is there, and is this to the kernel.
+    Present(Program),
     /// It is not there, or a link to it leads nowhere.
     Missing,
+}
+
+/// What a file is to a kernel that is told to execute it, by its first bytes (`fs/exec.c: search_binary_handler`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Program {
+    /// Nobody has looked.
+    #[default]
+    Unknown,
+    /// An ELF file, for this machine (`e_machine`).
+    Elf(u16),
+    /// It begins with `#!`.
+    Script,
+    /// Nothing: to a shell that runs it, a script without commands.
+    Empty,
+    /// Neither: the kernel answers `ENOEXEC`, upon which a shell takes it for a script, and a container runtime gives up.
+    Other,
+}
+
+impl Program {
+    /// How many of a file's first bytes [`Self::told_by`] looks at.
+    pub const HEAD: usize = 20;
+
+    /// What a file is that begins with these bytes, and is no longer where they are fewer than [`Self::HEAD`].
+    pub fn told_by(head: &[u8]) -> Self {
+        match head {
+            [] => Self::Empty,
+            [b'#', b'!', ..] => Self::Script,
+            _ => elf_machine(head).map_or(Self::Other, Self::Elf),
+        }
+    }
+}
+
+/// `e_machine` of an ELF file's first bytes, in the byte order that they tell.
+fn elf_machine(head: &[u8]) -> Option<u16> {
+    const BIG_ENDIAN: u8 = 2;
+    let machine: [u8; 2] = head.strip_prefix(b"\x7fELF")?.get(14..16)?.try_into().ok()?;
+    let is_big = head.get(5) == Some(&BIG_ENDIAN);
+    Some(if is_big {
+        u16::from_be_bytes(machine)
+    } else {
+        u16::from_le_bytes(machine)
+    })
 }
 
 /// `<dirName>/lib/modules/<kernel>` of an image.

@@ -1,8 +1,11 @@
 //! `Module.symvers`: what a kernel and its in-tree modules export (written by `scripts/mod/modpost.c: write_dump`).
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, Read};
 
 use serde::{Deserialize, Serialize};
+
+use super::modprobe::file_name_to_module;
 
 /// The largest table that is read, in bytes. Those of distributions have 1 to 4 MB.
 pub const MAX_BYTES: u64 = 128 * 1024 * 1024;
@@ -108,6 +111,13 @@ impl Symvers {
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.symbols.is_empty()
+    }
+
+    /// Whether an in-tree module of that name exports something; `-` and `_` are equal.
+    pub fn in_tree_module(&self, name: &str) -> bool {
+        let name = name.replace('-', "_");
+        let modules: BTreeSet<&str> = self.symbols.iter().map(|row| self.slice(row.module)).collect();
+        modules.into_iter().any(|path| file_name_to_module(path) == name)
     }
 
     fn exported(&self, row: &Row) -> Exported<'_> {

@@ -1,6 +1,6 @@
 //! Images of every form give the same facts.
 
-use kmm_preflight::kmod::staged::Tool;
+use kmm_preflight::kmod::staged::{Program, Tool};
 use kmm_preflight::kmod::toolkit::ToolkitEvidence;
 
 use crate::support::fake_image::{INDEX, descriptor, index_of, write_layout};
@@ -39,7 +39,10 @@ async fn the_tools_of_lower_layers_are_seen() {
         kernel_folder: "6.6".to_owned(),
         firmware_path: Some("/firmware".to_owned()),
     });
-    assert_eq!([staged.sh, staged.cp, staged.mkdir], [Tool::Present(None); 3]);
+    assert_eq!(
+        [staged.sh, staged.cp, staged.mkdir],
+        [Tool::Present(Program::Script); 3]
+    );
     assert_eq!(staged.firmware, Some(false));
     let other_kernels = vec![KERNEL.to_owned()];
     assert_eq!(staged.folder, StagedFolder::Missing { other_kernels });

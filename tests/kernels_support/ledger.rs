@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kmm_preflight::api::{Finding, Severity};
 use kmm_preflight::kmod::judge;
 use kmm_preflight::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy};
-use kmm_preflight::kmod::staged::{Folder, StagedFolder, StagedImage, Tool};
+use kmm_preflight::kmod::staged::{Folder, Program, StagedFolder, StagedImage, Tool};
 use kmm_preflight::kmod::toolkit::{Toolkit, ToolkitEvidence};
 
 use super::cache::Kernel;
@@ -54,7 +54,7 @@ impl<'a> Question<'a> {
     }
 
     fn answer(self) -> Vec<Finding> {
-        let tool = Tool::Present(Some(self.kernel.architecture.elf_machine()));
+        let tool = Tool::Present(Program::Elf(self.kernel.architecture.elf_machine()));
         let image = StagedImage {
             sh: tool,
             mkdir: tool,

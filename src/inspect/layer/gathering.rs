@@ -5,6 +5,7 @@ use std::io::Read;
 use super::build::Builder;
 use super::paths::File;
 use super::{LayerFacts, Lens, Looking, ScanError};
+use crate::kmod::staged::Program;
 
 /// Facts under way.
 pub(in crate::inspect) struct Gathering {
@@ -49,8 +50,8 @@ impl Gathering {
     }
 
     /// A file stands there whose content does not matter.
-    pub(in crate::inspect) fn plain(&mut self, path: &str, machine: Option<u16>) -> Result<(), ScanError> {
-        Ok(self.builder.file(path, File { machine, content: None })?)
+    pub(in crate::inspect) fn plain(&mut self, path: &str, program: Program) -> Result<(), ScanError> {
+        Ok(self.builder.file(path, File { program, content: None })?)
     }
 
     /// A file stands there; where its content matters, it could not be had, and why.

@@ -16,6 +16,7 @@ use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{ModuleContent, ModuleFile, Packing, Unpackable};
 use crate::kmod::index::Index;
 use crate::kmod::intree;
+use crate::kmod::staged::Program;
 use crate::kmod::symvers::{self, Symvers};
 
 /// The largest kernel module that is read, in bytes as it lies in the layer. The largest real ones, with all
@@ -30,9 +31,6 @@ pub(super) const MAX_TEXT: u64 = 16 << 20;
 
 /// The memory that unpacking an xz stream may take, in KiB: its largest preset needs 65 MiB.
 const XZ_MEMORY_KIB: u32 = 80 * 1024;
-
-/// The bytes that tell an ELF file, its type and its machine.
-pub(in crate::inspect) const HEAD: usize = 20;
 
 /// How many files of one layer are read for what they are rather than for their names, and how many bytes they may
 /// have together: all modules of a distribution's kernel, and their debug information.
@@ -140,14 +138,14 @@ impl Reader {
     /// Reads of a file what matters of it.
     pub(super) fn read(&mut self, path: &str, size: u64, body: impl Read) -> io::Result<(File, Option<Content>)> {
         let mut body = body;
-        let mut head = Vec::with_capacity(HEAD);
-        body.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
+        let mut head = Vec::with_capacity(Program::HEAD);
+        body.by_ref().take(Program::HEAD as u64).read_to_end(&mut head)?;
         let interest = match self.interest(path) {
             Interest::None => self.interest_in_unnamed(&head, size),
             named => named,
         };
         let file = File {
-            machine: elf_machine(&head),
+            program: Program::told_by(&head),
             content: None,
         };
         if matches!(interest, Interest::Index | Interest::Text | Interest::BuiltinModinfo) {
@@ -374,16 +372,4 @@ impl<R: Read> Read for Passing<R> {
 /// Whether an ELF file's first bytes call it relocatable, which modules are and programs and libraries are not.
 fn is_object(head: &[u8]) -> bool {
     head.starts_with(b"\x7fELF") && matches!(head.get(16..18), Some([1, 0] | [0, 1]))
-}
-
-/// `e_machine` of an ELF file's first bytes, in the byte order that they tell.
-pub(in crate::inspect) fn elf_machine(head: &[u8]) -> Option<u16> {
-    const BIG_ENDIAN: u8 = 2;
-    let machine: [u8; 2] = head.strip_prefix(b"\x7fELF")?.get(14..16)?.try_into().ok()?;
-    let is_big = head.get(5) == Some(&BIG_ENDIAN);
-    Some(if is_big {
-        u16::from_be_bytes(machine)
-    } else {
-        u16::from_le_bytes(machine)
-    })
 }

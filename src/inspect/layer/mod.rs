@@ -30,7 +30,6 @@ pub use defect::ScanError;
 pub(super) use defect::{limit_met, source_failed};
 pub(super) use gathering::Gathering;
 pub use lens::{Content, KernelSample, Lens, matters};
-pub(super) use lens::{HEAD, elf_machine};
 pub use paths::{File, Kind, NodeId, PathTable};
 pub use survey::{Stored, Survey, Taken, take_out};
 pub use unpack::Limits;
@@ -38,6 +37,8 @@ pub use unpack::Limits;
 use build::{Builder, TooManyPaths};
 use names::Name;
 use tarball::{Member, MemberKind, Tarball};
+
+use crate::kmod::staged::Program;
 
 /// What is known of one layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,7 +172,7 @@ impl Looking {
     fn unread(&mut self, path: &str, why: &str) -> File {
         let content = self.reader.wants(path).then(|| Content::Unreadable(why.to_owned()));
         File {
-            machine: None,
+            program: Program::Unknown,
             content: self.keep(content),
         }
     }

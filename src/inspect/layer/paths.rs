@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kmod::staged::Program;
+
 /// Everything that one layer says about paths. Node 0 is the root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathTable {
@@ -63,8 +65,8 @@ pub enum Kind<'a> {
 /// A regular file of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// `e_machine` of its header, if it is an ELF file.
-    pub machine: Option<u16>,
+    /// What it is to a kernel that is told to execute it.
+    pub program: Program,
     /// The position of what was read of it among the layer's contents.
     pub content: Option<u32>,
 }

@@ -10,6 +10,7 @@ use super::lens::{MAX_MODULE, all};
 use super::paths::File;
 use super::tarball::{Member, MemberKind, Tarball};
 use super::{Keep, LayerFacts, Limits, ScanError, walk};
+use crate::kmod::staged::Program;
 
 /// How much memory the attributes of one layer's folders may take, in bytes: a desktop system's take 20 MB.
 const MAX_ATTRIBUTES: usize = 64 << 20;
@@ -130,7 +131,7 @@ impl Keep for Places {
             is_sparse: member.kind == MemberKind::Sparse,
         });
         Ok(File {
-            machine: None,
+            program: Program::Unknown,
             content: at,
         })
     }

@@ -7,6 +7,7 @@ use tar::{EntryType, Header};
 
 use super::fixture::{Layer, gzip, read};
 use super::{Content, Kind, LayerFacts, Lens, Limits, NodeId, PathTable, ScanError, scan};
+use crate::kmod::staged::Program;
 
 /// The whole table as text, one path a line, for comparison.
 fn listing(facts: &LayerFacts) -> String {
@@ -267,6 +268,8 @@ fn a_module_images_lens_keeps_modules_and_indexes() {
         .file("usr/bin/cp", &[b"\x7fELF\x02\x01", &[0; 12][..], &[62, 0]].concat())
         .file("usr/bin/big", &[b"\x7fELF\x02\x02", &[0; 12][..], &[0, 22]].concat())
         .file("usr/bin/short", b"\x7fELF")
+        .file("usr/bin/script", b"#!/bin/sh\n")
+        .file("usr/bin/empty", b"")
         .facts();
     assert!(matches!(
         content(&facts, "opt/lib/modules/6.1/extra/a.ko"),
@@ -276,13 +279,15 @@ fn a_module_images_lens_keeps_modules_and_indexes() {
     assert_eq!(index, Some(&Content::Index(b"index".to_vec().into())));
     assert_eq!(content(&facts, "opt/lib/modules/6.1/modules.order"), None);
     for (path, expected) in [
-        ("usr/bin/cp", Some(62)),
-        ("usr/bin/big", Some(22)),
-        ("usr/bin/short", None),
+        ("usr/bin/cp", Program::Elf(62)),
+        ("usr/bin/big", Program::Elf(22)),
+        ("usr/bin/short", Program::Other),
+        ("usr/bin/script", Program::Script),
+        ("usr/bin/empty", Program::Empty),
     ] {
         let id = node(facts.paths(), path).expect(path);
         assert!(
-            matches!(facts.paths().kind(id), Kind::File(file) if file.machine == expected),
+            matches!(facts.paths().kind(id), Kind::File(file) if file.program == expected),
             "{path}"
         );
     }

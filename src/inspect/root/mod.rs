@@ -18,8 +18,9 @@ use std::time::Instant;
 
 use rustix::fs::OFlags;
 
-use super::layer::{Gathering, HEAD, Lens, Limits, ScanError, elf_machine, limit_met, source_failed};
+use super::layer::{Gathering, Lens, Limits, ScanError, limit_met, source_failed};
 use super::tree::MergedTree;
+use crate::kmod::staged::Program;
 use mounts::{Mounted, Mounts};
 
 /// Bits of a file's mode that make it a program for somebody.
@@ -146,8 +147,8 @@ impl Walk<'_> {
     fn file(&mut self, place: &Place, metadata: &Metadata) -> Result<(), ScanError> {
         if !self.is_read(&place.path) {
             let is_program = metadata.permissions().mode() & EXECUTABLE != 0;
-            let machine = is_program.then(|| machine(&place.at)).flatten();
-            return self.gathering.plain(&place.path, machine);
+            let program = if is_program { program(&place.at) } else { None };
+            return self.gathering.plain(&place.path, program.unwrap_or_default());
         }
         let (size, file) = match open(&place.at) {
             Ok(opened) => opened,
@@ -258,12 +259,12 @@ fn open(path: &Path) -> io::Result<(u64, File)> {
     }
 }
 
-/// The ELF machine of a program; none where it is no ELF file or may not be read.
-fn machine(path: &Path) -> Option<u16> {
+/// What a program is to the kernel; none where it may not be read.
+fn program(path: &Path) -> Option<Program> {
     let (_, file) = open(path).ok()?;
-    let mut head = Vec::with_capacity(HEAD);
-    file.take(HEAD as u64).read_to_end(&mut head).ok()?;
-    elf_machine(&head)
+    let mut head = Vec::with_capacity(Program::HEAD);
+    file.take(Program::HEAD as u64).read_to_end(&mut head).ok()?;
+    Some(Program::told_by(&head))
 }
 
 /// Why something could not be read, as the end of a sentence.

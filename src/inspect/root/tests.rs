@@ -14,7 +14,7 @@ use crate::inspect::StageRequest;
 use crate::inspect::layer::fixture::Layer;
 use crate::inspect::layer::{Limits, ScanError};
 use crate::inspect::tree::{Found, MergedTree};
-use crate::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
+use crate::kmod::staged::{Entry, Folder, Program, StagedFolder, StagedImage, Tool};
 
 const KERNEL: &str = "6.1.0-50-cloud-amd64";
 
@@ -104,7 +104,10 @@ fn a_root_is_staged_as_the_layer_that_unpacks_to_it() {
     let layer = MergedTree::new(vec![root.layer.clone().facts()]);
     let staged = stage(&root.tree());
     assert_eq!(staged, stage(&layer));
-    assert_eq!([staged.sh, staged.cp, staged.mkdir], [Tool::Present(Some(62)); 3]);
+    assert_eq!(
+        [staged.sh, staged.cp, staged.mkdir],
+        [Tool::Present(Program::Elf(62)); 3]
+    );
     assert_eq!(folder(&staged).entries.len(), 5);
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::layer::{Content, matters};
 use super::tree::{Dir, Found, MergedTree};
-use crate::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
+use crate::kmod::staged::{Entry, Folder, Program, StagedFolder, StagedImage, Tool};
 
 /// Where programs are looked for: the `PATH` that container runtimes give to an image without one of its own.
 /// The image's configuration, which may set another, is not fetched: a request for each image would cost more
@@ -63,9 +63,9 @@ impl MergedTree {
 
     fn tool(&self, path: &str) -> Tool {
         match self.resolve(path) {
-            Some(Found::File { machine, .. }) => Tool::Present(machine),
+            Some(Found::File { program, .. }) => Tool::Present(program),
             // Nobody knows; `unread` says so.
-            Some(Found::Closed(_)) => Tool::Present(None),
+            Some(Found::Closed(_)) => Tool::Present(Program::Unknown),
             _ => Tool::Missing,
         }
     }

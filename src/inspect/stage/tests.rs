@@ -4,7 +4,7 @@ use super::StageRequest;
 use crate::inspect::layer::fixture::Layer;
 use crate::inspect::tree::MergedTree;
 use crate::kmod::facts::ModuleFile;
-use crate::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
+use crate::kmod::staged::{Entry, Folder, Program, StagedFolder, StagedImage, Tool};
 
 const KERNEL: &str = "5.14.0-570.el9.x86_64";
 
@@ -43,7 +43,7 @@ fn in_folder(path: &str) -> String {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn tools_are_found_as_a_shell_finds_them() {
-    let present = Tool::Present(Some(62));
+    let present = Tool::Present(Program::Elf(62));
     for (case, layers, expected) in [
         (
             "a usr-merged distribution",
@@ -70,9 +70,19 @@ fn tools_are_found_as_a_shell_finds_them() {
                 Layer::new()
                     .file("bin/sh", b"#!")
                     .file("usr/local/bin/cp", b"#!")
-                    .file("sbin/mkdir", b""),
+                    .file("sbin/mkdir", b"#!/bin/sh"),
             ],
-            [Tool::Present(None); 3],
+            [Tool::Present(Program::Script); 3],
+        ),
+        (
+            "files that are no programs",
+            vec![
+                Layer::new()
+                    .file("bin/sh", b"text")
+                    .file("usr/local/bin/cp", b"")
+                    .file("sbin/mkdir", b"\x7fELF"),
+            ],
+            [Program::Other, Program::Other, Program::Empty].map(Tool::Present),
         ),
         (
             "an image of files alone",

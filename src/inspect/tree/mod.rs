@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::layer::{Content, File, Kind, LayerFacts, NodeId, PathTable};
+use crate::kmod::staged::Program;
 
 /// How many links a path may lead through (`include/linux/namei.h: MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
@@ -29,8 +30,8 @@ pub enum Found<'a> {
     Dir(Dir),
     /// A regular file.
     File {
-        /// `e_machine`, if it is an ELF file.
-        machine: Option<u16>,
+        /// What it is to a kernel that is told to execute it.
+        program: Program,
         /// What was read of it, if it matters.
         content: Option<&'a Content>,
         /// Which layer has its bytes, from 0 for the lowest, and what that layer knows it as.
@@ -151,7 +152,7 @@ impl MergedTree {
             Kind::File(file) => {
                 let content = self.layers.get(layer).and_then(|facts| facts.content(file));
                 Some(Found::File {
-                    machine: file.machine,
+                    program: file.program,
                     content,
                     stored: (layer, file),
                 })

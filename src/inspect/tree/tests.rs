@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::{Found, MergedTree};
 use crate::inspect::layer::fixture::Layer;
+use crate::kmod::staged::Program;
 
 /// A file that can be told from others by the machine of its ELF header.
 fn elf(machine: u16) -> Vec<u8> {
@@ -19,7 +20,11 @@ fn tree(layers: impl IntoIterator<Item = Layer>) -> MergedTree {
 fn told(found: &Found<'_>) -> String {
     match found {
         Found::Dir(_) => "dir".to_owned(),
-        Found::File { machine, .. } => format!("file {}", machine.unwrap_or_default()),
+        Found::File {
+            program: Program::Elf(machine),
+            ..
+        } => format!("file {machine}"),
+        Found::File { .. } => "file 0".to_owned(),
         Found::Link(target) => format!("-> {target}"),
         Found::Other => "other".to_owned(),
         Found::Closed(why) => format!("closed: {why}"),
@@ -105,7 +110,10 @@ fn hundreds_of_layers_of_hard_links_to_each_other_end() {
     let tree = tree([Layer::new().file("h0", &elf(1))].into_iter().chain(layers));
     assert!(matches!(
         tree.resolve("h500"),
-        Some(Found::File { machine: Some(1), .. })
+        Some(Found::File {
+            program: Program::Elf(1),
+            ..
+        })
     ));
 }
 

@@ -21,7 +21,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         rule: Rule::CopyToolMissing,
         title: "`sh`, `mkdir` or `cp` is missing",
         meaning: "KMM's init container runs `/bin/sh -c 'mkdir -p …; cp -R …'` in the module image itself. An image \
-                  from `scratch` or a distroless base has no such programs, and the init container fails.",
+                  from `scratch` or a distroless base has no such programs, and the init container fails. So it does \
+                  where one of them is an empty file, or `sh` neither an ELF file nor a script that begins with `#!`.",
         see: "podman run --rm --entrypoint /bin/sh IMAGE -c 'command -v mkdir cp'",
         mend: "Use a base image with a shell and coreutils or busybox, such as ubi9/ubi-minimal.",
         source: COPY,

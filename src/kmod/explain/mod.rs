@@ -89,8 +89,8 @@ A finding *decides* (the module does not load), *warns* (it loads, but not as it
 The cases in the last column are those of `cargo xtask truth`: what real kernels did with them stands in
 [truth.md](truth.md). In each of them the rule speaks, and the kernel does what it says.
 
-| rule | how sure | depends on | decided in | shown by |
-|---|---|---|---|---|
+| rule | how sure | depends on | needs a toolkit | decided in | shown by |
+|---|---|---|---|---|---|
 ";
 
 impl Explanation {
@@ -102,9 +102,10 @@ impl Explanation {
             self.depends_on
         };
         format!(
-            "| [`{0}`](#{0}) | {1} | {depends} | {2} | {3} |\n",
+            "| [`{0}`](#{0}) | {1} | {depends} | {2} | {3} | {4} |\n",
             self.rule,
             self.certainty,
+            self.rule.toolkit_need().word(),
             self.source,
             proof(self.rule).markdown()
         )
@@ -120,12 +121,13 @@ impl Explanation {
         };
         format!(
             "\n### <a id=\"{0}\"></a>`{0}`: {1}\n\n{2}\n\nSee it by hand:\n\n    {commands}\n\n- Mend it: {3}\n- Source: {4}\n\
-             - Depends on: {depends}\n- How sure: {5}\n- Shown by: {6}\n",
+             - Depends on: {depends}\n- Needs a driver toolkit: {5}\n- How sure: {6}\n- Shown by: {7}\n",
             self.rule,
             self.title,
             self.meaning,
             self.mend,
             self.source,
+            self.rule.toolkit_need().word(),
             self.certainty,
             proof(self.rule).markdown()
         )
@@ -176,7 +178,7 @@ mod tests {
     fn no_cell_of_the_table_breaks_it() {
         for rule in Rule::ALL {
             let row = explanation(*rule).row();
-            assert_eq!(row.matches('|').count(), 6, "{row}");
+            assert_eq!(row.matches('|').count(), 7, "{row}");
             assert_eq!(row.matches('\n').count(), 1, "{row}");
         }
     }

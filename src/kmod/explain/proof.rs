@@ -34,7 +34,10 @@ const TOOLKIT: Proof = Proof::Nothing("it speaks of the toolkit, not of the modu
 pub(super) const PROOFS: &[(Rule, Proof)] = &[
     (
         Rule::ImageArchitecture,
-        Proof::Tests("tests of the judge with made-up images: a node under QEMU has programs of one processor only"),
+        Proof::Cases(&[
+            "images/programs-of-another-processor",
+            "images/copy-program-of-another-processor",
+        ]),
     ),
     (
         Rule::CopyToolMissing,
@@ -43,6 +46,9 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
             "images/no-mkdir",
             "images/no-cp",
             "images/whiteout-of-cp",
+            "images/shell-is-text",
+            "images/shell-is-empty",
+            "images/cp-is-empty",
         ]),
     ),
     (
@@ -165,6 +171,7 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
         Proof::Cases(&[
             "trusted/db-sig-enforce-by-us-altered-after",
             "trusted/db-by-us-altered-after",
+            "trusted/db-signer-by-our-signer-altered-after",
         ]),
     ),
     (
@@ -173,7 +180,14 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
     ),
     (
         Rule::SignatureGood,
-        Proof::Cases(&["trusted/db-sig-enforce-by-us", "trusted/db-lockdown-by-us"]),
+        Proof::Cases(&[
+            "trusted/db-sig-enforce-by-us",
+            "trusted/db-lockdown-by-us",
+            "trusted/db-signer-by-our-signer-rsa-2048",
+            "trusted/db-signer-by-our-signer-rsa-4096",
+            "trusted/db-signer-by-our-signer-p-256",
+            "trusted/db-signer-by-our-signer-p-384",
+        ]),
     ),
     (
         Rule::ElfMalformed,
@@ -228,7 +242,7 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
     (Rule::VermagicMissing, Proof::Cases(&["vermagic/absent"])),
     (
         Rule::LivepatchUnsupported,
-        Proof::Tests("the row of `truth.md` for a kernel without live patches, which cannot be booted here"),
+        Proof::Cases(&["files/live-patch", "files/live-patch-or-not"]),
     ),
     (
         Rule::SymbolMissing,
@@ -251,13 +265,16 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
     ),
     (
         Rule::SymbolProprietary,
-        Proof::Tests("tests of the judge with made-up modules"),
+        Proof::Cases(&["licences/gpl-user-of-a-proprietary-module-gpl-only-symbol-first"]),
     ),
     (
         Rule::SymbolVersionMissing,
         Proof::Cases(&["crcs/one-symbol-absent", "crcs/module-layout-absent"]),
     ),
-    (Rule::SymbolNamespace, Proof::Cases(&["symbols/namespace-not-imported"])),
+    (
+        Rule::SymbolNamespace,
+        Proof::Cases(&["symbols/namespace-not-imported", "namespaces/for-modules-it-is-none-of"]),
+    ),
     (
         Rule::SymbolDuplicate,
         Proof::Cases(&["symbols/exports-what-a-loaded-in-tree-module-exports"]),

@@ -4,7 +4,7 @@
 use crate::api::{Finding, Rule};
 use crate::kernel::Architecture;
 use crate::kmod::load::Load;
-use crate::kmod::staged::{StagedFolder, StagedImage, Tool};
+use crate::kmod::staged::{Program, StagedFolder, StagedImage, Tool};
 
 /// `e_machine` of 32-bit x86 and of 32-bit ARM, whose programs 64-bit kernels may run.
 const EM_386: u16 = 3;
@@ -41,15 +41,38 @@ fn tools(staged: &StagedImage, load: &Load) -> Vec<Finding> {
         );
         return vec![Finding::decides(Rule::CopyToolMissing, message)];
     }
+    if let Some((name, what)) = tools
+        .iter()
+        .find_map(|(name, tool)| Some((name, no_program(name, *tool)?)))
+    {
+        let message = format!(
+            "the image's {name} {what}, and KMM copies the modules out of the image with its own sh, mkdir and cp; build \
+             it from a base image that has them, such as ubi-minimal or busybox"
+        );
+        return vec![Finding::decides(Rule::CopyToolMissing, message)];
+    }
     let foreign = tools
         .iter()
         .find_map(|(name, tool)| foreign_tool(name, *tool, load.architecture?));
     foreign.into_iter().collect()
 }
 
+/// What a file is instead of a program. A container's runtime executes `sh` by itself (runc `libcontainer/system/linux.go:
+/// Exec`), and gives up where the kernel answers `ENOEXEC`; what the shell executes then may as well be a script without
+/// `#!`, but an empty one does nothing.
+fn no_program(name: &str, tool: Tool) -> Option<&'static str> {
+    match tool {
+        Tool::Present(Program::Empty) => Some("is an empty file"),
+        Tool::Present(Program::Other) if name == "sh" => {
+            Some("is neither an ELF file nor a script that begins with #!")
+        }
+        _ => None,
+    }
+}
+
 /// A program for another processor ends with `exec format error`.
 fn foreign_tool(name: &str, tool: Tool, wanted: Architecture) -> Option<Finding> {
-    let Tool::Present(Some(machine)) = tool else {
+    let Tool::Present(Program::Elf(machine)) = tool else {
         return None;
     };
     let wanted_name = wanted.go_name();

@@ -35,7 +35,7 @@ use self::version::{Forcing, VersionsSeen};
 use crate::api::{Finding, Rule, Severity};
 use crate::kmod::facts::{ElfModule, ModuleFile, Packing};
 use crate::kmod::load::Load;
-use crate::kmod::modprobe::{self, Command, Role, Source, Step};
+use crate::kmod::modprobe::{self, Command, NodeModules, Role, Source, Step};
 use crate::kmod::staged::{Copied, Folder, StagedFolder, StagedImage};
 use crate::kmod::toolkit::ToolkitEvidence;
 
@@ -88,7 +88,11 @@ impl<'a, 'c> Chain<'a, 'c> {
 
     fn judge(mut self, folder: &'a Folder) -> Vec<Finding> {
         let copied = Copied::new(self.load.copied_folder(), folder);
-        let plan = modprobe::plan(copied, self.command, self.load, self.kernel.in_tree());
+        let node = NodeModules {
+            in_tree: self.kernel.in_tree(),
+            symvers: self.kernel.symvers(),
+        };
+        let plan = modprobe::plan(copied, self.command, self.load, node);
         let mut findings = plan.findings;
         for step in &plan.steps {
             findings.extend(self.step(step));
@@ -179,17 +183,36 @@ impl<'a, 'c> Chain<'a, 'c> {
                          into it and run depmod again, if another is meant"
             );
             Finding::warns(Rule::ModuleInTree, message)
-        } else if self.kernel.in_tree().is_some() {
-            let message =
-                format!("{name} comes from the node's own /lib/modules through a link, and {kernel} has it there");
-            Finding::informs(Rule::DependencyInTree, message)
         } else {
-            let message = format!(
-                "{name} is to come from the node's own /lib/modules through a link; whether {kernel} has it was not checked"
-            );
-            Finding::informs(Rule::DependencyInTree, message)
+            self.reached_on_the_node(name)
         };
         report.add(finding.of_symbol(name));
+    }
+
+    /// A dependency that modprobe finds through the image's link to the node's own folder.
+    fn reached_on_the_node(&self, name: &str) -> Finding {
+        let kernel = &self.load.kernel;
+        match self.kernel.in_tree().map(|tree| tree.module(name).is_some()) {
+            Some(true) => Finding::informs(
+                Rule::DependencyInTree,
+                format!("{name} comes from the node's own /lib/modules through a link, and {kernel} has it there"),
+            ),
+            Some(false) => Finding::warns(
+                Rule::DependencyInTree,
+                format!(
+                    "{name} is to come from the node's own /lib/modules through a link; the driver toolkit's Module.symvers \
+                     names it, but its list of in-tree modules does not: see that the package of {kernel} that has it is on \
+                     the nodes (such as kernel-modules-extra), which was not checked"
+                ),
+            ),
+            None => Finding::informs(
+                Rule::DependencyInTree,
+                format!(
+                    "{name} is to come from the node's own /lib/modules through a link; whether {kernel} has it was not \
+                     checked"
+                ),
+            ),
+        }
     }
 
     /// A module of the same name that is loaded already makes modprobe answer success, or with `--first-time` an

@@ -131,7 +131,7 @@ impl<'a> Resolution<'a, '_> {
     /// `verify_namespace_is_imported`.
     fn namespace_imported(&self, name: &str, exporter: &Exporter<'_>, imported: &HashSet<&str>) -> Option<Finding> {
         let namespace = exporter.namespace?;
-        if imported.contains(namespace) || is_for(namespace, self.elf, self.name) {
+        if imported.contains(namespace) || (self.knows_module_namespaces() && is_for(namespace, self.elf, self.name)) {
             return None;
         }
         let what = format!("the module uses `{name}` of the symbol namespace {namespace} without importing it");
@@ -159,14 +159,20 @@ impl<'a> Resolution<'a, '_> {
         })
     }
 
+    /// Since Linux 6.16. That an earlier kernel has such a namespace itself tells nothing: Debian's 6.12.107 exports
+    /// `anon_inode_make_secure_inode` for `module:kvm`, and takes that for a name like any other.
+    fn knows_module_namespaces(&self) -> bool {
+        self.kernel.at_least(6, 16)
+    }
+
     /// How a namespace is imported; since Linux 6.13 its name is a string (`include/linux/module.h: MODULE_IMPORT_NS`).
     fn import_of(&self, namespace: &str) -> String {
         match namespace.strip_prefix(FOR_MODULES) {
-            Some(modules) => {
+            Some(modules) if self.knows_module_namespaces() => {
                 format!("it is for the modules {modules} alone, and nothing can be imported; do without the symbol")
             }
-            None if self.kernel.at_least(6, 13) => format!("add MODULE_IMPORT_NS(\"{namespace}\") to its source"),
-            None => format!("add MODULE_IMPORT_NS({namespace}) to its source"),
+            _ if self.kernel.at_least(6, 13) => format!("add MODULE_IMPORT_NS(\"{namespace}\") to its source"),
+            _ => format!("add MODULE_IMPORT_NS({namespace}) to its source"),
         }
     }
 
@@ -174,7 +180,7 @@ impl<'a> Resolution<'a, '_> {
     pub(super) fn check_imports(&self) -> Option<Finding> {
         let mut imported = self.elf.infos("import_ns");
         let named = imported.find(|namespace| namespace.starts_with(FOR_MODULES))?;
-        self.kernel.at_least(6, 16).then(|| {
+        self.knows_module_namespaces().then(|| {
             let message = format!(
                 "the module imports the symbol namespace {named}, which {} refuses: such a namespace is for the modules that it \
                  names, without an import; remove that MODULE_IMPORT_NS from its source",

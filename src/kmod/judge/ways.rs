@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::arguments::{self, Searched};
 use crate::kmod::facts::ModuleFile;
 use crate::kmod::load::Load;
-use crate::kmod::modprobe::{self, Role, Source, Step};
+use crate::kmod::modprobe::{self, NodeModules, Role, Source, Step};
 use crate::kmod::staged::{Copied, StagedFolder, StagedImage};
 
 /// The names of modules, with `_`, by who loads them.
@@ -29,7 +29,12 @@ pub fn ways(staged: &StagedImage, load: &Load) -> Option<Ways> {
     let (Searched::Copy, StagedFolder::Folder(folder)) = (searched, &staged.folder) else {
         return None;
     };
-    let plan = modprobe::plan(Copied::new(load.copied_folder(), folder), &command, load, None);
+    let plan = modprobe::plan(
+        Copied::new(load.copied_folder(), folder),
+        &command,
+        load,
+        NodeModules::default(),
+    );
     let is_found = |step: &&Step<'_>| !matches!(step.source, Source::Lost(_));
     let itself: BTreeSet<String> = plan
         .steps

@@ -12,6 +12,7 @@ use crate::api::{Finding, Rule};
 use crate::kmod::facts::ModuleFile;
 use crate::kmod::load::Load;
 use crate::kmod::staged::{Copied, Entry, Reached};
+use crate::kmod::symvers::Symvers;
 use crate::kmod::toolkit::InTree;
 
 /// How deep soft dependencies may lead from one to the next: more than any real `modulesLoadingOrder`, and few
@@ -75,11 +76,20 @@ impl Role {
     }
 }
 
+/// What is known of the modules in a node's own folder, each where the driver toolkit tells.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NodeModules<'a> {
+    /// Those that are listed.
+    pub in_tree: Option<&'a InTree>,
+    /// What they export: it names some that are not listed, since a distribution has them in packages of their own.
+    pub symvers: Option<&'a Symvers>,
+}
+
 /// What modprobe would do with that command line in that folder.
-pub fn plan<'a>(copied: Copied<'a>, command: &Command, load: &Load, in_tree: Option<&'a InTree>) -> Plan<'a> {
+pub fn plan<'a>(copied: Copied<'a>, command: &Command, load: &Load, node: NodeModules<'a>) -> Plan<'a> {
     let mut lookup = Lookup {
         indexes: Indexes::new(copied),
-        in_tree,
+        node,
         load,
         soft: if command.soft == SoftDependencies::None {
             BTreeMap::new()
@@ -112,9 +122,21 @@ fn soft_dependencies(order: &[String]) -> BTreeMap<String, String> {
         .collect()
 }
 
+impl NodeModules<'_> {
+    /// Whether a file may be there, by its path below the kernel's folder.
+    fn may_have(&self, path: &str) -> bool {
+        let Some(tree) = self.in_tree else { return true };
+        let name = file_name_to_module(path);
+        match tree.module(&name) {
+            Some(module) => module.path == path,
+            None => self.symvers.is_some_and(|symvers| symvers.in_tree_module(&name)),
+        }
+    }
+}
+
 struct Lookup<'a, 'l> {
     indexes: Indexes<'a>,
-    in_tree: Option<&'a InTree>,
+    node: NodeModules<'a>,
     load: &'l Load,
     soft: BTreeMap<String, String>,
     asked_has_soft: bool,
@@ -287,10 +309,7 @@ impl<'a> Lookup<'a, '_> {
         let Some((kernel, path)) = below.split_once('/') else {
             return false;
         };
-        kernel == self.load.kernel
-            && self
-                .in_tree
-                .is_none_or(|tree| tree.module(&file_name_to_module(path)).is_some_and(|m| m.path == path))
+        kernel == self.load.kernel && self.node.may_have(path)
     }
 
     fn not_found(&self, word: &str) -> Finding {

@@ -9,6 +9,6 @@ mod names;
 mod options;
 
 pub use findings::path_given;
-pub use lookup::{Plan, Role, Source, Step, plan};
+pub use lookup::{NodeModules, Plan, Role, Source, Step, plan};
 pub use names::{file_name_to_module, normalised};
 pub use options::{Command, Force, Instead, SoftDependencies};

@@ -26,17 +26,22 @@ pub(crate) enum Boot {
     TrustingEnforcing,
     /// The same, with `lockdown=integrity`, which Secure Boot comes to.
     TrustingLockedDown,
+    /// By firmware that has the certificates of the keys with which our own signer signs, and `module.sig_enforce=1`.
+    TrustingSigner,
 }
 
 impl Boot {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Plain,
         Self::Enforcing,
         Self::LockedDown,
         Self::Trusting,
         Self::TrustingEnforcing,
         Self::TrustingLockedDown,
+        Self::TrustingSigner,
     ];
+    /// Those of firmware that has our certificates.
+    pub(crate) const TRUSTING: [Self; 3] = [Self::Trusting, Self::TrustingEnforcing, Self::TrustingLockedDown];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -46,6 +51,7 @@ impl Boot {
             Self::Trusting => "db",
             Self::TrustingEnforcing => "db-sig_enforce",
             Self::TrustingLockedDown => "db-lockdown",
+            Self::TrustingSigner => "db-signer",
         }
     }
 
@@ -53,7 +59,7 @@ impl Boot {
     pub(crate) const fn command_line(self) -> &'static str {
         match self {
             Self::Plain | Self::Trusting => "",
-            Self::Enforcing | Self::TrustingEnforcing => "module.sig_enforce=1",
+            Self::Enforcing | Self::TrustingEnforcing | Self::TrustingSigner => "module.sig_enforce=1",
             Self::LockedDown | Self::TrustingLockedDown => "lockdown=integrity",
         }
     }
@@ -63,12 +69,9 @@ impl Boot {
         !matches!(self, Self::Plain | Self::Trusting)
     }
 
-    /// Whether the kernel trusts our certificates.
+    /// Whether the kernel trusts certificates of ours.
     pub(crate) const fn trusts_us(self) -> bool {
-        matches!(
-            self,
-            Self::Trusting | Self::TrustingEnforcing | Self::TrustingLockedDown
-        )
+        !matches!(self, Self::Plain | Self::Enforcing | Self::LockedDown)
     }
 }
 
@@ -121,6 +124,12 @@ pub(crate) struct Case {
     pub(crate) expected: Option<String>,
     /// Why no file can tell, where that is so.
     pub(crate) out_of_reach: Option<&'static str>,
+    /// Whether it is signed by a key that the kernel trusts, and of which nobody tells check.
+    pub(crate) key_untold: bool,
+    /// Whether it is in every core.
+    pub(crate) in_every_core: bool,
+    /// An in-tree module that nodes have and the driver toolkit lacks.
+    pub(crate) toolkit_lacks: Option<&'static str>,
     kos: Vec<Ko>,
     /// Whether KMM's link to the in-tree modules stands in the folder while depmod runs.
     host_link: Option<String>,
@@ -149,6 +158,9 @@ impl Case {
             loaded_before: Vec::new(),
             expected: None,
             out_of_reach: None,
+            key_untold: false,
+            in_every_core: false,
+            toolkit_lacks: None,
             kos: Vec::new(),
             host_link: None,
             host_had: Vec::new(),
@@ -244,6 +256,24 @@ impl Case {
 
     pub(crate) fn out_of_reach(mut self, why: &'static str) -> Self {
         self.out_of_reach = Some(why);
+        self
+    }
+
+    /// It is signed by a key that the kernel trusts, and of which nobody tells check.
+    pub(crate) fn key_untold(mut self) -> Self {
+        self.key_untold = true;
+        self
+    }
+
+    /// It is asked wherever any are.
+    pub(crate) fn in_every_core(mut self) -> Self {
+        self.in_every_core = true;
+        self
+    }
+
+    /// The driver toolkit lacks an in-tree module that nodes have.
+    pub(crate) fn toolkit_lacks(mut self, module: &'static str) -> Self {
+        self.toolkit_lacks = Some(module);
         self
     }
 

@@ -38,7 +38,7 @@ impl Choice<'_> {
         match self {
             Self::All => true,
             Self::Named(parts) => parts.iter().any(|part| name.contains(part.as_str())),
-            Self::Core(core) => core.takes(at, &name),
+            Self::Core(core) => case.in_every_core || core.takes(at, &name),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::kernel::Kernel;
 use super::report::{self, Row};
 
 /// Options of a kernel's configuration that decide about modules, without `CONFIG_`.
-const DECIDING: [&str; 9] = [
+const DECIDING: [&str; 10] = [
     "MODVERSIONS",
     "EXTENDED_MODVERSIONS",
     "MODULE_FORCE_LOAD",
@@ -19,24 +19,29 @@ const DECIDING: [&str; 9] = [
     "MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS",
     "TRIM_UNUSED_KSYMS",
     "PREEMPT_RT",
+    "LIVEPATCH",
     "RUST",
 ];
 
 const INTRODUCTION: &str = "\
 What real kernels did with small modules, and what `kmm-preflight check` had said of them. `cargo xtask truth --all
---report docs/truth.md` writes this; `xtask/truth/packages.sh --all` installs what it uses. Each kernel boots under
-QEMU, once for each boot configuration, and does with every image what KMM does: `cp -R` of the kernel's folder, then
+--report docs/truth.md` writes this, and what is told of modules that people run, but not of random damages, which are
+asked with `--damages`; `xtask/truth/packages.sh --all` installs what it uses. Each kernel boots under QEMU, in as many
+guests for each boot configuration as it takes, and does with every image what KMM does: `cp -R` of the kernel's folder, then
 `modprobe -vd` of the copy. `check` judges the same images, with the kernel's driver toolkit and without.
 
 - **loads, said so** and **refused, said so**: kernel and `check` agree. A module is refused if the copy or modprobe
   fails, if modprobe succeeds and the module is not there, or if the kernel dies of it or never comes back, twice.
 - **refused, not checked**: it does not load, `check` says Success, and cannot know better: without a toolkit, where
-  its report says what was not checked; or where no file tells (listed below).
+  with one it refuses, and by rules alone that need one ([findings.md](findings.md) says which do); or where no file
+  tells (listed below), and the kernel names no cause that one would tell.
+- **loads, key untold**: it loads by the signature of a key that its kernel trusts, Debian's own, and nobody told `check`
+  of that key (`--trusted-cert`), which therefore says `signature-untrusted`.
 - **false alarm**: it loads, and `check` says that it does not.
-- **false all-clear**: it does not load, and `check` says that it does, with nothing left unchecked.
+- **false all-clear**: it does not load, and `check` says that it does, without such an excuse.
 
 `cargo xtask truth` alone asks the core, as CI does: one kernel of each of two series, of each group every tenth case, and
-always those that were wrong once (`xtask/truth/once-wrong.txt`); besides, on the first kernel that has it, each case that
+always what `kmm-preflight sign` has signed, and those that were wrong once (`xtask/truth/once-wrong.txt`); besides, on the first kernel that has it, each case that
 [findings.md](findings.md) names. It fails on any disagreement, and where a rule is not shown by what is said to show it.
 With `--all --core` every case is asked of one kernel or another. `--kernel` names other
 kernels of Debian's. Where Debian's archive has dropped one, the next newer one of its line takes its place, and the run
@@ -48,6 +53,14 @@ const CONFIGURED: &str = "\
 Not seen but derived, and not counted above. Each row is a case with a real kernel's driver toolkit whose configuration was
 changed; what a kernel of that configuration does with it stands in the source that the row names. In the rows of
 `untold` the toolkit has no configuration at all: there `check` must say what it assumed.
+";
+
+const COMMAND_LINE: &str = "\
+What the table names is said besides this, which every kernel is told. `mitigations=off` is there because guards against
+speculation cost an emulated processor most of its time, and have no say in what is loaded; with `oops=panic panic=-1` a
+kernel that dies of a module ends its guest. Where `db` is told of, firmware has our certificates in it (OVMF), and a
+real-time kernel is told `efi=runtime`, without which it asks no firmware whom to trust. Firmware and keys of that kind are
+there for amd64 alone, and so are cases of gzip (`packing`), for which a modprobe is compiled that reads it: Debian's does not.
 ";
 
 /// What is said where a kernel was asked some cases, and the next one others.
@@ -67,7 +80,7 @@ pub(super) fn document(
     Ok(format!(
         "{INTRODUCTION}\n{} distinct cases in {} groups, {} answers of {} kernels.{}\n\n{}\n\
          ## Kernels\n\n{}\n### Whose modules load where\n\n{}\n### Boots\n\n{}\n\
-         ## By group\n\n{}\n## Where they disagree\n\n{}\n\
+         {COMMAND_LINE}\n{}\n## By group\n\n{}\n## Where they disagree\n\n{}\n\
          ## Cases that not every kernel has\n\nThey alter what only some modules have.\n\n{}\n\
          ## Where no file tells\n\n{}\n\
          ## Configurations that no kernel here has\n\n{CONFIGURED}\n{}\n{}\n{}",
@@ -80,6 +93,7 @@ pub(super) fn document(
         descriptions(kernels)?,
         abi_table(kernels, rows),
         boots(kernels, rows),
+        command_lines(kernels),
         report::groups(rows),
         report::listed_disagreements(rows),
         if all_were_asked {
@@ -89,7 +103,7 @@ pub(super) fn document(
         },
         out_of_reach(rows),
         report::configurations(configured),
-        or_none(report::configured_disagreements(configured)),
+        configured_disagreements(configured),
         report::configured_rows(configured),
     ))
 }
@@ -138,7 +152,7 @@ fn abi_table(kernels: &[Kernel], rows: &[Row]) -> String {
 }
 
 fn boots(kernels: &[Kernel], rows: &[Row]) -> String {
-    let mut text = String::from("| boot | the kernel is told | kernels | answers |\n|---|---|---:|---:|\n");
+    let mut text = String::from("| boot | the kernel is told besides | kernels | answers |\n|---|---|---:|---:|\n");
     for boot in Boot::ALL {
         let of_boot = || rows.iter().filter(|row| row.boot == boot.name());
         let asked = |kernel: &&Kernel| of_boot().any(|row| row.kernel == kernel.release);
@@ -150,6 +164,21 @@ fn boots(kernels: &[Kernel], rows: &[Row]) -> String {
         let _ = writeln!(text, "| {} | {command_line} | {kernels} | {answers} |", boot.name());
     }
     text
+}
+
+/// What each architecture's kernels are told, however they are booted.
+fn command_lines(kernels: &[Kernel]) -> String {
+    let lines: BTreeSet<String> = kernels
+        .iter()
+        .map(|kernel| {
+            format!(
+                "- {}: `{}`\n",
+                kernel.architecture.go_name(),
+                kernel.architecture.told()
+            )
+        })
+        .collect();
+    lines.into_iter().collect()
 }
 
 /// The cases that a kernel has not, though another one has.
@@ -179,6 +208,13 @@ fn out_of_reach(rows: &[Row]) -> String {
         let _ = writeln!(text, "- `{name}`: {why}");
     }
     or_none(text)
+}
+
+fn configured_disagreements(rows: &[Compared]) -> String {
+    match report::configured_disagreements(rows) {
+        none if none.is_empty() => "Disagreements: none.\n".to_owned(),
+        some => format!("Disagreements:\n\n```text\n{some}```\n"),
+    }
 }
 
 fn or_none(text: String) -> String {

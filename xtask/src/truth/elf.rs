@@ -37,12 +37,19 @@ pub(crate) mod section {
     pub(crate) const NAME: usize = 0;
     pub(crate) const TYPE: usize = 4;
     pub(crate) const FLAGS: usize = 8;
+    pub(crate) const ADDRESS: usize = 16;
     pub(crate) const OFFSET: usize = 24;
     pub(crate) const SIZE: usize = 32;
     pub(crate) const LINK: usize = 40;
     pub(crate) const INFO: usize = 44;
     pub(crate) const ALIGN: usize = 48;
     pub(crate) const ENTRY_SIZE: usize = 56;
+}
+
+/// Values of `e_machine`.
+pub(crate) mod machine {
+    pub(crate) const X86_64: u64 = 62;
+    pub(crate) const AARCH64: u64 = 183;
 }
 
 /// A sound ELF file that is changed in place.
@@ -70,6 +77,11 @@ impl<'a> Elf<'a> {
         if let (Some(place), Some(value)) = (self.bytes.get_mut(at..at + size), value.get(..size)) {
             place.copy_from_slice(value);
         }
+    }
+
+    /// Calls it a file for another processor.
+    pub(crate) fn set_machine(&mut self, machine: u64) {
+        self.set(18, 2, machine);
     }
 
     pub(crate) fn section_count(&self) -> usize {
@@ -170,6 +182,14 @@ impl<'a> Elf<'a> {
         };
         let text = self.append_text(strings, to);
         self.set(at, 4, text);
+    }
+
+    /// Makes a weak symbol one that is needed (`STB_GLOBAL`).
+    pub(crate) fn require_symbol(&mut self, name: &str) {
+        const GLOBAL: u64 = 1 << 4;
+        if let Some(at) = self.symbol(name) {
+            self.set(at + 4, 1, GLOBAL);
+        }
     }
 
     /// Replaces a text of the same length wherever it stands.

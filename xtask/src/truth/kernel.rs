@@ -14,7 +14,7 @@ use super::layout::hex;
 use super::programs::Programs;
 
 /// The in-tree modules that nodes and toolkits have, with all that they need; those that a kernel lacks are left out.
-/// A real node has a thousand more; the rules look at names alone. [`Kernel::with_in_tree`] adds some.
+/// A real node has a thousand more, of which no case needs any. [`Kernel::with_in_tree`] adds some.
 const IN_TREE: [&str; 8] = [
     "libcrc32c",
     "crc32c_generic",
@@ -57,11 +57,29 @@ impl Architecture {
         command
     }
 
-    pub(crate) const fn console(self) -> &'static str {
+    /// Where the kernel talks to.
+    const fn console(self) -> &'static str {
         match self {
-            Self::Amd64 => "console=ttyS0 mitigations=off",
+            Self::Amd64 => "console=ttyS0",
             Self::Arm64 => "console=ttyAMA0",
         }
+    }
+
+    /// What makes an emulated processor faster and has no say in what is loaded; the other one has nothing to gain.
+    const fn hastened(self) -> &'static str {
+        match self {
+            Self::Amd64 => " mitigations=off",
+            Self::Arm64 => "",
+        }
+    }
+
+    /// What every kernel is told, however it is booted: to be quiet, and to end where it dies.
+    pub(crate) fn told(self) -> String {
+        format!(
+            "{}{} quiet loglevel=1 oops=panic panic=-1",
+            self.console(),
+            self.hastened()
+        )
     }
 }
 
@@ -253,6 +271,22 @@ impl Kernel {
             tree.put(&place, Node::File(fs::read(node.join(&path))?));
         }
         Ok(tree)
+    }
+
+    /// The toolkit of a distribution that has an in-tree module in a package of its own: nodes may have that, the toolkit
+    /// lacks it.
+    pub(crate) fn toolkit_without(&self, module: &str) -> anyhow::Result<Tree> {
+        let mut tree = self.toolkit()?;
+        let modules_dep = fs::read_to_string(self.node_tree().join("modules.dep"))?;
+        let folder = format!("lib/modules/{}", self.release);
+        let (gone, left): (Vec<&str>, Vec<&str>) = modules_dep
+            .lines()
+            .partition(|line| line.split_once(':').is_some_and(|(path, _)| stem(path) == module));
+        for (path, _) in gone.iter().filter_map(|line| line.split_once(':')) {
+            tree.remove(&format!("{folder}/{path}"));
+        }
+        let left: String = left.into_iter().flat_map(|line| [line, "\n"]).collect();
+        Ok(tree.with(&format!("{folder}/modules.dep"), Node::File(left.into_bytes())))
     }
 
     /// The paths of the chosen modules and of what they need, as `modules.dep` has them.

@@ -4,27 +4,40 @@ use std::fs;
 use std::path::Path;
 
 use rcgen::{
-    CertificateParams, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd,
+    CertificateParams, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256,
+    RsaKeySize, date_time_ymd,
 };
 
 /// What a key is made for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Rsa,
+    /// An RSA key of 4096 bits.
+    LongRsa,
+    /// P-256.
     Elliptic,
+    /// P-384.
+    LongElliptic,
     /// An RSA key whose certificate was good for a year that is over.
     Expired,
 }
 
-const KEYS: [(&str, Kind); 4] = [
+const KEYS: [(&str, Kind); 8] = [
     ("trusted", Kind::Rsa),
     ("other", Kind::Rsa),
     ("elliptic", Kind::Elliptic),
     ("expired", Kind::Expired),
+    ("signer-rsa-2048", Kind::Rsa),
+    ("signer-rsa-4096", Kind::LongRsa),
+    ("signer-p-256", Kind::Elliptic),
+    ("signer-p-384", Kind::LongElliptic),
 ];
 
 /// The keys whose certificates cases call trusted: those of the firmware, where it has any, and those that check is told of.
 pub(crate) const TRUSTED: [&str; 3] = ["trusted", "elliptic", "expired"];
+
+/// The keys of which our own signer is given one, and which the firmware is told of in a boot of their own.
+pub(crate) const SIGNERS: [&str; 4] = ["signer-rsa-2048", "signer-rsa-4096", "signer-p-256", "signer-p-384"];
 
 /// Makes those that are missing: `<folder>/<name>.pem` and `.crt`.
 pub(crate) fn make(folder: &Path) -> anyhow::Result<()> {
@@ -39,6 +52,8 @@ pub(crate) fn make(folder: &Path) -> anyhow::Result<()> {
 fn make_one(folder: &Path, name: &str, kind: Kind) -> anyhow::Result<()> {
     let key = match kind {
         Kind::Elliptic => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
+        Kind::LongElliptic => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384)?,
+        Kind::LongRsa => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096)?,
         Kind::Rsa | Kind::Expired => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?,
     };
     let mut params = CertificateParams::default();

@@ -44,13 +44,24 @@ impl Ko {
         self
     }
 
-    /// The module `params_none` under another name, in its file as well, which must not be longer.
-    pub(crate) fn calling_itself(self, name: &str) -> Self {
-        let was = "params_none";
+    /// The module under another name, in its file as well.
+    ///
+    /// # Errors
+    ///
+    /// Where that name is longer than the one it has: nothing in the file makes room for it.
+    pub(crate) fn calling_itself(self, name: &str) -> anyhow::Result<Self> {
+        let was = self.name.clone();
+        anyhow::ensure!(name.len() <= was.len(), "{name} is longer than {was}");
         let rest = was.get(name.len() + 1..).unwrap_or_default();
         let becomes = format!("{name}\0{rest}\0");
-        self.named(name)
-            .with_elf(|elf| elf.replace_everywhere(format!("{was}\0").as_bytes(), becomes.as_bytes()))
+        let becomes = becomes.as_bytes().get(..=was.len()).unwrap_or_default().to_vec();
+        let named = self.named(name);
+        Ok(named.with_elf(|elf| elf.replace_everywhere(format!("{was}\0").as_bytes(), &becomes)))
+    }
+
+    /// The module `plain`, changed after it was signed, in what no code looks at: its description.
+    pub(crate) fn altered_after_signing(self) -> Self {
+        self.with_elf(|elf| elf.replace_everywhere(b"description=plain", b"description=PLAIN"))
     }
 
     /// In another folder below the kernel's.
@@ -152,6 +163,27 @@ impl Ko {
             let mut records = elf.versions();
             change(&mut records);
             elf.set_versions(&records);
+        })
+    }
+
+    /// With its symbol versions in the extended form of Linux 6.14, too, each altered by `change`. They take the places of two
+    /// notes, which decide nothing.
+    pub(crate) fn with_extended_versions(self, change: impl Fn(u32) -> u32) -> Self {
+        self.with_elf(|elf| {
+            let (mut crcs, mut names) = (Vec::new(), Vec::new());
+            for (name, crc) in elf.versions() {
+                let crc = u32::try_from(crc).unwrap_or(u32::MAX);
+                crcs.extend_from_slice(&change(crc).to_le_bytes());
+                names.extend_from_slice(name.as_bytes());
+                names.push(0);
+            }
+            for (note, name, content) in [
+                (".note.gnu.build-id", "__version_ext_crcs", crcs),
+                (".note.Linux", "__version_ext_names", names),
+            ] {
+                elf.rename_section(note, name);
+                elf.set_section(name, &content);
+            }
         })
     }
 

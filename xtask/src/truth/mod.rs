@@ -18,6 +18,7 @@ mod keys;
 mod ko;
 mod layer;
 mod layout;
+mod need;
 mod predict;
 mod programs;
 mod proofs;
@@ -332,6 +333,14 @@ impl<'a> Round<'a> {
             made.push((group, case, files.collect()));
         }
         layout.add(&predict::toolkit_reference(kernel), &[kernel.toolkit()?])?;
+        let lacking: BTreeSet<&str> = made.iter().filter_map(|(_, case, _)| case.toolkit_lacks).collect();
+        for module in lacking {
+            let toolkit = predict::toolkit_reference(kernel);
+            layout.add(
+                &predict::lesser_toolkit(&toolkit, module),
+                &[kernel.toolkit_without(module)?],
+            )?;
+        }
         layout.finish()?;
         Ok(Self {
             kernel,
@@ -364,7 +373,10 @@ impl<'a> Round<'a> {
             kernel: self.kernel,
             boot,
             kmod: kmod.cloned(),
-            firmware: boot.trusts_us().then(|| self.kernel.firmware(self.work)).transpose()?,
+            firmware: boot
+                .trusts_us()
+                .then(|| self.kernel.firmware(boot, self.work))
+                .transpose()?,
             cases: made.iter().map(|(_, case, files)| (case, files.clone())).collect(),
             store: self.kernel.cache.join("truth/facts"),
         })
@@ -391,6 +403,7 @@ impl<'a> Round<'a> {
             with_toolkit,
             without_toolkit,
             out_of_reach: case.out_of_reach,
+            key_untold: case.key_untold,
         };
         Ok(said.map(row).collect())
     }

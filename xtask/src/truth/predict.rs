@@ -20,10 +20,10 @@ const NAMESPACE: &str = "truth";
 pub(crate) struct Verdict {
     pub(crate) loads: bool,
     pub(crate) reason: String,
-    /// Whether it says of some rules that they were not checked.
-    pub(crate) unchecked: bool,
     /// The rules that it speaks of.
     pub(crate) rules: Vec<String>,
+    /// Those of them that decide.
+    pub(crate) deciding: Vec<String>,
     /// All that was found, in words.
     pub(crate) findings: String,
 }
@@ -53,16 +53,30 @@ pub(crate) fn toolkit_reference(kernel: &Kernel) -> String {
     format!("truth.example.com/toolkit:{}", kernel.release.replace('+', "_"))
 }
 
-/// Asks about all cases: at once about those whose nodes have the same modules loaded before.
+/// The toolkit without an in-tree module.
+pub(crate) fn lesser_toolkit(toolkit: &str, module: &str) -> String {
+    format!("{toolkit}-without-{module}")
+}
+
+/// Asks about all cases: at once about those whose nodes have the same modules loaded before, and whose toolkit is the same.
 pub(crate) fn verdicts(question: &Question<'_>, cases: &[(&str, &Case)]) -> anyhow::Result<Vec<Verdict>> {
-    let mut by_loaded: BTreeMap<&[String], Vec<usize>> = BTreeMap::new();
+    let mut alike: BTreeMap<(&[String], Option<&str>), Vec<usize>> = BTreeMap::new();
     for (at, (_, case)) in cases.iter().enumerate() {
-        by_loaded.entry(&case.loaded_before).or_default().push(at);
+        let key = (case.loaded_before.as_slice(), case.toolkit_lacks);
+        alike.entry(key).or_default().push(at);
     }
     let mut verdicts = BTreeMap::new();
-    for places in by_loaded.values() {
+    for ((_, lacks), places) in alike {
         let asked: Vec<_> = places.iter().map(|at| cases[*at]).collect();
-        verdicts.extend(places.iter().zip(verdicts_at_once(question, &asked)?));
+        let lesser = question
+            .toolkit
+            .zip(lacks)
+            .map(|(toolkit, module)| lesser_toolkit(toolkit, module));
+        let question = Question {
+            toolkit: lesser.as_deref().or(question.toolkit),
+            ..*question
+        };
+        verdicts.extend(places.into_iter().zip(verdicts_at_once(&question, &asked)?));
     }
     Ok(verdicts.into_values().collect())
 }
@@ -85,7 +99,7 @@ fn verdicts_at_once(question: &Question<'_>, cases: &[(&str, &Case)]) -> anyhow:
         check.arg("--enforce-signatures");
     }
     if question.boot.enforces() || question.boot.trusts_us() {
-        for certificate in question.kernel.certificates() {
+        for certificate in question.kernel.certificates(question.boot) {
             check.arg("--trusted-cert").arg(certificate);
         }
     }
@@ -112,20 +126,18 @@ fn verdicts_at_once(question: &Question<'_>, cases: &[(&str, &Case)]) -> anyhow:
 }
 
 fn read(row: &Value) -> Verdict {
-    let findings = || row["findings"].as_array().into_iter().flatten();
-    let told = |key: &str| -> Vec<String> {
-        let texts = findings().filter_map(|finding| finding[key].as_str());
+    let findings: Vec<&Value> = row["findings"].as_array().into_iter().flatten().collect();
+    let told = |key: &str, which: fn(&Value) -> bool| -> Vec<String> {
+        let which = findings.iter().filter(|finding| which(finding));
+        let texts = which.filter_map(|finding| finding[key].as_str());
         texts.map(str::to_owned).collect()
     };
-    let rules = told("rule");
     Verdict {
         loads: row["verificationStatus"] == "Success",
         reason: row["statusReason"].as_str().unwrap_or_default().to_owned(),
-        unchecked: ["toolkit-missing", "not-checked", "file-not-read"]
-            .iter()
-            .any(|rule| rules.iter().any(|spoken| spoken == rule)),
-        rules,
-        findings: told("message").join("\n"),
+        rules: told("rule", |_| true),
+        deciding: told("rule", |finding| finding["severity"] == "Decides"),
+        findings: told("message", |_| true).join("\n"),
     }
 }
 
@@ -146,7 +158,7 @@ pub(crate) fn compile() -> anyhow::Result<()> {
 }
 
 /// The program under test: the one that `KMM_PREFLIGHT_STATIC` names, else that which stands beside this one.
-fn program() -> anyhow::Result<PathBuf> {
+pub(super) fn program() -> anyhow::Result<PathBuf> {
     let beside = || anyhow::Ok(std::env::current_exe()?.with_file_name("kmm-preflight"));
     let program = environment::static_program().map_or_else(beside, Ok)?;
     anyhow::ensure!(program.exists(), "no {}", program.display());

@@ -9,6 +9,9 @@ use anyhow::Context;
 
 use super::report::Row;
 
+/// Rules that speak on kernels of one configuration alone, and the only one of ours that has it: others cannot show them.
+const SHOWN_BY: [(&str, &str); 1] = [("livepatch-unsupported", "6.1.0-50-cloud-arm64")];
+
 /// What the page says.
 pub(crate) struct Proofs {
     /// The rules and the cases that are said to show them.
@@ -52,12 +55,19 @@ impl Proofs {
                 None if known.contains(case) => return None,
                 None => "there is no such case",
                 Some(rows) if rows.iter().any(|row| shows(row, rule)) => return None,
+                Some(rows) if !rows.iter().any(|row| can_show(row, rule)) => return None,
                 Some(_) => "it does so on no kernel that was asked",
             };
             Some(format!("{case} is said to show {rule}, and {why}"))
         });
         unfounded.collect()
     }
+}
+
+/// Whether the kernel has what the rule depends on.
+fn can_show(row: &Row, rule: &str) -> bool {
+    let needed = SHOWN_BY.iter().find(|(of, _)| *of == rule);
+    needed.is_none_or(|(_, kernel)| row.kernel == *kernel)
 }
 
 /// Whether the rule speaks, and the kernel does what it says.
@@ -100,8 +110,8 @@ mod tests {
         let verdict = Verdict {
             loads: false,
             reason: String::new(),
-            unchecked: false,
             rules: vec![rule.to_owned()],
+            deciding: vec![rule.to_owned()],
             findings: String::new(),
         };
         Row {
@@ -117,7 +127,20 @@ mod tests {
             with_toolkit: verdict.clone(),
             without_toolkit: verdict,
             out_of_reach: None,
+            key_untold: false,
         }
+    }
+
+    #[test]
+    fn a_rule_that_one_kernel_alone_can_show_is_not_asked_of_the_others() {
+        let proofs = Proofs::read(&ROW.replace("crc-mismatch", "livepatch-unsupported")).unwrap();
+        let known = proofs.cases();
+        let on = |kernel: &str| Row {
+            kernel: kernel.to_owned(),
+            ..refused("all", "crc-mismatch")
+        };
+        assert_eq!(proofs.unfounded(&[on("6.1.0-0")], &known), [""; 0]);
+        assert_eq!(proofs.unfounded(&[on("6.1.0-50-cloud-arm64")], &known).len(), 1);
     }
 
     #[test]

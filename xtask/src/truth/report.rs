@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::configured::Compared;
 use super::guest::{Fact, Outcome};
+use super::need::needs_toolkit;
 use super::predict::Verdict;
 
 /// One case on one kernel, with all that was said of it.
@@ -17,7 +18,12 @@ pub(crate) struct Row {
     pub(crate) with_toolkit: Verdict,
     pub(crate) without_toolkit: Verdict,
     pub(crate) out_of_reach: Option<&'static str>,
+    /// Whether it is signed by a key that the kernel trusts, and of which nobody told check.
+    pub(crate) key_untold: bool,
 }
+
+/// The rule that speaks of keys that nobody told check of.
+const UNTRUSTED: &str = "signature-untrusted";
 
 /// How a prediction stands to a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,8 +32,10 @@ pub(crate) enum Standing {
     Loads,
     /// It does not, and was said not to.
     Refused,
-    /// It does not load, and nobody can tell from the files that were given; the report says what was not checked.
+    /// It does not load, and nobody can tell from the files that were given: it takes a toolkit, or no file tells.
     NotChecked,
+    /// It loads by a signature, and was said not to, since nobody told check of that key.
+    KeyUntold,
     /// It loads, and was said not to.
     FalseAlarm,
     /// It does not load, and was said to.
@@ -36,7 +44,7 @@ pub(crate) enum Standing {
 
 impl Standing {
     pub(crate) const fn agrees(self) -> bool {
-        matches!(self, Self::Loads | Self::Refused | Self::NotChecked)
+        !matches!(self, Self::FalseAlarm | Self::FalseAllClear)
     }
 }
 
@@ -59,15 +67,20 @@ impl Row {
         self.standing(&self.with_toolkit, false)
     }
 
+    /// What only a toolkit tells is excused: `check` knows it as soon as it has one.
     pub(crate) fn without_toolkit(&self) -> Standing {
-        self.standing(&self.without_toolkit, self.without_toolkit.unchecked)
+        let deciding = &self.with_toolkit.deciding;
+        let takes_a_toolkit = !deciding.is_empty() && deciding.iter().all(|rule| needs_toolkit(rule));
+        self.standing(&self.without_toolkit, takes_a_toolkit)
     }
 
+    /// That no file tells excuses nothing where the kernel names a cause that files do tell.
     fn standing(&self, verdict: &Verdict, excused: bool) -> Standing {
-        let excused = excused || self.out_of_reach.is_some();
+        let excused = excused || (self.out_of_reach.is_some() && !self.fact.names_what_files_tell());
         match (self.loads(), verdict.loads) {
             (true, true) => Standing::Loads,
             (false, false) => Standing::Refused,
+            (true, false) if self.key_untold && verdict.deciding == [UNTRUSTED] => Standing::KeyUntold,
             (true, false) => Standing::FalseAlarm,
             (false, true) if excused => Standing::NotChecked,
             (false, true) => Standing::FalseAllClear,
@@ -160,19 +173,20 @@ pub(crate) fn confusion(rows: &[Row]) -> String {
         }
     }
     let mut text = String::from(
-        "| kernel | driver toolkit | cases | loads, said so | refused, said so | refused, not checked | false alarm | \
-         false all-clear |\n|---|---|---:|---:|---:|---:|---:|---:|\n",
+        "| kernel | driver toolkit | cases | loads, said so | refused, said so | refused, not checked | loads, key untold | \
+         false alarm | false all-clear |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for ((kernel, without), counts) in &table {
         let count = |standing| counts.get(&standing).copied().unwrap_or_default();
         let _ = writeln!(
             text,
-            "| {kernel} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {kernel} | {} | {} | {} | {} | {} | {} | {} | {} |",
             if *without { "without" } else { "with" },
             counts.values().sum::<usize>(),
             count(Standing::Loads),
             count(Standing::Refused),
             count(Standing::NotChecked),
+            count(Standing::KeyUntold),
             count(Standing::FalseAlarm),
             count(Standing::FalseAllClear),
         );
@@ -259,4 +273,80 @@ pub(crate) fn configured_disagreements(rows: &[Compared]) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(deciding: &[&str]) -> Verdict {
+        let deciding: Vec<String> = deciding.iter().map(|rule| (*rule).to_owned()).collect();
+        Verdict {
+            loads: deciding.is_empty(),
+            reason: String::new(),
+            rules: deciding.clone(),
+            deciding,
+            findings: String::new(),
+        }
+    }
+
+    /// A module that a kernel refuses with these words, and the rules that decide with a toolkit and without.
+    fn refused(words: &str, with: &[&str], without: &[&str]) -> Row {
+        Row {
+            kernel: "6.1.0-0".to_owned(),
+            boot: "plain",
+            group: "group",
+            id: "case".to_owned(),
+            fact: Fact {
+                outcome: Outcome::Refused,
+                said: Vec::new(),
+                kernel: vec![words.to_owned()],
+            },
+            with_toolkit: verdict(with),
+            without_toolkit: verdict(without),
+            out_of_reach: None,
+            key_untold: false,
+        }
+    }
+
+    #[test]
+    fn a_key_of_which_nobody_told_check_excuses_that_rule_alone() {
+        let loads = |deciding: &[&str]| {
+            let mut row = refused("", deciding, deciding);
+            row.fact.outcome = Outcome::Loaded;
+            row.key_untold = true;
+            row.with_toolkit()
+        };
+        assert_eq!(loads(&["signature-untrusted"]), Standing::KeyUntold);
+        assert_eq!(loads(&["signature-missing"]), Standing::FalseAlarm);
+    }
+
+    #[test]
+    fn without_a_toolkit_only_what_takes_one_is_excused() {
+        for (sentence, with, standing) in [
+            ("a toolkit tells", &["symbol-missing"] as &[_], Standing::NotChecked),
+            ("the image alone tells", &["elf-truncated"], Standing::FalseAllClear),
+            (
+                "so does one of two rules",
+                &["symbol-missing", "elf-truncated"],
+                Standing::FalseAllClear,
+            ),
+            ("nobody tells at all", &[], Standing::FalseAllClear),
+        ] {
+            assert_eq!(refused("", with, &[]).without_toolkit(), standing, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn what_no_file_tells_is_excused_until_the_kernel_says_what_files_tell() {
+        let row = |words| Row {
+            out_of_reach: Some("its own code refuses"),
+            ..refused(words, &[], &[])
+        };
+        assert_eq!(row("x: no such device").with_toolkit(), Standing::NotChecked);
+        assert_eq!(
+            row("x: Unknown symbol y (err -2)").with_toolkit(),
+            Standing::FalseAllClear
+        );
+    }
 }

@@ -1,4 +1,5 @@
-//! Signed modules: by the kernel's own `sign-file`, and by openssl in forms that `sign-file` does not write.
+//! Signed modules: by the kernel's own `sign-file`, by openssl in forms that `sign-file` does not write, and by
+//! `kmm-preflight sign`.
 //!
 //! Some signatures are made with a random number or the time. They are kept, so that a case stays the same case.
 
@@ -6,10 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::case::Boot;
 use super::kernel::Kernel;
 use super::keys;
 use super::ko::{Ko, SIGNATURE_MARK};
 use super::layout::hex;
+use super::predict;
 use crate::firmware::Firmware;
 use crate::process::run;
 
@@ -30,15 +33,21 @@ impl Kernel {
         self.keys().join(name)
     }
 
-    /// The certificates that cases call trusted.
-    pub(crate) fn certificates(&self) -> Vec<PathBuf> {
+    /// The certificates that cases call trusted on a kernel that is booted so.
+    pub(crate) fn certificates(&self, boot: Boot) -> Vec<PathBuf> {
+        let names: &[&str] = match boot {
+            Boot::TrustingSigner => &keys::SIGNERS,
+            _ => &keys::TRUSTED,
+        };
         let certificate = |name: &&str| self.key(name).with_extension("crt");
-        keys::TRUSTED.iter().map(certificate).collect()
+        names.iter().map(certificate).collect()
     }
 
     /// Firmware from which the kernel learns of these certificates, and trusts them. It is there for one architecture.
-    pub(crate) fn firmware(&self, work: &Path) -> anyhow::Result<Firmware> {
-        Firmware::trusting(&self.certificates(), &self.cache.join("kernels"), work)
+    pub(crate) fn firmware(&self, boot: Boot, work: &Path) -> anyhow::Result<Firmware> {
+        let folder = work.join(format!("firmware-{}", boot.name()));
+        fs::create_dir_all(&folder)?;
+        Firmware::trusting(&self.certificates(boot), &self.cache.join("kernels"), &folder)
     }
 
     /// Signed by the kernel's own `sign-file`.
@@ -81,6 +90,30 @@ impl Kernel {
             run(&mut cms)?;
             Ok([fs::read(file)?, trailer(&fs::read(message)?)].concat())
         })
+    }
+
+    /// Signed by `kmm-preflight sign`.
+    pub(crate) fn signed_by_our_signer(&self, mut ko: Ko, key: &str, hash: &str) -> anyhow::Result<Ko> {
+        let work = tempfile::tempdir()?;
+        let (from, to) = (work.path().join(ko.file_name()), work.path().join("signed"));
+        fs::create_dir(&to)?;
+        let to = to.join(ko.file_name());
+        fs::write(&from, &ko.bytes)?;
+        let mut sign = Command::new(predict::program()?);
+        sign.arg("sign").args(["--hash", hash]).arg("--key");
+        sign.arg(self.key(key).with_extension("pem")).arg("--cert");
+        run(sign.arg(self.key(key).with_extension("crt")).args([&from, &to]))?;
+        ko.bytes = fs::read(to)?;
+        Ok(ko)
+    }
+
+    /// The same by a key whose signatures differ each time: the first one is kept until the signer makes another message
+    /// of an RSA key, whose signatures do not differ.
+    pub(crate) fn signed_once_by_our_signer(&self, ko: &Ko, key: &str, hash: &str) -> anyhow::Result<Ko> {
+        let alike = self.signed_by_our_signer(ko.clone(), keys::SIGNERS[0], hash)?;
+        let how = ["kmm-preflight sign", hash, &hex(&alike.bytes)];
+        let signed = || self.signed_by_our_signer(ko.clone(), key, hash);
+        self.kept(ko.clone(), key, &how, |_, _| Ok(signed()?.bytes))
     }
 
     fn kept(

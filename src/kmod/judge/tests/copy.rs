@@ -2,9 +2,9 @@
 
 use super::sketch::{AARCH64, KERNEL, Scene, X86_64, a_scene, each};
 use crate::kernel::Architecture;
-use crate::kmod::staged::{StagedFolder, Tool};
+use crate::kmod::staged::{Program, StagedFolder, Tool};
 
-const PRESENT: fn(u16) -> Tool = |machine| Tool::Present(Some(machine));
+const PRESENT: fn(u16) -> Tool = |machine| Tool::Present(Program::Elf(machine));
 
 /// The image's folder is a link to the node's own of this kernel.
 fn to_the_nodes(root: &str) -> Scene {
@@ -34,8 +34,38 @@ fn what_the_copy_step_needs() {
         ),
         (
             "a script is no program of another processor",
-            a_scene().staged(|s| s.cp = Tool::Present(None)),
+            a_scene().staged(|s| s.cp = Tool::Present(Program::Script)),
             "",
+        ),
+        (
+            "a shell that nobody has looked at",
+            a_scene().staged(|s| s.sh = Tool::Present(Program::Unknown)),
+            "",
+        ),
+        (
+            "a runtime executes the shell by itself, and no text",
+            a_scene().staged(|s| s.sh = Tool::Present(Program::Other)),
+            "copy-tool-missing!",
+        ),
+        (
+            "nor what is empty",
+            a_scene().staged(|s| s.sh = Tool::Present(Program::Empty)),
+            "copy-tool-missing!",
+        ),
+        (
+            "the shell takes a text for a script, which may do anything",
+            a_scene().staged(|s| (s.mkdir, s.cp) = (Tool::Present(Program::Other), Tool::Present(Program::Other))),
+            "",
+        ),
+        (
+            "but an empty one does nothing",
+            a_scene().staged(|s| s.mkdir = Tool::Present(Program::Empty)),
+            "copy-tool-missing!",
+        ),
+        (
+            "to copy least of all",
+            a_scene().staged(|s| s.cp = Tool::Present(Program::Empty)),
+            "copy-tool-missing!",
         ),
         (
             "a program of another processor",

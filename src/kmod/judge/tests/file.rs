@@ -5,7 +5,7 @@ use crate::api::Severity;
 use crate::kernel::Architecture;
 use crate::kmod::facts::{ElfDefect, ElfDefectKind, Signature, Unpackable};
 use crate::kmod::load::Enforcement;
-use crate::kmod::staged::{Entry, Tool};
+use crate::kmod::staged::{Entry, Program, Tool};
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
@@ -236,7 +236,7 @@ fn what_the_kernel_says_of_signatures_of_forced_modules() {
 
 #[test]
 fn arm_kernels_before_6_5_make_trampolines_only_where_they_are_told_to() {
-    const TOOL: Tool = Tool::Present(Some(AARCH64));
+    const TOOL: Tool = Tool::Present(Program::Elf(AARCH64));
     let scene = |kernel: &str, config| {
         let module = a_module().change(|elf| {
             elf.machine = AARCH64;

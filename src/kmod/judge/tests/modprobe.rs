@@ -315,14 +315,22 @@ fn what_is_loaded_before() {
             "dependency-in-tree",
         ),
         (
+            "one that the toolkit's list lacks, and its table of symbols names",
+            linked().toolkit(|toolkit| toolkit.in_tree = Some(Arc::new(InTree::from_text("", "", "")))),
+            "dependency-in-tree?",
+        ),
+        (
             "the same without a toolkit",
             linked().without_toolkit(),
             "dependency-in-tree",
         ),
         (
-            "an in-tree one that the kernel does not have",
-            linked().toolkit(|t| t.in_tree = Some(Arc::new(InTree::default()))),
-            "dependency-missing! dependency-in-tree-unlinked!",
+            "an in-tree one that the kernel does not have, as far as its lists tell",
+            linked().toolkit(|t| {
+                t.in_tree = Some(Arc::new(InTree::default()));
+                t.symvers = None;
+            }),
+            "dependency-missing! not-checked",
         ),
         (
             "an in-tree one without the link",

@@ -1,11 +1,11 @@
 //! Small builders of facts. A plain [`Scene`] is a good module in a good image for a kernel whose toolkit has
 //! everything; each test changes what it is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::judge;
-use crate::api::{Finding, Rule, Severity};
+use crate::api::{Finding, Rule, Severity, ToolkitNeed};
 use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{
@@ -14,7 +14,7 @@ use crate::kmod::facts::{
 };
 use crate::kmod::load::{Enforcement, Load, LoadCommand, LoadedModules, SignaturePolicy};
 use crate::kmod::signature::Certificate;
-use crate::kmod::staged::{Entry, Folder, StagedFolder, StagedImage, Tool};
+use crate::kmod::staged::{Entry, Folder, Program, StagedFolder, StagedImage, Tool};
 use crate::kmod::symvers::Symvers;
 use crate::kmod::toolkit::{InTree, Toolkit, ToolkitEvidence};
 
@@ -212,7 +212,7 @@ pub(super) fn a_scene() -> Scene {
 
 /// That module as `drv` at `extra/drv.ko`.
 pub(super) fn with(module: ModuleSketch) -> Scene {
-    let present = Tool::Present(Some(X86_64));
+    let present = Tool::Present(Program::Elf(X86_64));
     let staged = StagedImage {
         sh: present,
         mkdir: present,
@@ -413,7 +413,9 @@ impl Scene {
             None => ToolkitEvidence::NotGiven,
         };
         let (staged, load) = self.staging();
-        judge(&staged, &load, &evidence)
+        let findings = judge(&staged, &load, &evidence);
+        assert_needs(&findings, &judge(&staged, &load, &ToolkitEvidence::NotGiven));
+        findings
     }
 
     /// What KMM copies, and how it has that loaded.
@@ -431,6 +433,20 @@ impl Scene {
         let told = findings.iter().filter(|finding| finding.rule != Rule::ToolkitMissing);
         told.map(mark).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// Whether rules keep to what they say of their need of a toolkit, in what is found with one and without.
+fn assert_needs(with: &[Finding], without: &[Finding]) {
+    let decide = |findings: &[Finding], need| -> BTreeSet<Rule> {
+        let decide = findings.iter().filter(|finding| finding.severity == Severity::Decides);
+        let rules = decide.map(|finding| finding.rule);
+        rules.filter(|rule| rule.toolkit_need() == need).collect()
+    };
+    let without_any = decide(without, ToolkitNeed::Wholly);
+    assert!(without_any.is_empty(), "decide without a toolkit: {without_any:?}");
+    let (seen, blind) = (decide(with, ToolkitNeed::None), decide(without, ToolkitNeed::None));
+    let lost: Vec<_> = seen.difference(&blind).collect();
+    assert!(lost.is_empty(), "do not decide without a toolkit: {lost:?}");
 }
 
 fn mark(finding: &Finding) -> String {

@@ -1,6 +1,6 @@
 //! Symbols: exported, in which version, for whom.
 
-use super::sketch::{a_module, a_scene, each, with};
+use super::sketch::{KERNEL, ModuleSketch, VERMAGIC, a_module, a_scene, each, with};
 use crate::api::Rule;
 
 #[test]
@@ -222,10 +222,19 @@ fn namespaces_are_imported() {
             of_library(a_module().needs("lib_call", 9).also("import_ns", "LIB")),
             "",
         ),
-        ("for modules by name", with(a_module().needs("chosen", 0x55)), ""),
+        (
+            "for modules by name",
+            with(a_module().needs("chosen", 0x55)).kernel("6.16.0"),
+            "",
+        ),
+        (
+            "which earlier kernels do not know, though they have some",
+            with(a_module().needs("chosen", 0x55)),
+            "symbol-namespace!",
+        ),
         (
             "for modules by name, and imported",
-            with(a_module().needs("chosen", 0x55).also("import_ns", "module:drv")),
+            with(a_module().needs("chosen", 0x55).also("import_ns", "module:other,dr*")),
             "",
         ),
         (
@@ -239,9 +248,33 @@ fn namespaces_are_imported() {
                 a_module()
                     .needs("chosen", 0x55)
                     .change(|elf| elf.name = Some("third".to_owned())),
-            ),
+            )
+            .kernel("6.16.0"),
             "symbol-namespace!",
         ),
+    ]);
+}
+
+#[test]
+fn namespaces_for_modules_by_name_came_late() {
+    let of = |module: ModuleSketch, release: &str| {
+        let library = a_module().exports("lib_call", Some(9)).into_namespace("module:drv");
+        with(
+            module
+                .needs("lib_call", 9)
+                .info("vermagic", &VERMAGIC.replace(KERNEL, release)),
+        )
+        .beside("lib", library.info("vermagic", &VERMAGIC.replace(KERNEL, release)))
+        .line("drv", "extra/drv.ko: extra/lib.ko")
+        .toolkit(|toolkit| toolkit.vermagic = Some(VERMAGIC.replace(KERNEL, release)))
+        .kernel(release)
+    };
+    let imported = || a_module().also("import_ns", "module:drv");
+    each(vec![
+        ("unknown before", of(a_module(), "6.15.0"), "symbol-namespace!"),
+        ("and one like any other", of(imported(), "6.15.0"), ""),
+        ("known since", of(a_module(), "6.16.0"), ""),
+        ("and no longer imported", of(imported(), "6.16.0"), "symbol-namespace!"),
     ]);
 }
 

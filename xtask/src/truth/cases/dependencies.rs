@@ -11,7 +11,41 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     cases.extend(soft(kernel)?);
     cases.extend(already_there(kernel)?);
     cases.extend(built_in(kernel)?);
+    cases.extend(built_in_by_name(kernel)?);
+    cases.extend(of_lesser_toolkits(kernel)?);
     Ok(cases)
+}
+
+/// Modules that are asked for, or wanted first, and that the kernel has built in.
+fn built_in_by_name(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    const LONGEST: usize = 64;
+    let Some(name) = kernel.builtin(false, LONGEST)? else {
+        return Ok(Vec::new());
+    };
+    let one = |id: &str| -> anyhow::Result<Case> { Ok(kernel.case(id).ko(kernel.ko("plain")?)) };
+    let soft = kernel.ko("plain")?.with_modinfo("softdep", &format!("pre: {name}"));
+    Ok(vec![
+        one("built-in-asked")?.loads(&name),
+        one("built-in-asked-by-host-link")?.host_link().loads(&name),
+        one("built-in-asked-that-the-image-tells-of")?
+            .file("modules.builtin", format!("kernel/{name}.ko\n"))
+            .loads(&name),
+        kernel.case("soft-built-in").ko(soft.seen_by_depmod()),
+        one("order-built-in")?.order(&["plain", &name]),
+        one("order-built-in-by-host-link")?.host_link().order(&["plain", &name]),
+    ])
+}
+
+/// A driver toolkit may lack in-tree modules that nodes have: a distribution has them in packages of their own.
+fn of_lesser_toolkits(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let one = |id: &str| -> anyhow::Result<Case> {
+        Ok(kernel.case(id).ko(kernel.ko("needs_lru")?).toolkit_lacks("lru_cache"))
+    };
+    Ok(vec![
+        one("in-tree-that-the-toolkit-lacks-by-host-link")?.host_link(),
+        one("in-tree-that-the-toolkit-lacks-unlinked")?,
+        one("in-tree-that-the-toolkit-lacks-but-loaded")?.with_loaded(&["lru_cache"]),
+    ])
 }
 
 fn in_the_image(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
@@ -315,7 +349,7 @@ fn soft_by_modinfo(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
 }
 
 fn already_there(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
-    let twin = || -> anyhow::Result<_> { Ok(kernel.ko("params_none")?.calling_itself("dummy")) };
+    let twin = || kernel.ko("params_none")?.calling_itself("dummy");
     Ok(vec![
         kernel.case("same-name-as-in-tree").ko(twin()?),
         kernel
@@ -367,7 +401,7 @@ fn built_in(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (with_parameters, which) in [(true, "with-parameters"), (false, "without-parameters")] {
         if let Some(name) = kernel.builtin(with_parameters, longest)? {
-            let ko = kernel.ko("params_none")?.calling_itself(&name);
+            let ko = kernel.ko("params_none")?.calling_itself(&name)?;
             let case = |what: &str| kernel.case(format!("same-name-as-built-in-{which}{what}"));
             cases.extend([
                 case("").ko(ko.clone()),
@@ -380,7 +414,7 @@ fn built_in(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         }
     }
     for name in ["printk", "workqueue"] {
-        let ko = kernel.ko("params_none")?.calling_itself(name);
+        let ko = kernel.ko("params_none")?.calling_itself(name)?;
         cases.push(kernel.case(format!("same-name-as-a-part-of-the-kernel-{name}")).ko(ko));
     }
     Ok(cases)

@@ -79,6 +79,9 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             cases.push(case(&format!("outside-{id}")).ko(outside));
         }
     }
+    for (name, value) in [("live-patch", "Y"), ("live-patch-or-not", "N")] {
+        cases.push(case(name).ko(plain.clone().with_modinfo("livepatch", value)));
+    }
     Ok(cases)
 }
 

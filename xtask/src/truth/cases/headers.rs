@@ -75,6 +75,35 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
                 .ko(plain.clone().with_elf(|elf| elf.set(16, 2, kind))),
         );
     }
+    cases.extend(further(kernel)?);
+    Ok(cases)
+}
+
+/// Fields and sections that tell little more, with the largest value alone.
+fn further(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    const SECTIONS: [&str; 3] = [".init.text", ".rela.init.text", "__versions"];
+    let plain = kernel.ko("plain")?;
+    let address = ("address", section::ADDRESS, 8);
+    let known = [".symtab", ".strtab", ".modinfo", ".gnu.linkonce.this_module"].map(|section| (section, address));
+    let all = SECTIONS.into_iter().flat_map(|section| {
+        SECTION_FIELDS
+            .into_iter()
+            .chain([address])
+            .map(move |field| (section, field))
+    });
+    let mut cases = Vec::new();
+    for (section, (field, at, size)) in known.into_iter().chain(all) {
+        let ko = plain.clone().with_elf(|elf| {
+            if let Some(header) = elf.header_of(section) {
+                alter(elf, header + at, size, |_| u64::MAX);
+            }
+        });
+        if ko.bytes != plain.bytes {
+            let id = section.trim_start_matches(".gnu.linkonce").trim_matches(['.', '_']);
+            let id = id.replace(['.', '_'], "-");
+            cases.push(kernel.case(format!("{id}-{field}-all-ones")).ko(ko));
+        }
+    }
     Ok(cases)
 }
 

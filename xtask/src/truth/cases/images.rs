@@ -2,9 +2,8 @@
 
 use super::{Case, Kernel};
 use crate::truth::case::Base;
-
-const NO_PROGRAM: &str =
-    "of an image's programs only the processor is read that they are for: no ELF file may be a script";
+use crate::truth::elf::{self, Elf};
+use crate::truth::kernel::Architecture;
 
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let mut cases = programs(kernel)?;
@@ -17,7 +16,33 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     cases.extend(odd_links(kernel)?);
     cases.extend(layers(kernel)?);
     cases.extend(firmware(kernel)?);
+    cases.extend(unfit_programs(kernel)?);
     Ok(cases)
+}
+
+/// Programs that are there, and that no such kernel executes.
+fn unfit_programs(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let one = |name: &str| -> anyhow::Result<Case> { Ok(kernel.case(name).ko(kernel.ko("plain")?).base(Base::Shell)) };
+    let machine = match kernel.architecture {
+        Architecture::Amd64 => elf::machine::AARCH64,
+        Architecture::Arm64 => elf::machine::X86_64,
+    };
+    let mut foreign = kernel.programs.busybox()?;
+    Elf::new(&mut foreign).set_machine(machine);
+    Ok(vec![
+        one("programs-of-another-processor")?
+            .base(Base::Busybox)
+            .file("/bin/busybox", foreign.clone()),
+        one("copy-program-of-another-processor")?.file("/bin/cp", foreign),
+        one("cp-is-empty")?.file("/bin/cp", ""),
+        one("mkdir-is-empty")?.file("/bin/mkdir", ""),
+        one("cp-is-a-script")?
+            .file("/bin/cp", "#!/bin/busybox sh\nexec /bin/busybox cp \"$@\"\n")
+            .file("/bin/busybox", kernel.programs.busybox()?),
+        one("cp-is-a-script-that-does-not-say-so")?
+            .file("/bin/cp", "exec /bin/busybox cp \"$@\"\n")
+            .file("/bin/busybox", kernel.programs.busybox()?),
+    ])
 }
 
 fn programs(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
@@ -35,12 +60,8 @@ fn programs(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .without("/bin/cp")
             .file("/usr/local/bin/cp", kernel.programs.busybox()?),
         one("shell-is-a-dangling-link", Base::Shell)?.link("/bin/sh", "/nowhere"),
-        one("shell-is-text", Base::Shell)?
-            .file("/bin/sh", "no program")
-            .out_of_reach(NO_PROGRAM),
-        one("shell-is-empty", Base::Shell)?
-            .file("/bin/sh", "")
-            .out_of_reach(NO_PROGRAM),
+        one("shell-is-text", Base::Shell)?.file("/bin/sh", "no program"),
+        one("shell-is-empty", Base::Shell)?.file("/bin/sh", ""),
         one("shell-is-a-folder", Base::Shell)?
             .without("/bin/sh")
             .folder("/bin/sh"),

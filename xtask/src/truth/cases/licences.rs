@@ -2,6 +2,7 @@
 //! `kernel/module/main.c: inherit_taint`).
 
 use super::{Case, Kernel};
+use crate::truth::elf::Elf;
 
 const LICENCES: [(&str, &str); 22] = [
     ("gpl", "GPL"),
@@ -75,6 +76,16 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         kernel.case("named-lve").ko(user
             .clone()
             .with_elf(|elf| elf.replace_everywhere(b"gpl_user\0", b"lve\0user\0"))),
+        kernel
+            .case("gpl-user-of-a-proprietary-module-gpl-only-symbol-first")
+            .ko(kernel.ko("importer")?.with_elf(gpl_only_symbol_first))
+            .ko(proprietary("exporter")?),
     ]);
     Ok(cases)
+}
+
+/// The kernel resolves symbols in the order of the table: one of them changes places with one that all may use.
+fn gpl_only_symbol_first(elf: &mut Elf<'_>) {
+    elf.rename_symbol("exporter_gpl", "exporter_plain");
+    elf.rename_symbol("exporter_plain", "exporter_gpl");
 }

@@ -9,6 +9,7 @@ mod headers;
 mod images;
 mod indexes;
 mod licences;
+mod namespaces;
 mod packing;
 mod parameters;
 mod signatures;
@@ -22,7 +23,7 @@ use super::kernel::Kernel;
 /// A group's table.
 type Table = fn(&Kernel) -> anyhow::Result<Vec<Case>>;
 
-const GROUPS: [(&str, Table); 15] = [
+const GROUPS: [(&str, Table); 16] = [
     ("images", images::cases),
     ("arguments", arguments::cases),
     ("indexes", indexes::cases),
@@ -36,6 +37,7 @@ const GROUPS: [(&str, Table); 15] = [
     ("vermagic", vermagic::cases),
     ("crcs", crcs::cases),
     ("symbols", symbols::cases),
+    ("namespaces", namespaces::cases),
     ("licences", licences::cases),
     ("parameters", parameters::cases),
 ];

@@ -94,22 +94,26 @@ const WORDS: [(&str, &[&str]); 88] = [
     ("array-empty-last", &["p_array=1,"]),
 ];
 
-/// What only the module's own code knows: the length of an array or of a text, and what a parser of its own says.
-const OUT_OF_REACH: [(&str, &[&str]); 4] = [
-    ("array-five", &["p_array=1,2,3,4,5"]),
-    ("string-too-long", &["p_string=12345678"]),
-    ("own-parser-odd", &["p_even=3"]),
-    ("own-parser-letter", &["p_even=x"]),
+/// How long an array or a text may be stands in the module's data (`kparam_array.max`, `kparam_string.maxlen`), behind
+/// relocations of `__param`; `.modinfo` names the type alone.
+const LENGTH: &str = "the longest value stands in data behind the parameter, of which check reads name and type alone";
+/// What a parser of the module's own says.
+const CODE: &str = "only the module's own code knows";
+const OUT_OF_REACH: [(&str, &[&str], &str); 4] = [
+    ("array-five", &["p_array=1,2,3,4,5"], LENGTH),
+    ("string-too-long", &["p_string=12345678"], LENGTH),
+    ("own-parser-odd", &["p_even=3"], CODE),
+    ("own-parser-letter", &["p_even=x"], CODE),
 ];
 
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let params = kernel.ko("params")?;
-    let of = |(name, words): &(&str, &[&str])| kernel.case(*name).ko(params.clone()).parameters(words);
+    let of = |(name, words): &(&'static str, &[&str])| kernel.case(*name).ko(params.clone()).parameters(words);
     let mut cases: Vec<Case> = WORDS.iter().map(of).collect();
     cases.extend(
         OUT_OF_REACH
             .iter()
-            .map(|row| of(row).out_of_reach("only the module's own code knows")),
+            .map(|(name, words, why)| of(&(*name, *words)).out_of_reach(why)),
     );
     let long = |name: &str, length: usize| {
         let value = format!("p_charp={}", "x".repeat(length));

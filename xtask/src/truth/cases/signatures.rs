@@ -4,15 +4,18 @@ use super::{Case, Kernel};
 use crate::truth::case::Boot;
 use crate::truth::ko::{Ko, SIGNATURE_MARK};
 
+/// What Debian has signed: its kernels trust that key, of which nobody tells check.
+const BY_DEBIAN: &str = "by-debian";
+
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for boot in Boot::ALL.into_iter().filter(|boot| !boot.trusts_us()) {
-        // What Debian has signed its kernels trust, but nobody tells check of that key.
-        for (name, ko) in signed(kernel)?
-            .into_iter()
-            .filter(|(name, _)| !boot.enforces() || *name != "by-debian")
-        {
+    let debians = kernel.in_tree("dummy")?;
+    for boot in [Boot::Plain, Boot::Enforcing, Boot::LockedDown] {
+        for (name, ko) in signed(kernel)? {
             cases.push(case(kernel, boot, name).ko(ko));
+        }
+        if boot == Boot::Plain {
+            cases.extend(debians.iter().map(|ko| case(kernel, boot, BY_DEBIAN).ko(ko.clone())));
         }
     }
     for boot in [Boot::Enforcing, Boot::LockedDown] {
@@ -20,6 +23,10 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         cases.push(dependency.ko(kernel.ko("importer")?).ko(kernel.ko("exporter")?));
         let forced = case(kernel, boot, "unsigned-forced");
         cases.push(forced.ko(kernel.ko("plain")?).args(&["-f"]));
+    }
+    for boot in [Boot::Enforcing, Boot::LockedDown] {
+        let signed = debians.iter().map(|ko| case(kernel, boot, BY_DEBIAN).ko(ko.clone()));
+        cases.extend(signed.map(Case::key_untold));
     }
     Ok(cases)
 }
@@ -45,7 +52,7 @@ fn signed(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Ko)>> {
             kernel.signed(plain.clone(), "other", "sha512")?,
         ),
         ("twice", kernel.signed(other.clone(), "other", "sha256")?),
-        ("altered-after", altered(&other)),
+        ("altered-after", other.clone().altered_after_signing()),
         ("mark-alone", with(SIGNATURE_MARK)),
         ("mark-in-a-longer-file", with(&[SIGNATURE_MARK, b"x"].concat())),
         ("longer-than-the-file", with(&lying)),
@@ -56,18 +63,7 @@ fn signed(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Ko)>> {
     ];
     all.extend(broken(&plain, &other));
     all.extend(forms(kernel, &plain, "other")?);
-    if let Some(dummy) = kernel.in_tree("dummy")? {
-        all.push(("by-debian", dummy));
-    }
     Ok(all)
-}
-
-/// Changed after it was signed, in what no code looks at.
-pub(super) fn altered(signed: &Ko) -> Ko {
-    let change = |bytes: &mut Vec<u8>| {
-        crate::truth::elf::Elf::new(bytes).replace_everywhere(b"description=plain", b"description=PLAIN");
-    };
-    signed.clone().with_bytes(change)
 }
 
 /// What is left of a signature that was damaged.

@@ -1,7 +1,7 @@
 //! Signatures by keys that the kernel trusts, which its firmware has told it of: `db` of UEFI, as mokutil or a machine's
 //! owner fills it (`kernel/module/signing.c: mod_verify_sig`, `certs/system_keyring.c`).
 
-use super::signatures::{altered, broken, case, forms};
+use super::signatures::{broken, case, forms};
 use super::{Case, Kernel};
 use crate::truth::case::Boot;
 use crate::truth::kernel::Architecture;
@@ -22,11 +22,47 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     if kernel.architecture != Architecture::Amd64 {
         return Ok(cases);
     }
-    for boot in Boot::ALL.into_iter().filter(|boot| boot.trusts_us()) {
+    for boot in Boot::TRUSTING {
         let one = |(name, ko): (&str, Ko)| case(kernel, boot, name).ko(ko);
         cases.extend(signed(kernel)?.into_iter().map(one));
         cases.extend(packed(kernel)?.into_iter().map(one));
         cases.extend(together(kernel, boot)?);
+    }
+    cases.extend(by_our_signer(kernel)?);
+    Ok(cases)
+}
+
+/// What `kmm-preflight sign` makes of modules, where the kernel takes signed ones only.
+fn by_our_signer(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let one = |name: &str, ko: Ko| case(kernel, Boot::TrustingSigner, name).ko(ko).in_every_core();
+    let plain = || kernel.ko("plain");
+    let rsa = |ko: Ko| kernel.signed_by_our_signer(ko, "signer-rsa-2048", "sha256");
+    let curve = |key: &str| kernel.signed_once_by_our_signer(&plain()?, key, "sha256");
+    let foreign = kernel.signed(plain()?, "other", "sha256")?;
+    let mut cases = vec![
+        one("unsigned", plain()?),
+        one("by-our-signer-rsa-2048", rsa(plain()?)?),
+        one(
+            "by-our-signer-rsa-4096",
+            kernel.signed_by_our_signer(plain()?, "signer-rsa-4096", "sha256")?,
+        ),
+        one("by-our-signer-p-256", curve("signer-p-256")?),
+        one("by-our-signer-p-384", curve("signer-p-384")?),
+        one("by-our-signer-altered-after", rsa(plain()?)?.altered_after_signing()),
+        one("by-our-signer-after-a-foreign-key", rsa(foreign.clone())?),
+        one(
+            "by-a-foreign-key-after-our-signer",
+            kernel.signed(rsa(plain()?)?, "other", "sha256")?,
+        ),
+        one("by-a-foreign-key", foreign),
+        one("xz-by-our-signer", rsa(plain()?.packed(Packing::Xz)?)?),
+        one("zstd-by-our-signer", rsa(plain()?.packed(Packing::Zstd)?)?),
+    ];
+    for hash in ["sha384", "sha512"] {
+        if kernel.has("CRYPTO_SHA512")? {
+            let signed = kernel.signed_by_our_signer(plain()?, "signer-rsa-2048", hash)?;
+            cases.push(one(&format!("by-our-signer-{hash}"), signed));
+        }
     }
     Ok(cases)
 }
@@ -45,8 +81,11 @@ fn signed(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Ko)>> {
         ("by-us-twice", by("trusted", &ours)?),
         ("by-us-after-a-foreign-key", by("trusted", &foreign)?),
         ("by-us-before-a-foreign-key", by("other", &ours)?),
-        ("by-us-altered-after", altered(&ours)),
-        ("by-a-foreign-key-altered-after", altered(&foreign)),
+        ("by-us-altered-after", ours.clone().altered_after_signing()),
+        (
+            "by-a-foreign-key-altered-after",
+            foreign.clone().altered_after_signing(),
+        ),
         ("by-us-and-a-byte-more", ours.clone().with_bytes(|bytes| bytes.push(0))),
         ("by-us-of-another-file", of_another_file(kernel, &plain)?),
         (
@@ -91,7 +130,10 @@ fn packed(kernel: &Kernel) -> anyhow::Result<Vec<(&'static str, Ko)>> {
         ("signed-xz", ours(plain.clone().packed(Packing::Xz)?)?),
         ("signed-zstd", ours(plain.clone().packed(Packing::Zstd)?)?),
         ("xz-of-unsigned", plain.clone().packed(Packing::Xz)?),
-        ("xz-of-altered", altered(&ours(plain)?).packed(Packing::Xz)?),
+        (
+            "xz-of-altered",
+            ours(plain)?.altered_after_signing().packed(Packing::Xz)?,
+        ),
     ])
 }
 

@@ -16,7 +16,7 @@ pub(super) const RHEL: Configuration = Configuration {
 };
 pub(super) const FORCE_LOAD: Configuration = Configuration {
     name: "force-load",
-    meaning: "the same with CONFIG_MODULE_FORCE_LOAD",
+    meaning: "as RHEL 9, but with CONFIG_MODULE_FORCE_LOAD",
     set: &[RED_HAT, ("MODULE_FORCE_LOAD", YES)],
     unset: &[],
     ..RHEL
@@ -30,7 +30,7 @@ pub(super) const NO_VERSIONS: Configuration = Configuration {
 };
 pub(super) const SIG_FORCE: Configuration = Configuration {
     name: "sig-force",
-    meaning: "with CONFIG_MODULE_SIG_FORCE, and told of our certificates",
+    meaning: "with CONFIG_MODULE_SIG_FORCE; check is told of our certificates, but where a row says otherwise",
     set: &[
         RED_HAT,
         ("MODULE_SIG_FORCE", YES),
@@ -41,26 +41,28 @@ pub(super) const SIG_FORCE: Configuration = Configuration {
 };
 pub(super) const FEW_ALGORITHMS: Configuration = Configuration {
     name: "few-algorithms",
-    meaning: "the same without CONFIG_CRYPTO_ECDSA and CONFIG_CRYPTO_SHA512",
+    meaning: "with CONFIG_MODULE_SIG_FORCE, without CONFIG_CRYPTO_ECDSA and CONFIG_CRYPTO_SHA512; check is told of our \
+              certificates",
     set: &[RED_HAT, ("MODULE_SIG_FORCE", YES)],
     unset: &["MODULE_FORCE_LOAD", "CRYPTO_ECDSA", "CRYPTO_SHA512"],
     ..RHEL
 };
 pub(super) const INTEGRITY: Configuration = Configuration {
     name: "integrity",
-    meaning: "with CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY, and told of our certificates",
+    meaning: "with CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY; check is told of our certificates, but where a row says otherwise",
     set: &[RED_HAT, ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", YES)],
     ..RHEL
 };
 pub(super) const CONFIDENTIALITY: Configuration = Configuration {
     name: "confidentiality",
-    meaning: "with CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY, and told of our certificates",
+    meaning: "with CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY; check is told of our certificates, but where a row says \
+              otherwise",
     set: &[RED_HAT, ("LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY", YES)],
     ..RHEL
 };
 pub(super) const NO_SIGNATURES: Configuration = Configuration {
     name: "no-signatures",
-    meaning: "without CONFIG_MODULE_SIG, and told of our certificates",
+    meaning: "without CONFIG_MODULE_SIG; check is told of our certificates",
     unset: &["MODULE_FORCE_LOAD", "MODULE_SIG", "MODULE_SIG_ALL", "MODULE_SIG_FORMAT"],
     ..RHEL
 };
@@ -127,7 +129,7 @@ pub(super) const NO_LIVEPATCH: Configuration = Configuration {
 };
 pub(super) const UNTOLD: Configuration = Configuration {
     name: "untold",
-    meaning: "as RHEL 9, with a toolkit that has no configuration",
+    meaning: "unknown: Debian's own toolkit without its configuration, of which check assumes what RHEL 9 has",
     told: false,
     ..RHEL
 };

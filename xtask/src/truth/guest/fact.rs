@@ -27,7 +27,27 @@ pub(crate) struct Fact {
     pub(crate) kernel: Vec<String>,
 }
 
+/// What kernel and modprobe say where they refuse a module for what stands in its file, or does not.
+const TOLD_BY_FILES: [&str; 10] = [
+    "Unknown symbol",
+    "disagrees about version of symbol",
+    "no symbol version for",
+    "version magic",
+    "exports duplicate symbol",
+    "from namespace",
+    "Key was rejected by service",
+    "Required key not available",
+    "Exec format error",
+    "Invalid module format",
+];
+
 impl Fact {
+    /// Whether a cause is named that can be read from the files.
+    pub(crate) fn names_what_files_tell(&self) -> bool {
+        let mut lines = self.said.iter().chain(&self.kernel);
+        lines.any(|line| TOLD_BY_FILES.iter().any(|words| line.contains(words)))
+    }
+
     /// The most telling line.
     pub(crate) fn reason(&self) -> String {
         let telling = |line: &&String| !line.contains("insmod ") && !line.contains("tainting kernel");

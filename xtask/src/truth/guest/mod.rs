@@ -200,7 +200,6 @@ impl Batch<'_> {
     /// The machine, on which one case after the other is asked, from one on.
     fn qemu(&self, initrd: &Path, from: usize) -> anyhow::Result<Command> {
         let (architecture, boot) = (self.kernel.architecture, self.told()?);
-        let console = architecture.console();
         let mut command = architecture.qemu();
         command
             .args(self.firmware.iter().flat_map(Firmware::arguments))
@@ -209,9 +208,7 @@ impl Batch<'_> {
             .arg("-initrd")
             .arg(initrd)
             .arg("-append")
-            .arg(format!(
-                "{console} quiet loglevel=1 oops=panic panic=-1 {boot} truth.from={from}"
-            ))
+            .arg(format!("{} {boot} truth.from={from}", architecture.told()))
             .stderr(Stdio::inherit());
         Ok(command)
     }
@@ -239,7 +236,7 @@ impl Batch<'_> {
         let common = [hex(&kmod), hex(&node), hex(&kernel), hex(INIT.as_bytes())].concat();
         let mut boot = self.told()?;
         if self.firmware.is_some() {
-            for certificate in self.kernel.certificates() {
+            for certificate in self.kernel.certificates(self.boot) {
                 boot += &hex(&fs::read(certificate)?);
             }
         }

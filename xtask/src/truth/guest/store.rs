@@ -1,4 +1,5 @@
-//! Where facts are kept: a kernel says the same of the same image every time.
+//! Where facts are kept, so that a kernel is not asked anew about an image that it has judged. What it said once counts: a
+//! case with which a guest died or hung is asked twice before that, any other case once.
 
 use std::fs;
 use std::io::Write;

@@ -32,7 +32,7 @@ const PACKAGES: [&str; 10] = [
 /// The kernels, unless others are named: two of one series that differ in their ABI.
 const KERNELS: [&str; 2] = ["6.1.0-47-cloud-amd64", "6.1.0-50-cloud-amd64"];
 
-/// Modules whose own init refuses to go on: the kernel has taken them.
+/// Modules whose own init refuses to go on: the kernel has taken them. Where it has not, and says why, that is no excuse.
 const INIT_REFUSES: [(&str, &str); 1] = [(
     "xt_DNETMAP",
     "its init goes on only where NAT is built in, and answers EINVAL where it is a module",

@@ -1,6 +1,6 @@
 //! A kernel as RHEL ships it, with its configuration told and untold.
 
-use super::{LAYOUT, LIVEPATCH, MAGIC, NAMESPACE, Row, SIGNATURE, SYMBOL, Shelf, VERSION, WHOLE};
+use super::{EXTENDED, LAYOUT, LIVEPATCH, MAGIC, NAMESPACE, Row, SIGNATURE, SYMBOL, Shelf, VERSION, WHOLE};
 
 impl Shelf<'_> {
     pub(super) fn strict(&self) -> anyhow::Result<Vec<Row>> {
@@ -43,7 +43,19 @@ impl Shelf<'_> {
             Row::refused("signature-malformed", self.of(marked), SIGNATURE),
             self.livepatch(true),
         ]);
+        rows.extend(self.extended_versions());
         Ok(rows)
+    }
+
+    /// No kernel of these reads the extended form, and none that reads it has symbol versions: what it does without.
+    fn extended_versions(&self) -> [Row; 2] {
+        let both = self.plain.clone().with_extended_versions(|crc| crc ^ 1);
+        let alone = self.plain.clone().with_extended_versions(|crc| crc);
+        let alone = self.of(alone.without_section("__versions"));
+        [
+            Row::loads("extended-versions-wrong-beside-good-ones", self.of(both), EXTENDED),
+            Row::refused("extended-versions-alone", alone, EXTENDED).saying("no CONFIG_MODULE_FORCE_LOAD"),
+        ]
     }
 
     pub(super) fn livepatch(&self, taken: bool) -> Row {

@@ -30,6 +30,8 @@ const NAMESPACE: &str = "kernel/module/main.c: verify_namespace_is_imported";
 const SYMBOL: &str = "scripts/mod/modpost.c: write_dump; kernel/module/main.c: simplify_symbols";
 const LIVEPATCH: &str = "kernel/module/main.c: check_modinfo_livepatch";
 const UNPACK: &str = "kmod 28 libkmod/libkmod-file.c: kmod_file_open (unpacks before it hands over)";
+const EXTENDED: &str =
+    "kernel/module/version.c: check_version, which looks at __versions alone (before Linux 6.14: modversion_ext_start)";
 const WHOLE: &str = "kernel/module/main.c: load_module";
 
 /// A row in short.

@@ -8,9 +8,7 @@ impl Shelf<'_> {
     pub(super) fn enforced(&self, source: &'static str) -> anyhow::Result<Vec<Row>> {
         let by = |key: &str, digest: &str| self.kernel.signed(self.plain.clone(), key, digest);
         let ours = by("trusted", "sha256")?;
-        let altered = ours
-            .clone()
-            .with_elf(|elf| elf.replace_everywhere(b"description=plain", b"description=PLAIN"));
+        let altered = ours.clone().altered_after_signing();
         let signed = |name: &str| self.kernel.signed(self.kernel.ko(name)?, "trusted", "sha256");
         let told = |case: Case| case.boot(Boot::Trusting);
         let unsigned_dependency = self.of(signed("importer")?).ko(self.exporter.clone());
@@ -42,9 +40,7 @@ impl Shelf<'_> {
     /// Without CONFIG_MODULE_SIG a signature is some bytes behind the module.
     pub(super) fn unchecked(&self) -> anyhow::Result<Vec<Row>> {
         let ours = self.kernel.signed(self.plain.clone(), "trusted", "sha256")?;
-        let altered = ours
-            .clone()
-            .with_elf(|elf| elf.replace_everywhere(b"description=plain", b"description=PLAIN"));
+        let altered = ours.clone().altered_after_signing();
         let rows = [
             ("unsigned", self.plain.clone()),
             ("by-us", ours),
