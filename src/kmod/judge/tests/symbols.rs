@@ -222,6 +222,12 @@ fn namespaces_are_imported() {
             of_library(a_module().needs("lib_call", 9).also("import_ns", "LIB")),
             "",
         ),
+    ]);
+}
+
+#[test]
+fn namespaces_for_modules_by_name_are_not_imported() {
+    each(vec![
         (
             "for modules by name",
             with(a_module().needs("chosen", 0x55)).kernel("6.16.0"),
