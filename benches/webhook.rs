@@ -76,7 +76,8 @@ impl Case {
     }
 }
 
-#[tokio::main]
+/// On one thread, as in the operator.
+#[tokio::main(worker_threads = 1)]
 async fn serve(folder: &Path) {
     let around = Arc::new(Surroundings::default());
     let router = router(
