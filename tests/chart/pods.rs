@@ -78,7 +78,7 @@ fn two_pods_stand_apart_and_go_one_at_a_time() {
             .all(|constraint| constraint["labelSelector"] == spec["selector"])
     );
     assert_eq!(release.the("PodDisruptionBudget")["spec"]["maxUnavailable"], 1);
-    assert_eq!(spec["template"]["spec"]["terminationGracePeriodSeconds"], 30);
+    assert_eq!(spec["template"]["spec"]["terminationGracePeriodSeconds"], 45);
 }
 
 #[test]

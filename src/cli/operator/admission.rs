@@ -79,8 +79,8 @@ pub(super) fn readiness(shared: &Arc<Shared>, resolver: Option<CertificateResolv
 }
 
 /// For how long admission goes on after the process was asked to end: until every API server has heard that this pod
-/// is leaving, and has had its connections closed with an answer.
-const LEAVING: Duration = Duration::from_secs(5);
+/// is leaving, and has had its connections closed with an answer. On a busy control plane 5 s were not enough.
+const LEAVING: Duration = Duration::from_secs(10);
 
 /// Waits until the process is asked to end, and API servers know.
 async fn left(shared: &Shared) {
