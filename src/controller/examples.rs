@@ -128,7 +128,7 @@ mod tests {
     use crate::kernel::{Architecture, KernelVersion};
     use crate::kmod::Ways;
     use crate::kmod::load::{LoadedModules, SignaturePolicy};
-    use crate::plan::work::{BuildWith, Next, Room, Workshop};
+    use crate::plan::work::{Next, Workshop};
     use crate::plan::{Loaders, Node, Surroundings};
 
     const TODAY: &str = "6.1.0";
@@ -222,20 +222,8 @@ mod tests {
 
     fn workshop() -> Arc<Workshop> {
         Arc::new(Workshop {
-            image: "r.example.com/kmm-preflight:1".to_owned(),
-            builder_image: "r.example.com/builder:1".to_owned(),
-            pull_policy: "IfNotPresent".to_owned(),
-            build_with: BuildWith::Job,
             look_by: LookBy::Registry,
-            at_once: 1,
-            deadline: SignedDuration::from_hours(1),
-            keep_failed: SignedDuration::from_hours(1),
-            service_account: None,
-            privileged: false,
-            user_namespaces: false,
-            room: Room::default(),
-            environment: Vec::new(),
-            trusted: Vec::new(),
+            ..crate::plan::tests::workshop()
         })
     }
 

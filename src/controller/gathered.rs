@@ -384,7 +384,6 @@ mod tests {
     use crate::examine::Seen;
     use crate::image::{Digest, LookFailure, LookFailureKind};
     use crate::kmod::load::LoadedModules;
-    use crate::plan::work::{BuildWith, Room};
 
     const KERNEL: &str = "6.1.0-50-amd64";
 
@@ -394,20 +393,8 @@ mod tests {
 
     fn workshop() -> Workshop {
         Workshop {
-            image: "r/p:1".to_owned(),
-            builder_image: "r/b:1".to_owned(),
-            pull_policy: "IfNotPresent".to_owned(),
-            build_with: BuildWith::Job,
             look_by: LookBy::Registry,
-            at_once: 4,
-            deadline: SignedDuration::from_hours(1),
-            keep_failed: SignedDuration::from_hours(1),
-            service_account: None,
-            privileged: false,
-            user_namespaces: false,
-            room: Room::default(),
-            environment: Vec::new(),
-            trusted: Vec::new(),
+            ..plan::tests::workshop()
         }
     }
 

@@ -33,4 +33,4 @@ pub use surroundings::{Node, Surroundings, Unreadable};
 pub use verdict::Verdict;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -59,7 +59,7 @@ pub(super) fn now() -> Timestamp {
 }
 
 /// What an administrator has set who has set little.
-pub(super) fn workshop() -> Workshop {
+pub(crate) fn workshop() -> Workshop {
     Workshop {
         image: "r.example.com/kmm-preflight:1".to_owned(),
         builder_image: "r.example.com/builder:1".to_owned(),
