@@ -1,4 +1,5 @@
-//! A folder for what throw-away servers write. It goes with them; where we are killed before, the next one removes it.
+//! A folder for what throw-away servers write, on the disk or in memory. It goes with them; where we are killed before,
+//! the next one removes it.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,13 @@ const PREFIX: &str = "kmm-preflight-";
 /// The file in it that is locked as long as somebody has the folder.
 const HELD: &str = "held";
 
-/// A new folder in the system's folder for such, removed when this is dropped.
+/// What is in memory, where there is such a place.
+const MEMORY: &str = "/dev/shm";
+/// How much room that must have, in bytes: a control plane writes 150 MB, of which etcd sets aside 128 before it writes
+/// anything; several may run at once, and others want memory too. Containers often have no more than 64 MB there.
+const ROOM: u64 = 2 << 30;
+
+/// A new folder, removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
@@ -16,10 +23,25 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes one, and removes those that nobody has any more.
+    /// Makes one in the system's folder for such, and removes those there that nobody has any more.
     pub(crate) fn create() -> anyhow::Result<Self> {
         sweep(&std::env::temp_dir());
-        let path = tempfile::Builder::new().prefix(PREFIX).tempdir()?.keep();
+        Self::create_in(&std::env::temp_dir())
+    }
+
+    /// Makes one in memory, where there is room, for little that is not to wait for a disk; else as [`Self::create`].
+    pub(crate) fn create_in_memory() -> anyhow::Result<Self> {
+        let memory = Path::new(MEMORY);
+        sweep(memory);
+        if has_room(memory) {
+            Self::create_in(memory)
+        } else {
+            Self::create()
+        }
+    }
+
+    fn create_in(parent: &Path) -> anyhow::Result<Self> {
+        let path = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?.keep();
         // Under its name only when it is locked: nobody shall see it otherwise.
         let file = File::create_new(path.join("new"))?;
         file.lock()?;
@@ -36,6 +58,12 @@ impl Drop for Folder {
     fn drop(&mut self) {
         remove(&self.path);
     }
+}
+
+/// Whether a place is there, with enough room, and we may write to it.
+fn has_room(place: &Path) -> bool {
+    let free = rustix::fs::statvfs(place).map_or(0, |place| place.f_bavail.saturating_mul(place.f_frsize));
+    free >= ROOM && rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 /// Removes the folders that nobody holds. Those of other users cannot be, and stay.
@@ -77,6 +105,19 @@ mod tests {
         fs::write(path.join("file"), "text").unwrap();
         drop(folder);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn where_there_is_no_room_in_memory_none_is_taken() {
+        assert!(!has_room(Path::new("/nowhere")));
+        assert!(!has_room(Path::new("/proc")), "no file system has less room");
+        let folder = Folder::create_in_memory().unwrap();
+        let parent = if has_room(Path::new(MEMORY)) {
+            PathBuf::from(MEMORY)
+        } else {
+            std::env::temp_dir()
+        };
+        assert_eq!(folder.path().parent(), Some(parent.as_path()));
     }
 
     #[test]

@@ -98,7 +98,8 @@ impl ControlPlane {
     }
 
     pub(crate) fn start_as(programs: Programs, shape: Shape) -> anyhow::Result<Self> {
-        let folder = Folder::create()?;
+        // etcd, which is told not to wait for the disk, waits all the same where the disk is busy.
+        let folder = Folder::create_in_memory()?;
         let authority = Authority::create(&folder.path().join("pki"))?;
         authority.token_key("service-accounts")?;
         let mut cluster = Self {

@@ -70,9 +70,9 @@ fn network(folder: &Path) -> Value {
 }
 
 /// The kubelet's configuration. It may be a machine with cgroups of version 1, without swap accounting or systemd, and
-/// with little room on its disk.
-pub(super) fn kubelet(folder: &Path) -> Value {
-    let authority = folder.join("pki/ca.crt");
+/// with little room on its disk. `pki` is where the cluster's certificates are.
+pub(super) fn kubelet(folder: &Path, pki: &Path) -> Value {
+    let authority = pki.join("ca.crt");
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -86,8 +86,8 @@ pub(super) fn kubelet(folder: &Path) -> Value {
             "x509": { "clientCAFile": authority },
         },
         "authorization": { "mode": "Webhook" },
-        "tlsCertFile": folder.join("pki/kubelet.crt"),
-        "tlsPrivateKeyFile": folder.join("pki/kubelet.key"),
+        "tlsCertFile": pki.join("kubelet.crt"),
+        "tlsPrivateKeyFile": pki.join("kubelet.key"),
         "clusterDNS": [GATEWAY],
         "resolvConf": "",
         "makeIPTablesUtilChains": false,

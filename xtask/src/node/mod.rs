@@ -9,10 +9,12 @@ mod host;
 
 use std::fs;
 use std::net::SocketAddrV4;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::control_plane::{ControlPlane, Shape};
 use crate::environment;
+use crate::folder::Folder;
 use crate::image::{self, Destination};
 use crate::pki::Subject;
 use crate::process::{Process, run};
@@ -40,6 +42,8 @@ pub struct Node {
     servers: Vec<Process>,
     registry: Registry,
     control_plane: ControlPlane,
+    /// What containerd and the kubelet have: images and pods are too much for memory, and are mounted here.
+    folder: Folder,
     _network: Network,
     _claim: Claim,
 }
@@ -69,11 +73,13 @@ impl Node {
         let network = Network::create()?;
         let registry = Registry::start_at(SocketAddrV4::new(GATEWAY, 5000))?;
         let control_plane = ControlPlane::start_as(programs.clone(), shape())?;
-        claim.remember(control_plane.folder())?;
+        let folder = Folder::create()?;
+        claim.remember(folder.path())?;
         let mut node = Self {
             servers: Vec::new(),
             registry,
             control_plane,
+            folder,
             _network: network,
             _claim: claim,
         };
@@ -91,6 +97,11 @@ impl Node {
     /// The registry that pods' images come from, over plain HTTP.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Where the certificates of the cluster are.
+    fn pki(&self) -> PathBuf {
+        self.control_plane.folder().join("pki")
     }
 
     fn start_controllers(&mut self, programs: &Programs) -> anyhow::Result<()> {
@@ -121,7 +132,7 @@ impl Node {
 
     /// containerd, with the image in it that every pod begins with.
     fn start_containerd(&mut self, programs: &Programs) -> anyhow::Result<()> {
-        let folder = self.control_plane.folder();
+        let folder = self.folder.path();
         let archive = folder.join("pause.tar");
         image::build_busybox(&[
             Destination::Archive {
@@ -155,7 +166,7 @@ impl Node {
     }
 
     fn start_kubelet(&mut self, programs: &Programs) -> anyhow::Result<()> {
-        let folder = self.control_plane.folder();
+        let folder = self.folder.path();
         let user = format!("system:node:{NAME}");
         let gateway = GATEWAY.to_string();
         let subject = Subject {
@@ -164,7 +175,10 @@ impl Node {
             hosts: &[NAME, &gateway],
         };
         let kubeconfig = self.control_plane.write_kubeconfig_of("kubelet", &subject)?;
-        fs::write(folder.join("kubelet.json"), config::kubelet(folder).to_string())?;
+        fs::write(
+            folder.join("kubelet.json"),
+            config::kubelet(folder, &self.pki()).to_string(),
+        )?;
         let mut command = programs.command("kubelet");
         command
             .arg("--config")
@@ -183,7 +197,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         // The last that was started first: it would complain of the others, or start pods again.
         while self.servers.pop().is_some() {}
-        host::stop_pods(self.control_plane.folder());
+        host::stop_pods(self.folder.path());
     }
 }
 
