@@ -23,6 +23,9 @@ use crate::programs::{Missing, Programs, Size};
 const ETCD_READY: Duration = Duration::from_mins(1);
 /// How long the API server may take; it takes four seconds, but many may start at once on few cores.
 const API_SERVER_READY: Duration = Duration::from_mins(2);
+/// `GOGC` of the API server: at its start it makes much that stays, and a collector that looks often finds nothing. Of
+/// 3.3 s of a processor this saves 0.8; the 270 MB that it takes become 390.
+const SELDOM: &str = "400";
 /// How often a control plane is tried with another port where somebody took the port in the moment before the server did.
 const ATTEMPTS: usize = 3;
 
@@ -178,7 +181,7 @@ impl ControlPlane {
     /// Starts the API server, at the same address as before, and returns when it is ready.
     pub fn start_api_server(&mut self) -> anyhow::Result<()> {
         let mut command = self.programs.command("kube-apiserver");
-        command.current_dir(self.folder.path()).args([
+        command.env("GOGC", SELDOM).current_dir(self.folder.path()).args([
             &format!("--etcd-servers=unix://{}", self.path("etcd.sock").display()),
             &format!("--secure-port={}", self.shape.port),
             "--service-cluster-ip-range=10.96.0.0/16",
