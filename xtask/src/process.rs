@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 /// How often a condition is looked at that is waited for.
-const POLL: Duration = Duration::from_millis(25);
+const POLL: Duration = Duration::from_millis(50);
 /// How much of a log an error shows.
 const LAST_LINES: usize = 12;
 

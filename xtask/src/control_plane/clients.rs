@@ -1,24 +1,20 @@
-//! How one talks to a throw-away cluster: kubeconfigs, kubectl and helm.
+//! How one talks to a throw-away cluster: kubeconfigs, kubectl, helm, and requests of our own.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::ControlPlane;
+use super::{AUTHORITY, Client, ControlPlane};
 use crate::pki::{Pair, Subject};
 use crate::process;
 
-/// How long the API server may take to serve a new definition; it takes a moment.
-const DEFINED: Duration = Duration::from_mins(1);
-/// How often a condition is looked at that is waited for.
-const POLL: Duration = Duration::from_millis(50);
-/// How long a token of a service account is good for: longer than any test.
-const TOKEN_LIFE: &str = "24h";
+/// For how many seconds a token of a service account is good: longer than any test.
+const TOKEN_LIFE: u32 = 24 * 60 * 60;
 
 impl ControlPlane {
     /// A kubeconfig of somebody who may do everything.
@@ -28,9 +24,31 @@ impl ControlPlane {
 
     /// A kubeconfig of a service account, which must exist, with a token that is good for a day.
     pub fn kubeconfig_for_service_account(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
-        let duration = format!("--duration={TOKEN_LIFE}");
-        let token = self.run_kubectl(["create", "token", name, "--namespace", namespace, &duration])?;
-        self.write_kubeconfig(&format!("{namespace}.{name}"), &json!({ "token": token.trim() }))
+        let token = self.token_of(namespace, name)?;
+        self.write_kubeconfig(&format!("{namespace}.{name}"), &json!({ "token": token }))
+    }
+
+    /// Requests of somebody who may do everything, for all that is asked again and again: kubectl is for what it does
+    /// itself, and for what it shows.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Requests of a service account, which must exist, for a day.
+    pub fn client_of_service_account(&self, namespace: &str, name: &str) -> anyhow::Result<Client> {
+        Client::with_token(&self.url(), &self.path(AUTHORITY), &self.token_of(namespace, name)?)
+    }
+
+    fn token_of(&self, namespace: &str, name: &str) -> anyhow::Result<String> {
+        let request = json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": { "expirationSeconds": TOKEN_LIFE },
+        });
+        let account = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let made = self.client.create(&account, &request)?;
+        let token = made["status"]["token"].as_str();
+        Ok(token.context("a request for a token without one")?.to_owned())
     }
 
     /// `kubectl` as somebody who may do everything.
@@ -65,27 +83,6 @@ impl ControlPlane {
         process::run(self.kubectl().args(arguments).stdin(file))
     }
 
-    /// Applies a file with the definition of a kind (a CRD) and returns when the API server has established it.
-    pub fn define(&self, definition: &Path) -> anyhow::Result<()> {
-        let at = [OsStr::new("--filename"), definition.as_os_str()];
-        process::run(self.kubectl().args(["apply", "--server-side"]).args(at))?;
-        // `kubectl wait` fails where there is no list of conditions yet.
-        let is_established = "--output=jsonpath={.status.conditions[?(@.type==\"Established\")].status}";
-        let deadline = Instant::now() + DEFINED;
-        loop {
-            match process::run(self.kubectl().args(["get", is_established]).args(at)) {
-                Ok(status) if status == "True" => return Ok(()),
-                outcome if Instant::now() > deadline => {
-                    anyhow::bail!(
-                        "{} is not established after {DEFINED:?}: {outcome:?}",
-                        definition.display()
-                    )
-                }
-                _ => std::thread::sleep(POLL),
-            }
-        }
-    }
-
     /// Makes a Service lead to this machine, so that a webhook that names the Service is called in a process of ours:
     /// at the port that the webhook names, with the Service's name in TLS. What the Service was before is replaced.
     pub fn lead_service_here(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
@@ -114,12 +111,18 @@ impl ControlPlane {
 
     /// Writes `<name>.kubeconfig` of somebody who shows a certificate of the cluster's authority.
     pub(crate) fn write_kubeconfig_of(&self, name: &str, subject: &Subject<'_>) -> anyhow::Result<PathBuf> {
-        let Pair { certificate, key } = self.authority.issue(name, subject)?;
+        let pair = self.authority.issue(name, subject)?;
+        self.write_kubeconfig_with(name, &pair)
+    }
+
+    /// The same with a certificate that is there already.
+    pub(super) fn write_kubeconfig_with(&self, name: &str, pair: &Pair) -> anyhow::Result<PathBuf> {
+        let Pair { certificate, key } = pair;
         self.write_kubeconfig(name, &json!({ "client-certificate": certificate, "client-key": key }))
     }
 
     fn write_kubeconfig(&self, name: &str, user: &Value) -> anyhow::Result<PathBuf> {
-        let cluster = json!({ "server": self.url(), "certificate-authority": self.path("pki/ca.crt") });
+        let cluster = json!({ "server": self.url(), "certificate-authority": self.path(AUTHORITY) });
         let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",

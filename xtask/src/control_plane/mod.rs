@@ -3,14 +3,15 @@
 //! Many may run at once. As no controller manager runs, nothing is there that one makes: no `default` service account
 //! in a new namespace, no garbage collection; a namespace that is deleted stays `Terminating`.
 
+mod client;
 mod clients;
+mod definition;
 
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context;
+pub use client::Client;
 
 use crate::environment;
 use crate::folder::Folder;
@@ -26,6 +27,8 @@ const API_SERVER_READY: Duration = Duration::from_mins(2);
 /// `GOGC` of the API server: at its start it makes much that stays, and a collector that looks often finds nothing. Of
 /// 3.3 s of a processor this saves 0.8; the 270 MB that it takes become 390.
 const SELDOM: &str = "400";
+/// The certificate of the cluster's authority, in its folder.
+const AUTHORITY: &str = "pki/ca.crt";
 /// How often a control plane is tried with another port where somebody took the port in the moment before the server did.
 const ATTEMPTS: usize = 3;
 
@@ -36,9 +39,17 @@ pub struct ControlPlane {
     etcd: Option<Process>,
     programs: Programs,
     authority: Authority,
+    client: Client,
     shape: Shape,
     folder: Folder,
 }
+
+/// Who may do everything.
+const ADMIN: Subject<'_> = Subject {
+    name: "admin",
+    group: Some("system:masters"),
+    hosts: &[],
+};
 
 /// Under which names the API server is reached.
 const HOSTS: [&str; 5] = [
@@ -105,39 +116,33 @@ impl ControlPlane {
         let folder = Folder::create_in_memory()?;
         let authority = Authority::create(&folder.path().join("pki"))?;
         authority.token_key("service-accounts")?;
+        let admin = authority.issue("admin", &ADMIN)?;
+        let client = Client::with_certificate(&url(&shape), &folder.path().join(AUTHORITY), &admin)?;
         let mut cluster = Self {
             api_server: None,
             etcd: None,
             programs,
             authority,
+            client,
             shape,
             folder,
         };
-        cluster.issue_certificates()?;
+        cluster.write_kubeconfig_with("admin", &admin)?;
+        cluster.certify()?;
         cluster.start_etcd()?;
         cluster.start_api_server()?;
         Ok(cluster)
     }
 
-    fn issue_certificates(&self) -> anyhow::Result<()> {
+    /// Gives the API server its certificate.
+    fn certify(&self) -> anyhow::Result<()> {
         let hosts: Vec<_> = HOSTS.iter().chain(self.shape.hosts).copied().collect();
-        self.authority.issue(
-            "api-server",
-            &Subject {
-                name: "kube-apiserver",
-                group: None,
-                hosts: &hosts,
-            },
-        )?;
-        self.write_kubeconfig_of(
-            "admin",
-            &Subject {
-                name: "admin",
-                group: Some("system:masters"),
-                hosts: &[],
-            },
-        )?;
-        Ok(())
+        let subject = Subject {
+            name: "kube-apiserver",
+            group: None,
+            hosts: &hosts,
+        };
+        self.authority.issue("api-server", &subject).map(drop)
     }
 
     /// Starts etcd with what it held when it was stopped. It listens on a socket in our folder: no port to find.
@@ -186,7 +191,7 @@ impl ControlPlane {
             &format!("--secure-port={}", self.shape.port),
             "--service-cluster-ip-range=10.96.0.0/16",
             "--service-account-issuer=https://kubernetes.default.svc",
-            "--client-ca-file=pki/ca.crt",
+            &format!("--client-ca-file={AUTHORITY}"),
             "--tls-cert-file=pki/api-server.crt",
             "--tls-private-key-file=pki/api-server.key",
             "--service-account-key-file=pki/service-accounts.pub",
@@ -206,22 +211,13 @@ impl ControlPlane {
 
     /// Whether the API server says so, and has made what objects are made in.
     fn is_ready(&self) -> bool {
-        let answers = |path: &str| {
-            let mut command = self.kubectl();
-            command
-                .args(["get", "--request-timeout=5s", "--raw", path])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            command.status().is_ok_and(|status| status.success())
-        };
-        TcpStream::connect((Ipv4Addr::LOCALHOST, self.shape.port)).is_ok()
-            && answers("/readyz")
-            && answers("/api/v1/namespaces/default")
+        let answers = |path| self.client.get(path).is_ok_and(|found| found.is_some());
+        answers("/readyz") && answers("/api/v1/namespaces/default")
     }
 
     /// Where the API server is: `https://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.shape.port)
+        url(&self.shape)
     }
 
     /// The folder of the cluster: logs are there as `etcd.log` and `kube-apiserver.log`, and there is room for more.
@@ -232,4 +228,8 @@ impl ControlPlane {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+fn url(shape: &Shape) -> String {
+    format!("https://127.0.0.1:{}", shape.port)
 }

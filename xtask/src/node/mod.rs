@@ -221,8 +221,9 @@ fn shape() -> Shape {
 
 /// Whether the node says so, and the controllers have made what a pod needs.
 fn is_ready(control_plane: &ControlPlane) -> bool {
-    let condition = "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
-    let node = control_plane.run_kubectl(["get", "node", NAME, condition]);
-    let account = ["get", "serviceaccount", "default", "--namespace=default"];
-    node.is_ok_and(|status| status == "True") && control_plane.run_kubectl(account).is_ok()
+    let there = |path: &str| control_plane.client().get(path).ok().flatten().unwrap_or_default();
+    let node = there(&format!("/api/v1/nodes/{NAME}"));
+    let mut conditions = node["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+        && !there("/api/v1/namespaces/default/serviceaccounts/default").is_null()
 }
