@@ -18,6 +18,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(crate) const MODULES: &str = include_str!("../compat/crds/modules.yaml");
 /// KMM's own definition of preflights.
 pub(crate) const KMM_PREFLIGHTS: &str = include_str!("../compat/crds/preflightvalidationsocp.yaml");
+/// Where preflights are.
+pub(crate) const PREFLIGHTS: &str = "/apis/kmm.sigs.x-k8s.io/v1beta2/preflightvalidationsocp";
 /// Our definition of preflights.
 pub(crate) const OUR_PREFLIGHTS: &str = include_str!("../../charts/kmm-preflight/files/preflightvalidationsocp.yaml");
 
@@ -39,37 +41,30 @@ pub(crate) async fn client(kubeconfig: &std::path::Path) -> Client {
     connect(config.expect("a configuration")).expect("a client")
 }
 
-/// `kubectl apply` of YAML or JSON; definitions are established when it returns.
+/// Applies YAML or JSON; definitions are served when it returns.
 pub(crate) fn apply(cluster: &ControlPlane, yaml: &str) {
-    let file = cluster.folder().join(format!("{:016x}.yaml", fingerprint(yaml)));
-    std::fs::write(&file, yaml).expect("written");
-    if yaml.contains("kind: CustomResourceDefinition") {
-        return cluster.define(&file).expect("a definition");
+    let objects: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("YAML");
+    for object in objects.iter().filter(|object| object.is_object()) {
+        if object["kind"] == "CustomResourceDefinition" {
+            let file = cluster.folder().join("definition.json");
+            std::fs::write(&file, object.to_string()).expect("written");
+            cluster.define(&file).expect("a definition");
+        } else {
+            cluster.client().apply(object).expect("applied");
+        }
     }
-    let path = file.to_str().expect("text");
-    cluster
-        .run_kubectl(["apply", "--server-side", "--force-conflicts", "-f", path])
-        .expect("applied");
 }
 
-pub(crate) fn delete(cluster: &ControlPlane, arguments: &[&str]) {
-    cluster
-        .run_kubectl([&["delete", "--wait=false"], arguments].concat())
-        .expect("deleted");
+pub(crate) fn delete(cluster: &ControlPlane, path: &str) {
+    cluster.client().delete(path).expect("deleted");
 }
 
 /// Writes the status of the node `n1`, as its kubelet would.
-pub(crate) fn node_status(cluster: &ControlPlane, patch: &str) {
+pub(crate) fn node_status(cluster: &ControlPlane, status: &Value) {
+    let patch = json!({"status": status});
     cluster
-        .run_kubectl([
-            "patch",
-            "node",
-            "n1",
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            patch,
-        ])
+        .client()
+        .merge("/api/v1/nodes/n1/status", &patch)
         .expect("patched");
 }
 
@@ -78,7 +73,7 @@ pub(crate) fn loose_modules() -> String {
     let mut definition: Value = serde_saphyr::from_str(MODULES).expect("YAML");
     definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
         json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    format!("# kind: CustomResourceDefinition\n{definition}")
+    definition.to_string()
 }
 
 /// Waits until the watches know something, which a change tells.
@@ -97,11 +92,4 @@ pub(crate) async fn no_problem(watches: &Watches) {
     };
     let looked = tokio::time::timeout(SOON, looking).await;
     assert!(looked.is_ok(), "{:?}", watches.problems());
-}
-
-fn fingerprint(text: &str) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
 }

@@ -46,12 +46,12 @@ async fn the_toolkit_of_a_release_is_known_by_the_kernel_of_its_nodes() {
     let Some((cluster, client)) = cluster(&objects).await else {
         return;
     };
-    let info = json!({"status": {"nodeInfo": {
+    let info = json!({"nodeInfo": {
         "kernelVersion": KERNEL, "osImage": format!("Red Hat Enterprise Linux CoreOS {TAG}"), "architecture": "amd64",
         "bootID": "", "containerRuntimeVersion": "", "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "",
         "operatingSystem": "linux", "systemUUID": "",
-    }}});
-    node_status(&cluster, &info.to_string());
+    }});
+    node_status(&cluster, &info);
     let settings = WatchSettings {
         image_stream: Some(("openshift".to_owned(), "driver-toolkit".to_owned())),
         ..WatchSettings::default()
@@ -69,6 +69,9 @@ async fn the_toolkit_of_a_release_is_known_by_the_kernel_of_its_nodes() {
         apply(&cluster, &stream(image));
         until(&watches, image, |watches| toolkit(watches).as_deref() == Some(image)).await;
     }
-    delete(&cluster, &["imagestream", "driver-toolkit", "--namespace=openshift"]);
+    delete(
+        &cluster,
+        "/apis/image.openshift.io/v1/namespaces/openshift/imagestreams/driver-toolkit",
+    );
     until(&watches, "no stream", |watches| toolkit(watches).is_none()).await;
 }

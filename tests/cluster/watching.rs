@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use kmm_preflight::cluster::{TOOLKITS_KEY, WatchSettings, Watches};
 use kmm_preflight::plan::Surroundings;
+use serde_json::json;
 use xtask::ControlPlane;
 
 use crate::ground::{
-    MODULES, OUR_PREFLIGHTS, SOON, apply, cluster, delete, loose_modules, no_problem, node_status, until,
+    MODULES, OUR_PREFLIGHTS, PREFLIGHTS, SOON, apply, cluster, delete, loose_modules, no_problem, node_status, until,
 };
 
 const MODULE: &str = "
@@ -62,8 +63,11 @@ async fn what_is_made_changed_and_deleted_is_seen_and_nothing_else_counts() {
     let Some((cluster, client)) = cluster(&[MODULES, OUR_PREFLIGHTS, MODULE, NODE]).await else {
         return;
     };
-    let info = r#"{"status":{"nodeInfo":{"kernelVersion":"6.1.0","architecture":"amd64","bootID":"","containerRuntimeVersion":"","kernelVersion":"6.1.0","kubeProxyVersion":"","kubeletVersion":"","machineID":"","operatingSystem":"linux","osImage":"","systemUUID":""}}}"#;
-    node_status(&cluster, info);
+    let info = json!({
+        "kernelVersion": "6.1.0", "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "", "kubeProxyVersion": "",
+        "kubeletVersion": "", "machineID": "", "operatingSystem": "linux", "osImage": "", "systemUUID": "",
+    });
+    node_status(&cluster, &json!({"nodeInfo": info}));
     let watches = Watches::start(&client, settings());
     assert!(watches.wait_synced(SOON).await, "{:?}", watches.problems());
     let first = watches.surroundings();
@@ -86,13 +90,16 @@ async fn what_is_made_changed_and_deleted_is_seen_and_nothing_else_counts() {
     until(&watches, "the preflight", |watches| watches.preflight("p").is_some()).await;
     let pairs = Some(vec![("p".to_owned(), "6.2.0".to_owned())]);
     assert_eq!(watches.surroundings().preflights, pairs);
-    delete(&cluster, &["preflightvalidationsocp", "p"]);
+    delete(&cluster, &format!("{PREFLIGHTS}/p"));
     until(&watches, "the preflight's end", |watches| {
         watches.preflights().is_empty()
     })
     .await;
 
-    delete(&cluster, &["modules.kmm.sigs.x-k8s.io", "pump"]);
+    delete(
+        &cluster,
+        "/apis/kmm.sigs.x-k8s.io/v1beta1/namespaces/default/modules/pump",
+    );
     until(&watches, "the Module's end", |watches| {
         names(&watches.surroundings()).is_empty()
     })
@@ -103,8 +110,8 @@ async fn what_is_made_changed_and_deleted_is_seen_and_nothing_else_counts() {
 /// A change that matters follows what does not: when it was seen, it is the only one that was counted.
 async fn heartbeats_and_statuses_do_not_count(cluster: &ControlPlane, watches: &Arc<Watches>) {
     let before = *watches.changes().borrow();
-    let ready = r#"{"status":{"conditions":[{"type":"Ready","status":"True","reason":"r","message":"m"}]}}"#;
-    node_status(cluster, ready);
+    let ready = json!({"type": "Ready", "status": "True", "reason": "r", "message": "m"});
+    node_status(cluster, &json!({"conditions": [ready]}));
     let available =
         r#"{"status":{"moduleLoader":{"availableNumber":1,"desiredNumber":1,"nodesMatchingSelectorNumber":1}}}"#;
     let module = "modules.kmm.sigs.x-k8s.io";
@@ -164,7 +171,7 @@ async fn dockerfiles_come_change_and_go(cluster: &ControlPlane, watches: &Arc<Wa
         apply(cluster, &dockerfile_map(text));
         until(watches, text, |watches| dockerfile(watches) == Some(text.to_owned())).await;
     }
-    delete(cluster, &["configmap", "pump-dockerfile"]);
+    delete(cluster, "/api/v1/namespaces/default/configmaps/pump-dockerfile");
     until(watches, "no Dockerfile", |watches| dockerfile(watches).is_none()).await;
     assert!(watches.surroundings().supplies.dockerfiles_complete);
 }
@@ -182,7 +189,7 @@ async fn toolkits_come_and_broken_ones_are_reported(cluster: &ControlPlane, watc
     })
     .await;
     no_problem(watches).await;
-    delete(cluster, &["configmap", "toolkits"]);
+    delete(cluster, "/api/v1/namespaces/default/configmaps/toolkits");
     until(watches, "no toolkit", |watches| {
         watches.surroundings().toolkits.is_empty()
     })

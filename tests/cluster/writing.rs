@@ -10,7 +10,7 @@ use kmm_preflight::cluster::{
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use crate::ground::{KMM_PREFLIGHTS, OUR_PREFLIGHTS, apply, cluster, delete};
+use crate::ground::{KMM_PREFLIGHTS, OUR_PREFLIGHTS, PREFLIGHTS, apply, cluster, delete};
 
 fn now() -> Time {
     Time("2026-01-01T00:00:00Z".parse().expect("a time"))
@@ -160,7 +160,7 @@ async fn a_preflight_that_was_deleted_or_made_anew_is_not_written() {
         let answered = status();
         let status = fit(&answered, &schema);
         let old = made(&preflights).await;
-        delete(&cluster, &["preflightvalidationsocp", "p"]);
+        delete(&cluster, &format!("{PREFLIGHTS}/p"));
         let outcome = write_status(&client, &old, &status, &schema).await;
         assert_eq!(outcome, Ok(WriteOutcome::Gone));
         let new = made(&preflights).await;
@@ -169,7 +169,7 @@ async fn a_preflight_that_was_deleted_or_made_anew_is_not_written() {
         assert_eq!(preflights.get("p").await.expect("read").status, None);
         let outcome = write_status(&client, &new, &status, &schema).await;
         assert!(matches!(outcome, Ok(WriteOutcome::Written { .. })), "{outcome:?}");
-        delete(&cluster, &["preflightvalidationsocp", "p"]);
+        delete(&cluster, &format!("{PREFLIGHTS}/p"));
     }
 }
 
