@@ -1,10 +1,12 @@
 //! helm as people run it, and what it renders as a list of objects that can be asked.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 use serde_json::Value;
 
@@ -64,6 +66,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// What helm renders.
+#[derive(Clone)]
 pub(crate) struct Rendered(Vec<Value>);
 
 /// The release `preflight` in the namespace `checks`, with these values; `None` where there is no helm.
@@ -74,8 +77,23 @@ pub(crate) fn rendered(values: &str) -> Option<Rendered> {
     }
 }
 
-/// The same; or helm's complaint.
+/// The same; or helm's complaint. The same values are rendered once: each time costs a tenth of a second of a processor.
 pub(crate) fn render(values: &str) -> Option<Result<Rendered, String>> {
+    static KNOWN: LazyLock<Mutex<HashMap<String, Arc<OnceLock<Outcome>>>>> = LazyLock::new(Mutex::default);
+    let known = Arc::clone(
+        KNOWN
+            .lock()
+            .expect("what is known")
+            .entry(values.to_owned())
+            .or_default(),
+    );
+    known.get_or_init(|| render_anew(values)).clone()
+}
+
+/// What helm makes of values, its complaint, or that there is no helm.
+type Outcome = Option<Result<Rendered, String>>;
+
+fn render_anew(values: &str) -> Outcome {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("values.yaml");
     std::fs::write(&file, values).expect("a file");

@@ -7,11 +7,16 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::chart::helm::{CHART, chart_yaml};
-use crate::chart::release::{Cluster, NAME, NAMESPACE};
+use crate::chart::release::{Cluster, DEPLOYMENT, NAME, NAMESPACE, SECRET};
 use crate::chart::settings::NEWER;
 
 const PREFLIGHT: &str = include_str!("../../examples/operator/preflight.yaml");
 const MODULE: &str = include_str!("../../examples/operator/module.yaml");
+
+/// Where what the operator fills in is, besides the Secret.
+const MUTATING: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/kmm-preflight";
+const VALIDATING: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/kmm-preflight";
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/preflight/leases/kmm-preflight";
 
 /// What the operator fills in, done by hand: the CA bundle (`Q0E=`), the Secret, the Lease.
 fn fill_in(cluster: &Cluster) {
@@ -37,21 +42,15 @@ fn fill_in(cluster: &Cluster) {
 }
 
 fn assert_filled_in(cluster: &Cluster) {
-    for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
+    for configuration in [MUTATING, VALIDATING] {
         assert_eq!(
-            cluster.get(&[kind, NAME])["webhooks"][0]["clientConfig"]["caBundle"],
+            cluster.get(configuration)["webhooks"][0]["clientConfig"]["caBundle"],
             "Q0E=",
-            "{kind}"
+            "{configuration}"
         );
     }
-    assert_eq!(
-        cluster.get(&["secret", "kmm-preflight-tls", "-n", NAMESPACE])["data"]["tls.crt"],
-        "Q0VSVA=="
-    );
-    assert_eq!(
-        cluster.get(&["lease", NAME, "-n", NAMESPACE])["spec"]["holderIdentity"],
-        "pod-1"
-    );
+    assert_eq!(cluster.get(SECRET)["data"]["tls.crt"], "Q0VSVA==");
+    assert_eq!(cluster.get(LEASE)["spec"]["holderIdentity"], "pod-1");
 }
 
 #[test]
@@ -64,15 +63,9 @@ fn upgrades_and_rollbacks_leave_alone_what_the_operator_fills_in() {
 
     cluster.upgrade("replicas=3,webhook.timeoutSeconds=9,toolkits.6\\.1\\.0-1=registry.example.com/dtk:1");
     assert_filled_in(&cluster);
-    assert_eq!(
-        cluster.get(&["deployment", NAME, "-n", NAMESPACE])["spec"]["replicas"],
-        3
-    );
-    assert_eq!(
-        cluster.get(&["validatingwebhookconfiguration", NAME])["webhooks"][0]["timeoutSeconds"],
-        9
-    );
-    let toolkits = cluster.get(&["configmap", "kmm-preflight-toolkits", "-n", NAMESPACE]);
+    assert_eq!(cluster.get(DEPLOYMENT)["spec"]["replicas"], 3);
+    assert_eq!(cluster.get(VALIDATING)["webhooks"][0]["timeoutSeconds"], 9);
+    let toolkits = cluster.get("/api/v1/namespaces/preflight/configmaps/kmm-preflight-toolkits");
     assert_eq!(
         toolkits["data"]["toolkits.yaml"],
         "6.1.0-1: registry.example.com/dtk:1\n"
@@ -80,14 +73,8 @@ fn upgrades_and_rollbacks_leave_alone_what_the_operator_fills_in() {
 
     cluster.helm(&["rollback", NAME, "1"]).unwrap();
     assert_filled_in(&cluster);
-    assert_eq!(
-        cluster.get(&["deployment", NAME, "-n", NAMESPACE])["spec"]["replicas"],
-        2
-    );
-    assert_eq!(
-        cluster.get(&["validatingwebhookconfiguration", NAME])["webhooks"][0]["timeoutSeconds"],
-        5
-    );
+    assert_eq!(cluster.get(DEPLOYMENT)["spec"]["replicas"], 2);
+    assert_eq!(cluster.get(VALIDATING)["webhooks"][0]["timeoutSeconds"], 5);
 }
 
 /// The chart as it was before it had some of its settings.
@@ -128,12 +115,12 @@ fn an_upgrade_that_reuses_an_older_charts_values_takes_nothing_away() {
     );
     cluster.upgrade("replicas=3");
     assert_eq!(what_the_operator_may(&cluster), reused);
-    let operator = cluster.get(&["deployment", NAME, "-n", NAMESPACE])["spec"]["template"]["spec"].to_string();
+    let operator = cluster.get(DEPLOYMENT)["spec"]["template"]["spec"].to_string();
     assert!(!operator.contains("--ignore-node-features"), "{operator}");
 }
 
 fn what_the_operator_may(cluster: &Cluster) -> String {
-    cluster.get(&["clusterrole", NAME])["rules"].to_string()
+    cluster.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/kmm-preflight")["rules"].to_string()
 }
 
 #[test]
@@ -150,7 +137,7 @@ fn a_secret_that_was_made_anew_with_another_type_is_no_obstacle_to_an_upgrade() 
     );
     cluster.apply("operator", &anew).unwrap();
     cluster.upgrade("replicas=3");
-    assert_eq!(cluster.get(&secret)["data"]["tls.key"], "S0VZ");
+    assert_eq!(cluster.get(SECRET)["data"]["tls.key"], "S0VZ");
     cluster.helm(&["uninstall", NAME]).unwrap();
     cluster
         .kubectl(&[&["get"], &secret[..]].concat())
@@ -166,7 +153,7 @@ fn the_pods_are_admitted_where_the_restricted_standard_is_enforced() {
     let enforce = "pod-security.kubernetes.io/enforce=restricted";
     cluster.kubectl(&["label", "namespace", NAMESPACE, enforce]).unwrap();
     cluster.install("caBundle.configMap=trusted");
-    let mut pod = cluster.get(&["deployment", NAME, "-n", NAMESPACE])["spec"]["template"].clone();
+    let mut pod = cluster.get(DEPLOYMENT)["spec"]["template"].clone();
     pod["apiVersion"] = "v1".into();
     pod["kind"] = "Pod".into();
     pod["metadata"]["name"] = "one".into();
@@ -269,58 +256,70 @@ fn the_definition_comes_with_the_release_and_keeps_its_rules() {
     });
 }
 
-/// What the operator asks of the API server, as `kubectl auth can-i` takes it.
+/// What the operator asks of the API server: a verb, a resource with its group, a name, a namespace. Without a namespace it
+/// is in all of them, where the kind has some.
 const NEEDED: [&str; 20] = [
-    "watch preflightvalidationsocp",
-    "patch preflightvalidationsocp --subresource=status",
-    "list modules -A",
-    "watch modules -A",
-    "list configmaps -A",
-    "get configmaps -n drivers",
+    "watch preflightvalidationsocp.kmm.sigs.x-k8s.io",
+    "patch preflightvalidationsocp.kmm.sigs.x-k8s.io:status",
+    "list modules.kmm.sigs.x-k8s.io",
+    "watch modules.kmm.sigs.x-k8s.io",
+    "list configmaps",
+    "get configmaps in drivers",
     "watch nodes",
-    "get serviceaccounts -n drivers",
-    "get secrets -n drivers",
-    "create events.events.k8s.io -n default",
-    "patch events.events.k8s.io -n drivers",
-    "get crd/preflightvalidationsocp.kmm.sigs.x-k8s.io",
-    "patch mutatingwebhookconfigurations/kmm-preflight",
-    "watch validatingwebhookconfigurations/kmm-preflight",
-    "create leases -n preflight",
-    "update leases/kmm-preflight -n preflight",
-    "create secrets -n preflight",
-    "update secrets/kmm-preflight-tls -n preflight",
-    "watch secrets/kmm-preflight-tls -n preflight",
-    "watch configmaps/kmm-preflight-toolkits -n preflight",
+    "get serviceaccounts in drivers",
+    "get secrets in drivers",
+    "create events.events.k8s.io in default",
+    "patch events.events.k8s.io in drivers",
+    "get customresourcedefinitions.apiextensions.k8s.io/preflightvalidationsocp.kmm.sigs.x-k8s.io",
+    "patch mutatingwebhookconfigurations.admissionregistration.k8s.io/kmm-preflight",
+    "watch validatingwebhookconfigurations.admissionregistration.k8s.io/kmm-preflight",
+    "create leases.coordination.k8s.io in preflight",
+    "update leases.coordination.k8s.io/kmm-preflight in preflight",
+    "create secrets in preflight",
+    "update secrets/kmm-preflight-tls in preflight",
+    "watch secrets/kmm-preflight-tls in preflight",
+    "watch configmaps/kmm-preflight-toolkits in preflight",
 ];
 
 /// What somebody who got hold of it would like to do besides.
 const UNNEEDED: [&str; 25] = [
-    "list secrets -A",
-    "watch secrets -A",
-    "list secrets -n preflight",
-    "create secrets -n drivers",
-    "update secrets/other -n preflight",
-    "delete secrets/kmm-preflight-tls -n preflight",
-    "create preflightvalidationsocp",
-    "update preflightvalidationsocp",
-    "patch preflightvalidationsocp",
-    "delete preflightvalidationsocp",
-    "patch modules -n drivers",
-    "patch modules --subresource=status -n drivers",
-    "patch configmaps -n drivers",
+    "list secrets",
+    "watch secrets",
+    "list secrets in preflight",
+    "create secrets in drivers",
+    "update secrets/other in preflight",
+    "delete secrets/kmm-preflight-tls in preflight",
+    "create preflightvalidationsocp.kmm.sigs.x-k8s.io",
+    "update preflightvalidationsocp.kmm.sigs.x-k8s.io",
+    "patch preflightvalidationsocp.kmm.sigs.x-k8s.io",
+    "delete preflightvalidationsocp.kmm.sigs.x-k8s.io",
+    "patch modules.kmm.sigs.x-k8s.io in drivers",
+    "patch modules.kmm.sigs.x-k8s.io:status in drivers",
+    "patch configmaps in drivers",
     "patch nodes",
-    "create pods -n preflight",
-    "create pods --subresource=exec -n preflight",
-    "create serviceaccounts --subresource=token -n preflight",
+    "create pods in preflight",
+    "create pods:exec in preflight",
+    "create serviceaccounts:token in preflight",
     "impersonate users",
-    "patch mutatingwebhookconfigurations/other",
-    "list validatingwebhookconfigurations",
-    "create validatingwebhookconfigurations",
-    "delete validatingwebhookconfigurations/kmm-preflight",
-    "get crd/modules.kmm.sigs.x-k8s.io",
-    "update leases -n kube-system",
-    "patch clusterroles",
+    "patch mutatingwebhookconfigurations.admissionregistration.k8s.io/other",
+    "list validatingwebhookconfigurations.admissionregistration.k8s.io",
+    "create validatingwebhookconfigurations.admissionregistration.k8s.io",
+    "delete validatingwebhookconfigurations.admissionregistration.k8s.io/kmm-preflight",
+    "get customresourcedefinitions.apiextensions.k8s.io/modules.kmm.sigs.x-k8s.io",
+    "update leases.coordination.k8s.io in kube-system",
+    "patch clusterroles.rbac.authorization.k8s.io",
 ];
+
+/// Such words as a review of rights takes them.
+fn attributes(what: &str) -> Value {
+    let (what, namespace) = what.split_once(" in ").unwrap_or((what, ""));
+    let (verb, what) = what.split_once(' ').expect("a verb");
+    let (what, name) = what.split_once('/').unwrap_or((what, ""));
+    let (what, subresource) = what.split_once(':').unwrap_or((what, ""));
+    let (resource, group) = what.split_once('.').unwrap_or((what, ""));
+    json!({"verb": verb, "group": group, "resource": resource, "subresource": subresource, "name": name,
+           "namespace": namespace})
+}
 
 #[test]
 fn the_account_may_do_what_it_needs_and_no_more() {
@@ -328,15 +327,13 @@ fn the_account_may_do_what_it_needs_and_no_more() {
         return;
     };
     cluster.install("replicas=2");
-    let may = |what: &str| {
-        let words = ["auth", "can-i", "--as=system:serviceaccount:preflight:kmm-preflight"];
-        let answer = cluster.kubectl(&words.into_iter().chain(what.split_whitespace()).collect::<Vec<_>>());
-        match answer.as_deref().map(str::trim) {
-            Ok("yes") => true,
-            Err(complaint) if !complaint.contains("rror") => false,
-            other => panic!("{what}: {other:?}"),
-        }
-    };
+    let account = "system:serviceaccount:preflight:kmm-preflight";
+    let groups = [
+        "system:serviceaccounts",
+        "system:serviceaccounts:preflight",
+        "system:authenticated",
+    ];
+    let may = |what: &str| cluster.may(account, &groups, &attributes(what));
     cluster.eventually("the roles are heeded", |_| {
         may(NEEDED[0]).then_some(()).ok_or("not yet".to_owned())
     });

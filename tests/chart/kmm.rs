@@ -136,7 +136,8 @@ fn who_is_told_to_silence_kmm_where_it_is_not_is_told_where_it_is() {
 #[test]
 fn a_definition_that_kmm_brought_stays_kmms() {
     let Some(cluster) = cluster_with_kmm() else { return };
-    let definition = ["crd", "preflightvalidationsocp.kmm.sigs.x-k8s.io"];
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let definition = format!("{definitions}/preflightvalidationsocp.kmm.sigs.x-k8s.io");
     let before = cluster.get(&definition);
     cluster.install("replicas=1");
     cluster.upgrade("replicas=2");

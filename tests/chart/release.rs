@@ -5,13 +5,17 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::ControlPlane;
 
 use crate::chart::helm::CHART;
 
 /// The namespace of the release.
 pub(crate) const NAMESPACE: &str = "preflight";
+/// Where its Deployment is.
+pub(crate) const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/preflight/deployments/kmm-preflight";
+/// Where its Secret is.
+pub(crate) const SECRET: &str = "/api/v1/namespaces/preflight/secrets/kmm-preflight-tls";
 /// The name of the release and of its objects.
 pub(crate) const NAME: &str = "kmm-preflight";
 
@@ -37,10 +41,14 @@ impl Cluster {
         run(self.0.kubectl().args(arguments))
     }
 
-    /// `kubectl apply` of this text, server-side, by that manager.
-    pub(crate) fn apply(&self, manager: &str, yaml: &str) -> Result<String, String> {
-        let manager = format!("--field-manager={manager}");
-        self.kubectl(&["apply", "--server-side", &manager, "-f", &self.file(yaml)])
+    /// Applies the objects of this text as that manager, server-side; or why one is refused.
+    pub(crate) fn apply(&self, manager: &str, yaml: &str) -> Result<(), String> {
+        let objects: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("YAML");
+        for object in objects.iter().filter(|object| object.is_object()) {
+            let applied = self.0.client().apply_as(manager, object);
+            applied.map_err(|refusal| format!("{refusal:#}"))?;
+        }
+        Ok(())
     }
 
     /// `kubectl create` of this text with a flag, such as `--as=…`.
@@ -60,12 +68,21 @@ impl Cluster {
         self.kubectl(&[&["patch", "--type=merge", "-p", &patch], arguments].concat())
     }
 
-    /// One object, as it is stored.
-    pub(crate) fn get(&self, arguments: &[&str]) -> Value {
-        let json = self
-            .kubectl(&[&["get", "-o", "json", "--show-managed-fields"], arguments].concat())
-            .unwrap();
-        serde_json::from_str(&json).expect("JSON")
+    /// The object at a path, as it is stored.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let found = self.0.client().get(path).unwrap();
+        found.unwrap_or_else(|| panic!("nothing is at {path}"))
+    }
+
+    /// Whether a user of these groups may do that.
+    pub(crate) fn may(&self, user: &str, groups: &[&str], what: &Value) -> bool {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+            "spec": {"user": user, "groups": groups, "resourceAttributes": what},
+        });
+        let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        let answer = self.0.client().create(reviews, &review).unwrap();
+        answer["status"]["allowed"] == true
     }
 
     /// Runs helm: what it prints, or what it complains of.
