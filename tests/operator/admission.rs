@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::stage::{KERNEL, Operator, Stage, eventually, module, preflight};
+use crate::stage::{KERNEL, Operator, PREFLIGHTS, Stage, eventually, module, preflight};
 
 /// A preflight with nothing but what must be said.
 fn bare(name: &str, kernel: &str) -> String {
@@ -91,32 +91,40 @@ fn a_good_preflight_is_defaulted_and_what_its_author_wrote_stays() {
     ));
     stage.apply(&module("a", "quicknic", &by_digest("quicknic")));
     let _operator = stage.admitting_operator(&["--toolkits-config-map", "toolkits"]);
-    let known = eventually(|| admitted(&stage, &bare("upgrade", KERNEL))["spec"]["dtkImage"] == toolkit.as_str());
+    let is_known = || {
+        let judged = stage.dry_run_of(&bare("upgrade", KERNEL));
+        judged.expect("a good preflight")["spec"]["dtkImage"] == toolkit.as_str()
+    };
+    let known = eventually(is_known);
     assert!(known, "the toolkit of the settings was not filled in");
     assert_eq!(
-        stage.object("preflightvalidationocp", "upgrade"),
+        admitted(&stage, &bare("upgrade", KERNEL))["spec"]["dtkImage"],
+        toolkit.as_str()
+    );
+    assert_eq!(
+        stage.object(PREFLIGHTS, "upgrade"),
         Value::Null,
         "a dry run stored something"
     );
 
-    stage.apply(&bare("upgrade", KERNEL));
+    stage.kubectl_apply(&bare("upgrade", KERNEL));
     assert_eq!(
-        stage.object("preflightvalidationocp", "upgrade")["spec"],
+        stage.object(PREFLIGHTS, "upgrade")["spec"],
         json!({"kernelVersion": KERNEL, "pushBuiltImage": false, "dtkImage": toolkit})
     );
     let own = by_digest("own");
-    stage.apply(&format!(
+    stage.kubectl_apply(&format!(
         "{}  pushBuiltImage: true\n  dtkImage: {own}\n",
         bare("own", KERNEL)
     ));
     assert_eq!(
-        stage.object("preflightvalidationocp", "own")["spec"],
+        stage.object(PREFLIGHTS, "own")["spec"],
         json!({"kernelVersion": KERNEL, "pushBuiltImage": true, "dtkImage": own})
     );
     // The toolkit is of another kernel; a trailing plus sign is part of a release.
-    stage.apply(&bare("other", "6.12.9-rt+"));
+    stage.kubectl_apply(&bare("other", "6.12.9-rt+"));
     assert_eq!(
-        stage.object("preflightvalidationocp", "other")["spec"],
+        stage.object(PREFLIGHTS, "other")["spec"],
         json!({"kernelVersion": "6.12.9-rt+", "pushBuiltImage": false})
     );
 }
@@ -146,7 +154,7 @@ fn kubectl_shows_what_is_doubtful() {
     let _operator = stage.admitting_operator(&[]);
     let (applied, nothing) = stage.try_apply(&bare("first", KERNEL));
     assert!(applied, "{nothing}");
-    stage.kubectl(["create", "namespace", "sensors"]);
+    stage.namespaces(&["sensors"]);
     stage.apply(&built_with_toolkit("sensors", "i2cbridge"));
     stage.apply(&node("worker", KERNEL, "amd64"));
     let doubtful = format!("{}  dtkImage: registry.example.com/dtk:1\n", bare("second", KERNEL));
@@ -172,21 +180,17 @@ fn kubectl_shows_what_is_doubtful() {
 #[test]
 fn a_module_that_is_built_with_the_driver_toolkit_asks_for_one() {
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "sensors"]);
+    stage.namespaces(&["sensors"]);
     stage.apply(&built_with_toolkit("sensors", "i2cbridge"));
     let _operator = stage.admitting_operator(&[]);
-    let mut said = String::new();
-    let refused = eventually(|| {
-        let (admitted, words) = stage.dry_run(&bare("upgrade", KERNEL));
-        said = words;
-        !admitted
-    });
-    assert!(refused, "{said}");
+    let refused = eventually(|| stage.dry_run_of(&bare("upgrade", KERNEL)).is_err());
+    let (admitted, said) = stage.dry_run(&bare("upgrade", KERNEL));
+    assert!(refused && !admitted, "{said}");
     insta::assert_snapshot!(said, @r#"The PreflightValidationOCP "upgrade" is invalid: spec.dtkImage: is required: the Dockerfile of sensors/i2cbridge uses DTK_AUTO, and the operator's settings name no driver toolkit for 6.1.0-50-cloud-amd64; name the driver toolkit image of that kernel"#);
     let toolkit = by_digest("dtk");
-    stage.apply(&format!("{}  dtkImage: {toolkit}\n", bare("upgrade", KERNEL)));
+    stage.kubectl_apply(&format!("{}  dtkImage: {toolkit}\n", bare("upgrade", KERNEL)));
     assert_eq!(
-        stage.object("preflightvalidationocp", "upgrade")["spec"]["dtkImage"],
+        stage.object(PREFLIGHTS, "upgrade")["spec"]["dtkImage"],
         toolkit.as_str()
     );
 }
@@ -197,7 +201,7 @@ fn what_is_stored_can_be_tidied_up_though_todays_rules_refuse_it() {
         return;
     };
     let old = preflight("old", "5.14.0-427;rm -rf /");
-    stage.apply(&old);
+    stage.kubectl_apply(&old);
     stage.replace_definition();
     let _operator = stage.admitting_operator(&[]);
     let name = "preflightvalidationocp/old";
@@ -216,7 +220,7 @@ fn what_is_stored_can_be_tidied_up_though_todays_rules_refuse_it() {
     stage.kubectl(["delete", name, "--wait=false"]);
     stage.kubectl(["label", name, "team=none", "--overwrite"]);
     finalizers("");
-    assert!(eventually(|| stage.object("preflightvalidationocp", "old").is_null()));
+    assert!(eventually(|| stage.object(PREFLIGHTS, "old").is_null()));
 }
 
 fn finalizers_patch(list: &str) -> String {
@@ -228,7 +232,7 @@ fn without_a_webhook_the_definition_refuses_the_worst_and_keeps_what_is_stored_w
     let Some(stage) = Stage::with_definition("tests/compat/crds/preflightvalidationsocp.yaml") else {
         return;
     };
-    stage.apply(&preflight("old", "../../etc/passwd"));
+    stage.kubectl_apply(&preflight("old", "../../etc/passwd"));
     stage.replace_definition();
     for worst in [
         "",
@@ -248,13 +252,13 @@ fn without_a_webhook_the_definition_refuses_the_worst_and_keeps_what_is_stored_w
         "6.12.9-rt+",
         "6.6.8-300.fc39.aarch64+64k-debug",
     ] {
-        stage.apply(&preflight("upgrade", release));
+        stage.kubectl_apply(&preflight("upgrade", release));
     }
     let push = "{\"spec\":{\"pushBuiltImage\":true}}";
     stage.kubectl(["patch", "preflightvalidationocp", "old", "--type=merge", "-p", push]);
     let (applied, _) = stage.try_apply(&preflight("old", "../../etc/shadow"));
     assert!(!applied, "another bad value was taken");
-    stage.apply(&preflight("old", KERNEL));
+    stage.kubectl_apply(&preflight("old", KERNEL));
 }
 
 #[test]
@@ -293,10 +297,7 @@ fn who_was_let_in_is_answered_when_the_operator_ends() {
 
 /// How many preflights there are.
 fn stored(stage: &Stage) -> usize {
-    stage
-        .kubectl(["get", "preflightvalidationocp", "-o", "name"])
-        .lines()
-        .count()
+    stage.list(PREFLIGHTS).len()
 }
 
 #[test]
@@ -304,21 +305,10 @@ fn a_certificate_that_is_lost_or_damaged_is_made_anew_while_admission_goes_on() 
     let Some(stage) = Stage::set() else { return };
     let operator = stage.admitting_operator(&[]);
     let admits = || {
-        let (admitted, said) = stage.dry_run(&preflight("upgrade", KERNEL));
-        assert!(admitted, "{said}\n{}", operator.log());
+        let judged = stage.dry_run_of(&preflight("upgrade", KERNEL));
+        assert!(judged.is_ok(), "{judged:?}\n{}", operator.log());
     };
-    let secret = || {
-        let found = stage.plane.run_kubectl([
-            "get",
-            "secret",
-            "-n",
-            "kmm-preflight",
-            "kmm-preflight-webhook",
-            "-o",
-            "json",
-        ]);
-        serde_json::from_str::<Value>(&found.unwrap_or_default()).unwrap_or_default()
-    };
+    let secret = || stage.object("/api/v1/namespaces/kmm-preflight/secrets", "kmm-preflight-webhook");
     let certificate = |secret: &Value| secret["data"]["tls.crt"].as_str().unwrap_or_default().len() > 100;
     assert!(certificate(&secret()));
 

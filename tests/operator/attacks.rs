@@ -102,9 +102,7 @@ impl Untouched {
 fn a_module_gets_no_secret_of_another_namespace() {
     let Some(stage) = Stage::set() else { return };
     let registry = guarded();
-    for namespace in ["victim", "evil"] {
-        stage.kubectl(["create", "namespace", namespace]);
-    }
+    stage.namespaces(&["victim", "evil"]);
     stage.login("victim", "pull", &registry.host());
     let names = [
         "../../victim/secrets/pull",
@@ -137,7 +135,7 @@ fn a_module_gets_no_secret_of_another_namespace() {
 #[test]
 fn a_registry_at_a_place_that_is_not_allowed_is_not_asked() {
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "evil"]);
+    stage.namespaces(&["evil"]);
     let host = Untouched::new();
     let port = host.port();
     let hosts = [
@@ -165,7 +163,7 @@ fn a_registry_at_a_place_that_is_not_allowed_is_not_asked() {
 #[test]
 fn a_registry_that_is_not_on_the_list_is_not_asked() {
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "evil"]);
+    stage.namespaces(&["evil"]);
     let host = Untouched::new();
     let image = format!("127.0.0.1:{}/acme/kmod:1", host.port());
     stage.apply(&module("evil", "knock", &image));
@@ -184,7 +182,7 @@ fn credentials_of_one_namespace_are_neither_used_for_another_nor_told() {
     let Some(stage) = Stage::set() else { return };
     let registry = guarded();
     let image = registry.reference("acme/kmod:1");
-    stage.kubectl(["create", "namespace", "b"]);
+    stage.namespaces(&["b"]);
     stage.login("a", "pull", &registry.host());
     let operator = stage.operator(&[]);
     stage.apply(&module_with_secret("a", "owner", &image, "pull"));
@@ -247,7 +245,7 @@ fn credentials_follow_a_registry_to_no_other_host() {
 #[test]
 fn the_clusters_pull_secret_is_shown_only_where_tls_is_not_relaxed() {
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "platform"]);
+    stage.namespaces(&["platform"]);
     let certified = FakeRegistry::setup()
         .asks(Asks::Basic)
         .login(USER, PASSWORD)
@@ -300,7 +298,7 @@ fn the_clusters_pull_secret_is_shown_only_where_tls_is_not_relaxed() {
 #[test]
 fn what_a_hostile_host_answers_is_never_shown() {
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "evil"]);
+    stage.namespaces(&["evil"]);
     let host = FakeRegistry::start();
     let answers = [
         ("html-403", 403, "text/html", "<html>canary</html>"),
@@ -371,7 +369,7 @@ fn the_plain_port_tells_health_and_metrics_and_nothing_else() {
 #[test]
 fn nobody_but_node_feature_discovery_itself_says_what_a_node_has_loaded() {
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "evil"]);
+    stage.namespaces(&["evil"]);
     stage.install_discovery();
     stage.push_raidmesh(&[(KERNEL, false)]);
     stage.node("n1", "storage");

@@ -1,18 +1,21 @@
 //! Beside a stand-in for KMM's controllers: the same account, the same writes, over and over, as upstream makes them.
 
-use std::ffi::OsString;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use xtask::control_plane::Client;
 
-use crate::stage::{KERNEL, Stage, condition, eventually, module, project, row};
+use crate::stage::{KERNEL, MODULES, PREFLIGHTS, Stage, condition, eventually, module, project, row};
 
 /// KMM's namespace and account.
 const NAMESPACE: &str = "openshift-kmm";
 const ACCOUNT: &str = "kmm-operator-controller";
+
+/// How long the stand-in rests after each pass over everything.
+const REST: Duration = Duration::from_millis(500);
 
 /// What upstream's manifests give that account of its own group.
 const RIGHTS: &str = include_str!("../fixtures/kmm.yaml");
@@ -56,14 +59,13 @@ struct Kmm {
 
 impl Kmm {
     fn start(stage: &Stage) -> Self {
-        let kubeconfig = stage.plane.kubeconfig_for_service_account(NAMESPACE, ACCOUNT);
-        let kubeconfig = kubeconfig.expect("its kubeconfig");
+        let account = Account::of_kmm(stage);
         let writes = Arc::new(Writes::default());
-        let commands = Commands::like(&stage.plane.kubectl_as(&kubeconfig));
         let theirs = Arc::clone(&writes);
         let running = std::thread::spawn(move || {
             while !theirs.is_over.load(Ordering::SeqCst) {
-                commands.reconcile(&theirs);
+                account.reconcile(&theirs);
+                std::thread::park_timeout(REST);
             }
         });
         Self {
@@ -77,106 +79,66 @@ impl Drop for Kmm {
     fn drop(&mut self) {
         self.writes.is_over.store(true, Ordering::SeqCst);
         if let Some(running) = self.running.take() {
+            running.thread().unpark();
             let _ = running.join();
         }
     }
 }
 
-/// Makes kubectls of KMM's account, in a thread that has no part in the stage.
-struct Commands {
-    program: OsString,
-    words: Vec<OsString>,
-    variables: Vec<(OsString, OsString)>,
-}
+/// What KMM's account asks of the API server.
+struct Account(Client);
 
-impl Commands {
-    fn like(kubectl: &Command) -> Self {
-        let variables = kubectl.get_envs();
-        Self {
-            program: kubectl.get_program().to_owned(),
-            words: kubectl.get_args().map(ToOwned::to_owned).collect(),
-            variables: variables
-                .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-                .collect(),
-        }
-    }
-
-    fn kubectl(&self) -> Command {
-        let mut kubectl = Command::new(&self.program);
-        kubectl.args(&self.words).envs(self.variables.clone());
-        kubectl
+impl Account {
+    fn of_kmm(stage: &Stage) -> Self {
+        let client = stage.plane.client_of_service_account(NAMESPACE, ACCOUNT);
+        Self(client.expect("the account"))
     }
 
     /// One pass over everything, as its reconcilers make one for each object.
     fn reconcile(&self, writes: &Writes) {
-        for module in self.list("modules") {
-            writes.modules.note(self.keeps_module(&module));
+        let modules = self.list(MODULES);
+        for module in &modules {
+            writes.modules.note(self.keeps_module(module));
         }
-        for preflight in self.list("preflightvalidationsocp") {
+        for preflight in self.list(PREFLIGHTS) {
             let name = preflight["metadata"]["name"].as_str().unwrap_or_default();
-            let object = json!({
-                "apiVersion": "kmm.sigs.x-k8s.io/v1beta2",
-                "kind": "PreflightValidation",
-                "metadata": {"name": name},
-                "spec": {"kernelVersion": preflight["spec"]["kernelVersion"], "pushBuiltImage": false},
-            });
-            writes.preflights.note(self.apply(&object));
+            let object = preflight_validation(name, &preflight["spec"]["kernelVersion"]);
+            writes.preflights.note(self.0.apply(&object).is_ok());
             // Upstream stops where the write before is refused. What it had begun earlier would come to this.
-            let rows: Vec<Value> = self.list("modules").iter().map(in_progress).collect();
+            let rows: Vec<Value> = modules.iter().map(in_progress).collect();
             let status = json!({"status": {"modules": rows}});
-            writes
-                .statuses
-                .note(self.patch(&["preflightvalidationsocp", name, "--subresource=status"], &status));
+            let path = format!("{PREFLIGHTS}/{name}/status");
+            writes.statuses.note(self.patch(&path, &status));
         }
     }
 
     /// Its finalizer, and how many nodes have it loaded.
     fn keeps_module(&self, module: &Value) -> bool {
         let [namespace, name] = ["namespace", "name"].map(|key| module["metadata"][key].as_str().unwrap_or_default());
-        let at = ["modules", name, "--namespace", namespace];
+        let path = format!("/apis/kmm.sigs.x-k8s.io/v1beta1/namespaces/{namespace}/modules/{name}");
         let finalizer = json!({"metadata": {"finalizers": ["kmm.node.kubernetes.io/module-finalizer"]}});
         let counts = json!({"availableNumber": 1, "desiredNumber": 1, "nodesMatchingSelectorNumber": 1});
         let status = json!({"status": {"moduleLoader": counts}});
-        self.patch(&at, &finalizer) && self.patch(&[&at[..], &["--subresource=status"]].concat(), &status)
+        self.patch(&path, &finalizer) && self.patch(&format!("{path}/status"), &status)
     }
 
-    fn list(&self, kind: &str) -> Vec<Value> {
-        let output = self
-            .kubectl()
-            .args(["get", kind, "--all-namespaces", "--output=json"])
-            .output();
-        let list: Value = serde_json::from_slice(&output.expect("kubectl").stdout).unwrap_or_default();
-        list["items"].as_array().cloned().unwrap_or_default()
+    fn list(&self, collection: &str) -> Vec<Value> {
+        self.0.list(collection).unwrap_or_default()
     }
 
-    fn patch(&self, at: &[&str], patch: &Value) -> bool {
-        let patch = patch.to_string();
-        let mut kubectl = self.kubectl();
-        kubectl
-            .args(["patch", "--type=merge", "--field-manager=manager", "--patch", &patch])
-            .args(at);
-        let output = kubectl.output().expect("kubectl");
-        output.status.success()
+    fn patch(&self, path: &str, patch: &Value) -> bool {
+        self.0.merge(&format!("{path}?fieldManager=manager"), patch).is_ok()
     }
+}
 
-    fn apply(&self, object: &Value) -> bool {
-        use std::io::Write as _;
-        let mut kubectl = self.kubectl();
-        kubectl.args(["apply", "--filename=-"]).stdin(Stdio::piped());
-        let mut child = kubectl
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("kubectl");
-        let text = object.to_string();
-        child
-            .stdin
-            .take()
-            .expect("a pipe")
-            .write_all(text.as_bytes())
-            .expect("its reader");
-        child.wait().expect("its end").success()
-    }
+/// What upstream makes of a PreflightValidationOCP.
+fn preflight_validation(name: &str, kernel: &Value) -> Value {
+    json!({
+        "apiVersion": "kmm.sigs.x-k8s.io/v1beta2",
+        "kind": "PreflightValidation",
+        "metadata": {"name": name},
+        "spec": {"kernelVersion": kernel, "pushBuiltImage": false},
+    })
 }
 
 /// The row with which upstream begins.
@@ -193,7 +155,7 @@ fn stage_with_kmm() -> Option<Stage> {
     let stage = Stage::set()?;
     let definition = project("tests/compat/crds/preflightvalidations.yaml");
     stage.plane.define(&definition).expect("a definition");
-    stage.kubectl(["create", "namespace", NAMESPACE]);
+    stage.namespaces(&[NAMESPACE]);
     stage.kubectl(["create", "serviceaccount", ACCOUNT, "-n", NAMESPACE]);
     stage.apply(RIGHTS);
     stage.apply(&module("a", "quicknic", &stage.quicknic(KERNEL)));
@@ -214,14 +176,9 @@ fn silence_kmm(stage: &Stage) {
     for object in policy {
         stage.apply(&object.to_string());
     }
-    let account = format!("--as=system:serviceaccount:{NAMESPACE}:{ACCOUNT}");
-    let attempt = "apiVersion: kmm.sigs.x-k8s.io/v1beta2\nkind: PreflightValidation\nmetadata: {name: attempt}\n\
-                   spec: {kernelVersion: 6.1.0, pushBuiltImage: false}\n";
-    let is_heeded = || {
-        !stage
-            .try_kubectl(&["create", "--dry-run=server", &account, "-f", "-"], attempt)
-            .0
-    };
+    let account = Account::of_kmm(stage);
+    let attempt = preflight_validation("attempt", &"6.1.0".into());
+    let is_heeded = || account.0.dry_run(&attempt).is_err();
     assert!(eventually(is_heeded), "the policy is not heeded");
 }
 
@@ -233,7 +190,7 @@ fn silenced_kmm_goes_on_with_its_modules_and_nobody_disturbs_the_answers() {
     let operator = stage.operator(&[]);
     stage.preflight("upgrade", KERNEL);
     stage.wait_for_status("upgrade", |status| condition(status, "Verified") == "True");
-    let written = stage.object("preflightvalidationocp", "upgrade")["metadata"]["resourceVersion"].clone();
+    let written = stage.object(PREFLIGHTS, "upgrade")["metadata"]["resourceVersion"].clone();
 
     let attempts = || kmm.writes.statuses.counts().1 >= 2 && kmm.writes.preflights.counts().1 >= 2;
     assert!(eventually(attempts), "the stand-in does not stand in for anything");
@@ -245,7 +202,7 @@ fn silenced_kmm_goes_on_with_its_modules_and_nobody_disturbs_the_answers() {
         "Modules are KMM's: {done} done, {refused} refused"
     );
     assert_eq!(stage.kubectl(["get", "preflightvalidations", "-o", "name"]), "");
-    let now = stage.object("preflightvalidationocp", "upgrade")["metadata"]["resourceVersion"].clone();
+    let now = stage.object(PREFLIGHTS, "upgrade")["metadata"]["resourceVersion"].clone();
     assert_eq!(
         now, written,
         "KMM's writes to Modules are no news, and nobody else writes"
@@ -262,7 +219,7 @@ fn kmm_that_is_not_silenced_is_told_of_and_written_over() {
     let kmm = Kmm::start(&stage);
     assert!(eventually(|| kmm.writes.statuses.counts().0 >= 2), "nobody refuses it");
     assert!(
-        eventually(|| stage.kubectl(["get", "events", "-A"]).contains("ForeignStatus")),
+        eventually(|| stage.events().contains("ForeignStatus")),
         "{}",
         operator.log()
     );

@@ -6,6 +6,8 @@ use crate::stage::{Operator, Stage, eventually, preflight};
 
 /// The name of both configurations: the operator's default, and what the chart calls them in a release of that name.
 const CONFIGURATION: &str = "kmm-preflight";
+/// Where both kinds of configurations are.
+const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1";
 /// Words with which the operator serves admission here.
 const SERVE: [&str; 4] = ["--webhook-port", "0", "--certificate-name", "localhost"];
 
@@ -37,16 +39,25 @@ impl Stage {
 
     /// Whether the operator wrote its CA into both configurations.
     fn has_its_certificates(&self) -> bool {
-        ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"]
+        ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"]
             .iter()
-            .all(|kind| self.object(kind, CONFIGURATION)["webhooks"][0]["clientConfig"]["caBundle"].is_string())
+            .map(|kind| self.object(&format!("{CONFIGURATIONS}/{kind}"), CONFIGURATION))
+            .all(|found| found["webhooks"][0]["clientConfig"]["caBundle"].is_string())
     }
 
     /// Whether a preflight is defaulted and doubted: an API server learns of configurations a moment after they changed.
     fn is_admitting(&self) -> bool {
         let bare = preflight("is-admitting", "6.1.0").replace("  pushBuiltImage: false\n", "");
         let tagged = format!("{bare}  dtkImage: registry.example.com/dtk:1\n");
-        let (admitted, said) = self.dry_run(&tagged);
+        let is_defaulted = self
+            .dry_run_of(&tagged)
+            .is_ok_and(|stored| stored["spec"]["pushBuiltImage"] == false);
+        // Only then by kubectl, which shows what is doubted.
+        let (admitted, said) = if is_defaulted {
+            self.dry_run(&tagged)
+        } else {
+            return false;
+        };
         admitted && said.contains("\"pushBuiltImage\": false") && said.contains("Warning: spec.dtkImage")
     }
 

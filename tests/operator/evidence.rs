@@ -14,6 +14,8 @@ use crate::support::fake_layer::FakeLayer;
 const TODAY: &str = "6.1.0-47-cloud-amd64";
 /// What `raidmesh` needs of the kernel's own modules.
 pub(crate) const NEEDED: &str = "libcrc32c";
+/// Where the Module `raidmesh` is.
+const RAIDMESH: &str = "/apis/kmm.sigs.x-k8s.io/v1beta1/namespaces/a/modules/raidmesh";
 /// Where Node Feature Discovery is, unless somebody says otherwise.
 pub(crate) const DISCOVERY: &str = "node-feature-discovery";
 /// A stand-in for the definition that Node Feature Discovery brings.
@@ -149,17 +151,11 @@ impl Stage {
         self.apply(&format!(
             "apiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{role: {role}}}}}\n"
         ));
-        let info = json!({"status": {"nodeInfo": {
+        let info = json!({"nodeInfo": {
             "kernelVersion": TODAY, "osImage": "", "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "",
             "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "", "operatingSystem": "linux", "systemUUID": "",
-        }}});
-        self.patch_status(&["node", name], &info);
-    }
-
-    pub(crate) fn patch_status(&self, what: &[&str], status: &Value) {
-        let patch = status.to_string();
-        let words = ["--subresource=status", "--type=merge", "-p", &patch];
-        self.kubectl([&["patch"], what, &words].concat());
+        }});
+        self.patch_status(&format!("/api/v1/nodes/{name}"), &info);
     }
 
     /// Installs Node Feature Discovery, as far as anybody sees who asks it.
@@ -167,7 +163,7 @@ impl Stage {
         let definition = self.plane.folder().join("node-features.yaml");
         fs::write(&definition, NODE_FEATURES).expect("written");
         self.plane.define(&definition).expect("a definition");
-        self.kubectl(["create", "namespace", DISCOVERY]);
+        self.namespaces(&[DISCOVERY]);
     }
 
     /// What Node Feature Discovery says of a node.
@@ -193,8 +189,7 @@ impl Stage {
     /// KMM says on how many nodes `raidmesh` is loaded, of one.
     fn raidmesh_is_loaded(&self, available: u32) {
         let counts = json!({"availableNumber": available, "desiredNumber": 1, "nodesMatchingSelectorNumber": 1});
-        let status = json!({"status": {"moduleLoader": counts}});
-        self.patch_status(&["module", "-n", "a", "raidmesh"], &status);
+        self.patch_status(RAIDMESH, &json!({"moduleLoader": counts}));
     }
 
     /// The Module `raidmesh` on nodes with the role `storage`.

@@ -19,12 +19,12 @@ use tokio_util::sync::CancellationToken;
 use crate::stage::Stage;
 
 /// How often the cluster is looked at.
-const TICK: Duration = Duration::from_millis(40);
+const TICK: Duration = Duration::from_millis(100);
 /// Which Jobs are played: the operator's.
 const OURS: &str = "app.kubernetes.io/managed-by=kmm-preflight";
 
 /// What becomes of a Job for now; asked again until it has ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Play {
     /// Its pod waits, and this container says why.
     Waits {
@@ -53,6 +53,9 @@ pub(crate) struct Kubelet {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What became of each pod last, by its UID: that is written once, as a kubelet does.
+type Played = BTreeMap<String, Play>;
+
 /// What was seen of Jobs.
 #[derive(Default)]
 struct Seen {
@@ -75,8 +78,9 @@ impl Kubelet {
             runtime.expect("a runtime").block_on(async {
                 let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
                 let client = kmm_preflight::cluster::connect(config.expect("a configuration")).expect("a client");
+                let mut played = Played::new();
                 while !stopped.is_cancelled() {
-                    tick(&client, &script, &told).await;
+                    tick(&client, &script, &told, &mut played).await;
                     tokio::time::sleep(TICK).await;
                 }
             });
@@ -123,11 +127,13 @@ pub(crate) fn label<'a>(job: &'a Value, name: &str) -> &'a str {
     job["metadata"]["labels"][key].as_str().unwrap_or_default()
 }
 
-async fn tick(client: &Client, script: &impl Fn(&Value) -> Play, seen: &Mutex<Seen>) {
-    let Ok(jobs) = Api::<Job>::all(client.clone())
-        .list(&ListParams::default().labels(OURS))
-        .await
-    else {
+/// Our objects as the API server remembers them: nobody asks etcd for a tick.
+fn ours() -> ListParams {
+    ListParams::default().labels(OURS).match_any()
+}
+
+async fn tick(client: &Client, script: &impl Fn(&Value) -> Play, seen: &Mutex<Seen>, played: &mut Played) {
+    let Ok(jobs) = Api::<Job>::all(client.clone()).list(&ours()).await else {
         return;
     };
     let present: BTreeSet<String> = jobs.iter().filter_map(ResourceExt::uid).collect();
@@ -135,7 +141,7 @@ async fn tick(client: &Client, script: &impl Fn(&Value) -> Play, seen: &Mutex<Se
     seen.lock().expect("what was seen").take_in(&jobs.items);
     for job in jobs.iter().filter(|job| !has_ended(job)) {
         // What goes away under our hands is played no more.
-        let _ = play(client, job, script).await;
+        let _ = play(client, job, script, played).await;
     }
 }
 
@@ -162,10 +168,7 @@ fn has_ended(job: &Job) -> bool {
 
 /// As the garbage collector: pods without their Job go.
 async fn collect_garbage(client: &Client, jobs: &BTreeSet<String>) {
-    let Ok(pods) = Api::<Pod>::all(client.clone())
-        .list(&ListParams::default().labels(OURS))
-        .await
-    else {
+    let Ok(pods) = Api::<Pod>::all(client.clone()).list(&ours()).await else {
         return;
     };
     for pod in pods
@@ -179,20 +182,24 @@ async fn collect_garbage(client: &Client, jobs: &BTreeSet<String>) {
     }
 }
 
-async fn play(client: &Client, job: &Job, script: &impl Fn(&Value) -> Play) -> Result<(), kube::Error> {
+async fn play(
+    client: &Client,
+    job: &Job,
+    script: &impl Fn(&Value) -> Play,
+    played: &mut Played,
+) -> Result<(), kube::Error> {
     let pod = pod_of(client, job).await?;
     let wanted = script(&serde_json::to_value(job).expect("JSON"));
-    let names = containers(&pod);
-    write_status::<Pod>(
-        client,
-        &pod.namespace().unwrap_or_default(),
-        &pod.name_any(),
-        pod_status(&wanted, &names),
-    )
-    .await?;
+    let uid = pod.uid().unwrap_or_default();
+    if played.get(&uid) == Some(&wanted) {
+        return Ok(());
+    }
+    let status = pod_status(&wanted, &containers(&pod));
+    write_status::<Pod>(client, &pod.namespace().unwrap_or_default(), &pod.name_any(), status).await?;
     if let Some(status) = job_status(&wanted) {
         write_status::<Job>(client, &job.namespace().unwrap_or_default(), &job.name_any(), status).await?;
     }
+    played.insert(uid, wanted);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::stage::{KERNEL, Stage, condition, eventually, is_complete, module, row};
+use crate::stage::{KERNEL, PREFLIGHTS, Stage, condition, eventually, is_complete, module, row};
 
 /// Names and verdicts of all rows.
 fn verdicts(status: &Value) -> Vec<(&str, &str)> {
@@ -107,7 +107,7 @@ fn rows_live_and_die_with_their_modules_and_nothing_else_is_written() {
     let operator = stage.operator(&[]);
     stage.preflight("upgrade", KERNEL);
     stage.wait_for_status("upgrade", |status| condition(status, "Verified") == "True");
-    let version = stage.object("preflightvalidationocp", "upgrade")["metadata"]["resourceVersion"].clone();
+    let version = stage.object(PREFLIGHTS, "upgrade")["metadata"]["resourceVersion"].clone();
     let writes = operator.metric("kmm_preflight_status_writes_total{outcome=\"written\"}");
     stage.kubectl(["annotate", "module", "-n", "a", "quicknic", "example.com/touched=yes"]);
     stage.kubectl(["label", "namespace", "a", "touched=yes"]);
@@ -296,12 +296,12 @@ fn a_preflight_has_its_answer_wherever_it_is_made_and_is_left_alone_when_it_goes
     let status = stage.wait_for_status("upgrade", |status| status["summary"] == "0/0");
     assert_eq!(condition(&status, "Complete"), "True");
     stage.kubectl(["delete", "preflightvalidationocp", "upgrade", "--wait=false"]);
-    let going = stage.object("preflightvalidationocp", "upgrade")["metadata"]["resourceVersion"].clone();
+    let going = stage.object(PREFLIGHTS, "upgrade")["metadata"]["resourceVersion"].clone();
     stage.apply(&module("a", "fastblk", &good));
     stage.preflight("another", KERNEL);
     stage.wait_for_status("another", |status| {
         status["modules"].as_array().is_some_and(|rows| rows.len() == 1)
     });
-    let now = stage.object("preflightvalidationocp", "upgrade")["metadata"]["resourceVersion"].clone();
+    let now = stage.object(PREFLIGHTS, "upgrade")["metadata"]["resourceVersion"].clone();
     assert_eq!(going, now, "a preflight that is going was written to");
 }

@@ -101,10 +101,9 @@ fn good_image(stage: &Stage) -> String {
     stage.registry.reference(&name)
 }
 
-/// Whether an object of the operator's namespace is there.
-fn is_there(stage: &Stage, kind: &str, name: &str) -> bool {
-    let found = stage.plane.run_kubectl(["get", kind, name, "-n", "kmm-preflight"]);
-    found.is_ok()
+/// Whether an object of the collection at a path is there.
+fn is_there(stage: &Stage, collection: &str, name: &str) -> bool {
+    !stage.object(collection, name).is_null()
 }
 
 /// Starts the operator as the chart's account, with the chart's words and these.
@@ -124,7 +123,7 @@ fn start_as_installed(stage: &Stage, values: &[&str], words: &[&str]) -> Operato
 #[test]
 fn the_charts_rights_are_enough_for_everything() {
     let Some(stage) = Stage::set() else { return };
-    stage.kubectl(["create", "namespace", "sensors"]);
+    stage.namespaces(&["sensors"]);
     let toolkit = format!("registry.example.com/dtk/driver-toolkit:{KERNEL}");
     let toolkits = format!(r#"toolkits={{"{KERNEL}": "{}"}}"#, stage.registry.reference(&toolkit));
     let values = [r#"clusterPullSecret="sensors/everybodys""#, &toolkits];
@@ -143,16 +142,20 @@ fn the_charts_rights_are_enough_for_everything() {
         is_building(&stage.wait_for_status("upgrade", is_building)),
         "{status:#}"
     );
-    let has_event = || stage.kubectl(["get", "events", "-A"]).contains("upgrade");
+    let has_event = || stage.events().contains("upgrade");
     assert!(eventually(has_event), "no event");
     stage.kubectl(["delete", "preflightvalidationocp", "upgrade"]);
-    let jobs = || stage.kubectl(["get", "jobs", "-n", "sensors", "-o", "name"]);
-    assert!(eventually(|| jobs().is_empty()), "{}", jobs());
+    let jobs = || stage.list("/apis/batch/v1/namespaces/sensors/jobs");
+    assert!(eventually(|| jobs().is_empty()), "{:#?}", jobs());
 
     // What the operator makes when somebody deletes it.
     stage.kubectl(["delete", "secret", "-n", "kmm-preflight", "kmm-preflight-tls"]);
     stage.kubectl(["delete", "lease", "-n", "kmm-preflight", "kmm-preflight"]);
-    let are_back = || is_there(&stage, "secret", "kmm-preflight-tls") && is_there(&stage, "lease", "kmm-preflight");
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/kmm-preflight/leases";
+    let are_back = || {
+        is_there(&stage, "/api/v1/namespaces/kmm-preflight/secrets", "kmm-preflight-tls")
+            && is_there(&stage, leases, "kmm-preflight")
+    };
     assert!(eventually(are_back), "{}", operator.log());
     assert_eq!(forbidden(&operator.end()), Vec::<&str>::new());
 }
@@ -160,8 +163,8 @@ fn the_charts_rights_are_enough_for_everything() {
 #[test]
 fn secrets_of_namespaces_that_are_not_named_are_not_read_and_the_row_says_so() {
     let Some(stage) = Stage::set() else { return };
+    stage.namespaces(&["drivers", "closed"]);
     for namespace in ["drivers", "closed"] {
-        stage.kubectl(["create", "namespace", namespace]);
         stage.kubectl(["create", "secret", "generic", "pull", "-n", namespace]);
     }
     let good = good_image(&stage);

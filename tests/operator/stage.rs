@@ -7,17 +7,23 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::control_plane::ControlPlane;
 use xtask::registry::{Contents, Registry};
 
 /// How long anything may take that should happen.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-/// How often a condition is looked at.
+/// How soon a condition is looked at again, at first. Later it is after a twentieth of the time that it took so far: a look
+/// costs some milliseconds of both cores, and some conditions take half a minute.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The kernel of the example's images.
 pub(crate) const KERNEL: &str = "6.1.0-50-cloud-amd64";
+
+/// Where preflights are.
+pub(crate) const PREFLIGHTS: &str = "/apis/kmm.sigs.x-k8s.io/v1beta2/preflightvalidationsocp";
+/// Where all Modules are.
+pub(crate) const MODULES: &str = "/apis/kmm.sigs.x-k8s.io/v1beta1/modules";
 
 /// The example's images, as each stage's own registry begins with them.
 static IMAGES: LazyLock<Contents> =
@@ -50,8 +56,7 @@ impl Stage {
         for definition in ["tests/compat/crds/modules.yaml", definition] {
             stage.plane.define(&project(definition)).expect("a definition");
         }
-        stage.kubectl(["create", "namespace", "kmm-preflight"]);
-        stage.kubectl(["create", "namespace", "a"]);
+        stage.namespaces(&["kmm-preflight", "a"]);
         Some(stage)
     }
 
@@ -61,16 +66,19 @@ impl Stage {
         self.kubectl(["apply", "--server-side", "--force-conflicts", "-f", &ours]);
         // Its rule is in force a moment after it is stored.
         let worst = preflight("not-yet", "a.b.c");
-        let (enforced, mut said) = (
-            || self.try_kubectl(&["apply", "--dry-run=server", "-f", "-"], &worst),
-            String::new(),
+        assert!(
+            eventually(|| self.dry_run_of(&worst).is_err()),
+            "the definition is not in force"
         );
-        let refused = eventually(|| {
-            let (admitted, words) = enforced();
-            said = words;
-            !admitted
-        });
-        assert!(refused, "the definition is not in force: {said}");
+    }
+
+    /// Makes these namespaces.
+    #[track_caller]
+    pub(crate) fn namespaces(&self, names: &[&str]) {
+        for name in names {
+            let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            self.plane.client().apply(&namespace).expect("a namespace");
+        }
     }
 
     /// Runs kubectl, which must succeed, and returns what it prints.
@@ -104,21 +112,36 @@ impl Stage {
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
 
-    /// Applies a text, which must succeed.
+    /// Applies a text with kubectl, which must succeed.
     #[track_caller]
-    pub(crate) fn apply(&self, yaml: &str) {
+    pub(crate) fn kubectl_apply(&self, yaml: &str) {
         let (applied, said) = self.try_apply(yaml);
         assert!(applied, "{said}\n{yaml}");
     }
 
-    /// The example's Modules, with their namespaces and what they refer to, pulled from this registry.
-    pub(crate) fn apply_the_example(&self) {
-        for namespace in ["edge", "gpu", "network", "security", "sensors", "storage"] {
-            self.kubectl(["create", "namespace", namespace]);
+    /// Applies a text without a kubectl, which must succeed.
+    #[track_caller]
+    pub(crate) fn apply(&self, yaml: &str) {
+        for object in objects(yaml) {
+            let applied = self.plane.client().apply(&object);
+            assert!(applied.is_ok(), "{applied:?}\n{object:#}");
         }
-        for file in ["edge", "gpu", "network", "security", "sensors", "storage"] {
+    }
+
+    /// What would be stored of a text with one object, or why it is refused: nobody is shown warnings.
+    pub(crate) fn dry_run_of(&self, yaml: &str) -> Result<Value, String> {
+        let object = objects(yaml).pop().expect("an object");
+        let judged = self.plane.client().dry_run(&object);
+        judged.map_err(|refusal| format!("{refusal:#}"))
+    }
+
+    /// The example's Modules, with their namespaces and what they refer to, pulled from this registry; applied as people do.
+    pub(crate) fn apply_the_example(&self) {
+        let parts = ["edge", "gpu", "network", "security", "sensors", "storage"];
+        self.namespaces(&parts);
+        for file in parts {
             let yaml = fs::read_to_string(project(&format!("examples/upgrade/{file}.yaml"))).expect("an example");
-            self.apply(&self.with_our_registry(&yaml));
+            self.kubectl_apply(&self.with_our_registry(&yaml));
         }
     }
 
@@ -153,21 +176,37 @@ impl Stage {
 
     /// The status of a preflight as JSON.
     pub(crate) fn status(&self, name: &str) -> Value {
-        self.object("preflightvalidationocp", name)["status"].clone()
+        self.object(PREFLIGHTS, name)["status"].clone()
     }
 
-    /// An object as JSON; null where there is none.
-    pub(crate) fn object(&self, kind: &str, name: &str) -> Value {
-        let found = self.plane.run_kubectl([
-            "get",
-            kind,
-            name,
-            "-o",
-            "json",
-            "--ignore-not-found",
-            "--show-managed-fields",
-        ]);
-        serde_json::from_str(&found.unwrap_or_default()).unwrap_or_default()
+    /// An object of the collection at a path, as JSON; null where there is none.
+    pub(crate) fn object(&self, collection: &str, name: &str) -> Value {
+        let found = self.plane.client().get(&format!("{collection}/{name}"));
+        found.ok().flatten().unwrap_or_default()
+    }
+
+    /// The objects of the collection at a path.
+    #[track_caller]
+    pub(crate) fn list(&self, collection: &str) -> Vec<Value> {
+        self.plane.client().list(collection).expect("a list")
+    }
+
+    /// Every Event's reason, object and message, one a line.
+    pub(crate) fn events(&self) -> String {
+        let events = self.list("/api/v1/events");
+        let line = |event: &Value| {
+            let object = &event["involvedObject"]["name"];
+            format!("{} {object} {}\n", event["reason"], event["message"])
+        };
+        events.iter().map(line).collect()
+    }
+
+    /// Writes the status of the object at a path.
+    #[track_caller]
+    pub(crate) fn patch_status(&self, path: &str, status: &Value) {
+        let patch = json!({"status": status});
+        let written = self.plane.client().merge(&format!("{path}/status"), &patch);
+        written.expect("a status");
     }
 
     /// Waits until a preflight's status is as wanted, and returns it.
@@ -309,6 +348,12 @@ impl Drop for Operator {
     }
 }
 
+/// The objects of a text, YAML or JSON.
+fn objects(text: &str) -> Vec<Value> {
+    let objects: Vec<Value> = serde_saphyr::from_multiple(text).expect("YAML");
+    objects.into_iter().filter(Value::is_object).collect()
+}
+
 /// A preflight.
 pub(crate) fn preflight(name: &str, kernel: &str) -> String {
     format!(
@@ -348,12 +393,12 @@ pub(crate) fn condition(status: &Value, kind: &str) -> String {
 
 /// Waits until something is so; whether it came to be.
 pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
         if is_so() {
             return true;
         }
-        std::thread::park_timeout(LOOK);
+        std::thread::park_timeout(LOOK.max(began.elapsed() / 20));
     }
     false
 }

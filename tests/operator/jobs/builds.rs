@@ -6,7 +6,7 @@ use super::{Fate, judged, reason, verdict};
 use crate::kubelet::{Kubelet, Play, moment, name_of};
 use crate::stage::{KERNEL, Stage, eventually};
 
-const BUILDS: &str = "
+const DEFINITION: &str = "
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: builds.build.openshift.io, annotations: {api-approved.kubernetes.io: unapproved}}
@@ -21,21 +21,21 @@ spec:
     subresources: {status: {}}
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 ";
+/// Where the Builds of namespace `a` are.
+const BUILDS: &str = "/apis/build.openshift.io/v1/namespaces/a/builds";
 
 impl Stage {
     fn with_builds(fate: &Fate) -> Option<(Self, Kubelet)> {
         let (stage, kubelet) = Self::with_kubelet(fate)?;
         let file = stage.plane.folder().join("builds.yaml");
-        std::fs::write(&file, BUILDS).expect("a file");
+        std::fs::write(&file, DEFINITION).expect("a file");
         stage.plane.define(&file).expect("a definition");
         Some((stage, kubelet))
     }
 
     /// The Builds that are there.
     fn builds(&self) -> Vec<Value> {
-        let listed = self.kubectl(["get", "builds.build.openshift.io", "-n", "a", "-o", "json"]);
-        let list: Value = serde_json::from_str(&listed).expect("JSON");
-        list["items"].as_array().cloned().unwrap_or_default()
+        self.list(BUILDS)
     }
 
     #[track_caller]
@@ -44,18 +44,8 @@ impl Stage {
         self.builds().remove(0)
     }
 
-    fn build_is(&self, build: &Value, status: &str) {
-        let patch = format!(r#"{{"status":{status}}}"#);
-        let name = name_of(build);
-        let words = [
-            "patch",
-            "builds.build.openshift.io",
-            &name,
-            "-n",
-            "a",
-            "--subresource=status",
-        ];
-        self.kubectl(words.into_iter().chain(["--type=merge", "-p", &patch]));
+    fn build_is(&self, build: &Value, status: &Value) {
+        self.patch_status(&format!("{BUILDS}/{}", name_of(build)), status);
     }
 }
 
@@ -77,7 +67,7 @@ fn a_build_comes_before_its_job_and_goes_when_the_job_is_there() {
     // Killed between the two, it goes on with the Job.
     operator.kill();
     stage.forget_the_leader();
-    stage.build_is(&build, r#"{"phase":"Complete"}"#);
+    stage.build_is(&build, &json!({"phase": "Complete"}));
     let _operator = stage.operator_with_jobs(&["--build-with", "openshift"]);
     let job = kubelet.wait_for_jobs(1).remove(0);
     assert_eq!(name_of(&job), name_of(&build));
@@ -101,8 +91,11 @@ fn a_build_that_fails_is_an_answer_and_without_a_push_a_job_builds() {
     let _operator = stage.operator_with_jobs(&["--build-with", "openshift", "--keep-failed-jobs", "10s"]);
     stage.pushing_preflight("upgrade", KERNEL);
     let build = stage.wait_for_build();
-    let failed = r#"{"phase":"Failed","reason":"DockerBuildFailed","message":"the docker build failed","logSnippet":"cc: no such file","completionTimestamp":"NOW"}"#;
-    stage.build_is(&build, &failed.replace("NOW", &moment().to_string()));
+    let failed = json!({
+        "phase": "Failed", "reason": "DockerBuildFailed", "message": "the docker build failed",
+        "logSnippet": "cc: no such file", "completionTimestamp": moment(),
+    });
+    stage.build_is(&build, &failed);
     let failed = stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Failure");
     assert!(reason(&failed).contains("cc: no such file"), "{failed:#}");
     assert_eq!(stage.builds().len(), 1, "it is kept for a person to look at");
@@ -124,12 +117,12 @@ fn a_build_that_is_given_up_leaves_a_tag_of_which_an_event_tells() {
     let _operator = stage.operator_with_jobs(&["--build-with", "openshift"]);
     stage.pushing_preflight("upgrade", KERNEL);
     let build = stage.wait_for_build();
-    stage.build_is(&build, r#"{"phase":"Complete"}"#);
+    stage.build_is(&build, &json!({"phase": "Complete"}));
     kubelet.wait_for_jobs(1);
     // Its Job is at work, and is of no more use.
     stage.dockerfile("FROM scratch\\nLABEL a=b");
     let tag = build["spec"]["output"]["to"]["name"].as_str().expect("an output");
-    let events = || stage.kubectl(["get", "events", "-A"]);
+    let events = || stage.events();
     let is_told = || {
         events()
             .lines()
@@ -150,7 +143,7 @@ fn a_signature_that_fails_after_a_build_tells_of_the_tag_that_is_left() {
     let _operator = stage.operator_with_jobs(&["--build-with", "openshift"]);
     stage.pushing_preflight("upgrade", KERNEL);
     let build = stage.wait_for_build();
-    stage.build_is(&build, r#"{"phase":"Complete"}"#);
+    stage.build_is(&build, &json!({"phase": "Complete"}));
     let failed = stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Failure");
     let tag = build["spec"]["output"]["to"]["name"].as_str().expect("an output");
     let left = format!("the temporary tag {tag} is left in its registry");

@@ -2,7 +2,7 @@
 
 use super::{Fate, failed, judged, verdict};
 use crate::kubelet::Play;
-use crate::stage::{KERNEL, Stage, eventually};
+use crate::stage::{KERNEL, PREFLIGHTS, Stage, eventually};
 
 #[test]
 fn a_changed_dockerfile_is_another_build_and_the_old_one_goes() {
@@ -46,7 +46,7 @@ fn the_jobs_of_a_module_and_of_a_preflight_go_with_them_and_no_others() {
     assert!(!stage.objects().contains("preflight-two-"), "{}", stage.objects());
     stage.kubectl(["delete", "preflightvalidationocp", "upgrade"]);
     assert!(eventually(|| count() == 1), "{}", stage.objects());
-    let other = stage.object("preflightvalidationocp", "other");
+    let other = stage.object(PREFLIGHTS, "other");
     let uid = other["metadata"]["uid"].as_str().expect("a UID");
     let left = stage.kubectl([
         "get",

@@ -71,8 +71,7 @@ fn a_job_that_ended_while_nobody_watched_is_read_by_the_next_one() {
     };
     stage.lost_while_building(&kubelet);
     fate.is(judged(false));
-    let has_ended = || stage.kubectl(["get", "jobs", "-n", "a"]).contains("Complete");
-    assert!(eventually(has_ended), "{}", stage.kubectl(["get", "jobs", "-n", "a"]));
+    assert!(eventually(|| stage.has_complete_job("a")), "{}", stage.objects());
     let _operator = stage.operator_with_jobs(&[]);
     stage.wait_for_row("upgrade", "nic", |row| verdict(row) == "Success");
     stage.wait_until_nothing_is_left();

@@ -29,7 +29,7 @@ fn copy(job: &Value, namespace: &str, name: &str) -> String {
 /// A cluster with two namespaces, in each of which these are the fates of Jobs.
 fn two_namespaces(a: &Fate, b: &Fate) -> Option<(Stage, Kubelet)> {
     let stage = Stage::set()?;
-    stage.kubectl(["create", "namespace", "b"]);
+    stage.namespaces(&["b"]);
     for namespace in ["a", "b"] {
         stage.apply(&format!(
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {{namespace: {namespace}, name: dockerfile}}\ndata: {{dockerfile: FROM scratch}}\n"
@@ -54,8 +54,7 @@ fn a_copy_of_a_job_in_another_namespace_has_no_word_in_its_verdict() {
     stage.preflight("upgrade", KERNEL);
     let job = kubelet.wait_for_jobs(1).remove(0);
     stage.apply(&copy(&job, "b", &name_of(&job)));
-    let has_ended = || stage.kubectl(["get", "jobs", "-n", "b"]).contains("Complete");
-    assert!(eventually(has_ended), "{}", stage.kubectl(["get", "jobs", "-A"]));
+    assert!(eventually(|| stage.has_complete_job("b")), "{}", stage.objects());
     ours.is(failed());
     let row = stage.wait_for_row("upgrade", "nic", |row| verdict(row) != "InProgress");
     assert_eq!(verdict(&row), "Failure", "{row:#}");

@@ -2,7 +2,7 @@
 
 use super::{Fate, WORK, judged, verdict};
 use crate::kubelet::Play;
-use crate::stage::{KERNEL, Operator, Stage, condition, eventually};
+use crate::stage::{KERNEL, Operator, PREFLIGHTS, Stage, condition, eventually};
 
 /// An account that may do all that the operator does, but for the Lease.
 const ACCOUNT: &str = "
@@ -119,7 +119,7 @@ fn who_slept_while_another_took_over_does_nothing_when_it_wakes() {
     fate.is(judged(false));
     stage.wait_for_status("upgrade", |status| condition(status, "Verified") == "True");
     stage.wait_until_nothing_is_left();
-    let version = || stage.object("preflightvalidationocp", "upgrade")["metadata"]["resourceVersion"].clone();
+    let version = || stage.object(PREFLIGHTS, "upgrade")["metadata"]["resourceVersion"].clone();
     let before = version();
 
     first.wake();

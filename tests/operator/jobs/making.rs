@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{DIGEST, Fate, failed, judged, reason, verdict};
 use crate::kubelet::{Play, label, name_of};
-use crate::stage::{KERNEL, Stage, condition, eventually, row};
+use crate::stage::{KERNEL, PREFLIGHTS, Stage, condition, eventually, row};
 
 #[test]
 fn a_missing_image_is_built_and_judged_and_its_job_is_forgotten() {
@@ -26,7 +26,7 @@ fn a_missing_image_is_built_and_judged_and_its_job_is_forgotten() {
     assert_eq!(kubelet.names(), [job], "made once");
     let judged = "kmm_preflight_jobs_ended_total{errand=\"make\",outcome=\"judged\"}";
     assert_eq!(operator.metric(judged), Some(1.0));
-    let told = || stage.kubectl(["get", "events", "-A"]);
+    let told = || stage.events();
     let is_told = || told().contains("JobStarted") && told().contains("JobSucceeded");
     assert!(eventually(is_told), "{}", told());
 }
@@ -41,7 +41,7 @@ fn a_job_is_the_modules_own_for_the_kernels_architecture() {
     let _operator = stage.operator_with_jobs(&[]);
     stage.preflight("upgrade", KERNEL);
     let job = kubelet.wait_for_jobs(1).remove(0);
-    let preflight = stage.object("preflightvalidationocp", "upgrade");
+    let preflight = stage.object(PREFLIGHTS, "upgrade");
     assert_eq!(job["metadata"]["namespace"], "a");
     assert_eq!(
         job["metadata"]["ownerReferences"][0]["uid"],

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::kubelet::{Kubelet, Play};
-use crate::stage::{Operator, Stage, eventually, module, preflight, row};
+use crate::kubelet::{Kubelet, Play, name_of};
+use crate::stage::{Operator, Stage, condition, eventually, module, preflight, row};
 
 /// The images of the Jobs; nobody pulls them here.
 const WORK: [&str; 4] = [
@@ -103,19 +103,9 @@ impl Stage {
     /// A quota called `none` of namespace `a`, filled in as the controller of quotas would.
     fn give_none_of(&self, what: &str) {
         self.kubectl(["create", "quota", "none", "-n", "a", &format!("--hard={what}=0")]);
-        let none = format!(r#"{{"{what}":"0"}}"#);
-        let patch = format!(r#"--patch={{"status":{{"hard":{none},"used":{none}}}}}"#);
-        let words = [
-            "patch",
-            "quota",
-            "none",
-            "-n",
-            "a",
-            "--subresource=status",
-            "--type=merge",
-            &patch,
-        ];
-        self.kubectl(words);
+        let none = json!({what: "0"});
+        let quota = "/api/v1/namespaces/a/resourcequotas/none";
+        self.patch_status(quota, &json!({"hard": none, "used": none}));
     }
 
     /// Secrets of namespace `a`, each with one key of its own name.
@@ -148,19 +138,26 @@ impl Stage {
 
     /// The Lease of who was killed would keep the next one waiting.
     fn forget_the_leader(&self) {
-        self.kubectl([
-            "delete",
-            "lease",
-            "-n",
-            "kmm-preflight",
-            "kmm-preflight",
-            "--ignore-not-found",
-        ]);
+        let lease = "/apis/coordination.k8s.io/v1/namespaces/kmm-preflight/leases/kmm-preflight";
+        self.plane.client().delete(lease).expect("no Lease");
     }
 
-    /// The Jobs and pods that are there.
+    /// The Jobs and pods that are there, one a line, as kubectl names them.
     fn objects(&self) -> String {
-        self.kubectl(["get", "jobs,pods", "-A", "-o", "name"])
+        let kinds = [("job.batch", "/apis/batch/v1/jobs"), ("pod", "/api/v1/pods")];
+        let lines = kinds.into_iter().flat_map(|(kind, collection)| {
+            let objects = self.list(collection);
+            objects
+                .into_iter()
+                .map(move |object| format!("{kind}/{}\n", name_of(&object)))
+        });
+        lines.collect()
+    }
+
+    /// Whether a Job of a namespace has ended well.
+    fn has_complete_job(&self, namespace: &str) -> bool {
+        let jobs = self.list(&format!("/apis/batch/v1/namespaces/{namespace}/jobs"));
+        jobs.iter().any(|job| condition(&job["status"], "Complete") == "True")
     }
 
     /// Waits until neither a Job nor a pod of one is there.

@@ -1,5 +1,7 @@
 //! A namespace that refuses the pod of a Job: the API server's own words are the reason.
 
+use serde_json::Value;
+
 use super::{Fate, buildable, judged, reason, verdict};
 use crate::stage::{KERNEL, Stage, eventually, is_complete, row};
 
@@ -7,12 +9,12 @@ impl Stage {
     /// Waits until the API server refuses this, with these words.
     #[track_caller]
     fn wait_until_refused(&self, yaml: &str, words: &str) {
-        let mut said = String::new();
+        let mut last = Ok(Value::Null);
         let is_refused = eventually(|| {
-            said = self.try_kubectl(&["create", "--dry-run=server", "-f", "-"], yaml).1;
-            said.contains(words)
+            last = self.dry_run_of(yaml);
+            last.as_ref().is_err_and(|why| why.contains(words))
         });
-        assert!(is_refused, "{said}");
+        assert!(is_refused, "{last:?}");
     }
 
     /// A policy of somebody else's that refuses everything of that kind in namespace `a`.
@@ -58,7 +60,7 @@ fn a_namespace_that_enforces_the_restricted_standard_says_so_in_the_row() {
     stage.buildable(&["nic"]);
     let _operator = stage.operator_with_jobs(&[]);
     stage.preflight("upgrade", KERNEL);
-    let told = |row: &serde_json::Value| reason(row).contains("violates PodSecurity");
+    let told = |row: &Value| reason(row).contains("violates PodSecurity");
     let open = stage.wait_for_row("upgrade", "nic", told);
     assert_eq!(verdict(&open), "InProgress", "{open:#}");
     assert!(
@@ -81,7 +83,7 @@ fn a_quota_on_pods_is_the_reason_while_a_job_waits_for_its_pod() {
     stage.buildable(&["nic"]);
     let _operator = stage.operator_with_jobs(&[]);
     stage.preflight("upgrade", KERNEL);
-    let told = |row: &serde_json::Value| reason(row).contains("exceeded quota: none");
+    let told = |row: &Value| reason(row).contains("exceeded quota: none");
     let open = stage.wait_for_row("upgrade", "nic", told);
     assert!(reason(&open).contains("the cluster refuses its pod"), "{open:#}");
     stage.kubectl(["delete", "quota", "none", "-n", "a"]);
