@@ -43,7 +43,9 @@ fn the_jobs_of_a_module_and_of_a_preflight_go_with_them_and_no_others() {
     stage.kubectl(["delete", "module", "-n", "a", "two"]);
     let count = || stage.objects().matches("job.batch/").count();
     assert!(eventually(|| count() == 2), "{}", stage.objects());
-    assert!(!stage.objects().contains("preflight-two-"), "{}", stage.objects());
+    // Their pods go a moment after them.
+    let has_two = || stage.objects().contains("preflight-two-");
+    assert!(eventually(|| !has_two()), "{}", stage.objects());
     stage.kubectl(["delete", "preflightvalidationocp", "upgrade"]);
     assert!(eventually(|| count() == 1), "{}", stage.objects());
     let other = stage.object(PREFLIGHTS, "other");
