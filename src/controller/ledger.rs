@@ -11,8 +11,11 @@ use crate::plan::work::{Ended, Errand, Work, Works, progress};
 
 /// How long a Job that was begun is taken to be there before a watch tells of it.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(30);
-/// How long a pod may take to tell how it ended after its Job has: the two are watched apart.
-const LAST_WORDS: SignedDuration = SignedDuration::from_secs(5);
+/// How long a pod that is there may take to be seen to have ended after its Job has. The two are watched apart, and an API server
+/// with much to do tells of one long after the other; what the pod says is the answer, and without it the work is done again.
+const LAST_WORDS: SignedDuration = SignedDuration::from_secs(60);
+/// The same where no pod is seen: it is gone, most likely, and says nothing any more.
+const NO_WORDS: SignedDuration = SignedDuration::from_secs(10);
 /// How long what the API server refused is left alone.
 const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 /// How long it is left alone where it gave no answer, or still deletes a Job of that name.
@@ -24,8 +27,8 @@ pub(super) struct Ledger {
     /// The fingerprint of the work, once its Secrets are known.
     fingerprint: Option<String>,
     pages: Pages,
-    /// The Jobs that have ended while their pods are not seen to have, and since when.
-    speechless: BTreeMap<ObjectName, Timestamp>,
+    /// The Jobs that have ended while their pods are not seen to have: since when, and how long that is waited for.
+    speechless: BTreeMap<ObjectName, (Timestamp, SignedDuration)>,
 }
 
 /// What is known of making and of looking. Of most targets it is nothing, and then it takes no room: a thousand of them
@@ -108,8 +111,10 @@ impl Ledger {
         if seen.end.is_none() || matches!(phase, Some("Succeeded" | "Failed")) {
             return own.progress();
         }
-        let since = *self.speechless.entry(seen.job.clone()).or_insert(now);
-        if now.duration_since(since) >= LAST_WORDS {
+        let patience = if phase.is_some() { LAST_WORDS } else { NO_WORDS };
+        let (since, waits) = self.speechless.entry(seen.job.clone()).or_insert((now, patience));
+        *waits = patience;
+        if now.duration_since(*since) >= patience {
             return own.progress();
         }
         let mut at_work = seen.clone();
@@ -128,7 +133,7 @@ impl Ledger {
             .pages
             .all()
             .filter_map(|page| Some(page.begun.as_ref()?.1 + UNSEEN));
-        unseen.chain(self.speechless.values().map(|since| *since + LAST_WORDS))
+        unseen.chain(self.speechless.values().map(|(since, patience)| *since + *patience))
     }
 
     /// What decisions rest on.
@@ -348,8 +353,19 @@ mod tests {
         }
         assert!(ledger.see([&ended], second(0)).is_empty());
         assert_eq!(made(&ledger), "underway");
-        assert_eq!(ledger.wakes().collect::<Vec<_>>(), [second(5)]);
-        assert_eq!(ledger.see([&ended], second(5)).len(), 1, "not for ever");
+        assert_eq!(ledger.wakes().collect::<Vec<_>>(), [second(60)]);
+        assert!(ledger.see([&ended], second(59)).is_empty(), "an API server may be slow");
+        assert_eq!(ledger.see([&ended], second(60)).len(), 1, "not for ever");
+    }
+
+    #[test]
+    fn a_job_whose_pod_is_gone_is_not_waited_for_as_long() {
+        let mut ledger = Ledger::default();
+        let mut ended = ended_job("j", "make", true);
+        ended.work.pod = None;
+        assert!(ledger.see([&ended], second(0)).is_empty());
+        assert_eq!(ledger.wakes().collect::<Vec<_>>(), [second(10)]);
+        assert_eq!(ledger.see([&ended], second(10)).len(), 1);
     }
 
     #[test]

@@ -13,8 +13,9 @@ use super::work::{ATTEMPTS, Ended, Errand, LookBy, Push, Work, Works};
 use crate::api::Finding;
 use crate::image::{Digest, LookFailure, LookFailureKind};
 
-/// How long a registry may be out of the operator's reach before a node is asked.
-const NODE_ASKED_AFTER: SignedDuration = SignedDuration::from_mins(1);
+/// How long a registry may be out of the operator's reach, after a look that tried for long itself, before a node is asked. One that is
+/// begun anew is back by then; behind a mirror that only nodes know it never is.
+const NODE_ASKED_AFTER: SignedDuration = SignedDuration::from_secs(20);
 
 /// How long after a push the operator's look at what stood there before still may be the last one.
 const PUSH_SETTLES: SignedDuration = SignedDuration::from_mins(2);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use xtask::image::{self, Destination};
@@ -21,8 +22,13 @@ const IMAGE: &str = "kmm/kmm-preflight";
 const PATIENCE: Duration = Duration::from_mins(4);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+/// The rows of all preflights, a line each.
+const ROWS: &str = "{range.items[*].status.modules[*]}{.name}:{.verificationStatus}:{.statusReason}{'\\n'}{end}";
 /// How long kubectl and helm wait.
 const TIMEOUT: &str = "--timeout=4m";
+
+/// Why the test fails, where it does.
+static CAUSE: OnceLock<String> = OnceLock::new();
 
 /// A release on a node of its own. What its pods said is shown where a test fails.
 pub(crate) struct Release {
@@ -35,6 +41,7 @@ impl Release {
     /// Installs it with so many pods and these values beside its own; `None`, and loudly, where there is no node to be had.
     pub(crate) fn install(replicas: usize, values: &str) -> Option<Self> {
         let node = Node::for_test()?;
+        remember_why_it_fails();
         let release = Self { node, replicas };
         release.push_images();
         release.kubectl("create namespace kmm-preflight");
@@ -167,11 +174,22 @@ impl Drop for Release {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.show("get pods -A -o wide");
-            self.show("get events -A");
-            self.show("get preflightvalidationsocp -o yaml");
+            self.show("get events -A --field-selector=type=Warning");
+            self.show(&format!("get preflightvalidationsocp -o=jsonpath={ROWS}"));
             self.show("logs -n kmm-preflight -l app.kubernetes.io/instance=kmm-preflight --prefix --tail=40");
+            // Of a long output people read the end.
+            eprintln!("{}", CAUSE.get().map_or("", String::as_str));
         }
     }
+}
+
+/// Keeps what a panic says.
+fn remember_why_it_fails() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |why| {
+        let _ = CAUSE.set(why.to_string());
+        tell(why);
+    }));
 }
 
 /// A file of the examples.
