@@ -130,6 +130,65 @@ fn a_service_account_may_do_what_its_roles_allow_and_no_more() {
     assert!(may(&["get", "configmaps"]));
     assert!(!may(&["get", "secrets"]));
     assert!(!may(&["create", "configmap", "mine"]));
+    let client = cluster.client_of_service_account("default", "reader").unwrap();
+    client.list("/api/v1/namespaces/default/configmaps").unwrap();
+    let refusal = client
+        .list("/api/v1/namespaces/default/secrets")
+        .unwrap_err()
+        .to_string();
+    assert!(refusal.contains("forbidden"), "{refusal}");
+}
+
+/// A definition as somebody writes it who likes it short.
+const DEFINITION: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.example.com}
+spec:
+  group: example.com
+  names: {kind: Thing, listKind: ThingList, plural: things, singular: thing}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {size: {type: integer}}}}
+";
+
+#[test]
+fn a_kind_is_served_when_it_is_defined_and_objects_need_no_kubectl() {
+    let Some(cluster) = ControlPlane::for_test() else {
+        return;
+    };
+    let file = cluster.folder().join("definition.yaml");
+    std::fs::write(&file, DEFINITION).unwrap();
+    cluster.define(&file).unwrap();
+    let (client, things) = (cluster.client(), "/apis/example.com/v1/namespaces/default/things");
+    let thing = |size: serde_json::Value| {
+        serde_json::json!({
+            "apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "one"}, "size": size,
+        })
+    };
+    client.dry_run(&thing(1.into())).unwrap();
+    assert_eq!(client.list(things).unwrap().len(), 0, "a dry run stores nothing");
+    client.apply(&thing(1.into())).unwrap();
+    let path = format!("{things}/one");
+    assert_eq!(client.get(&path).unwrap().unwrap()["size"], 1);
+    client.merge(&path, &serde_json::json!({"size": 2})).unwrap();
+    let conflict = client.apply_as("somebody", &thing(3.into())).unwrap_err().to_string();
+    assert!(conflict.contains("conflict"), "{conflict}");
+    let refusal = client.apply(&thing("big".into())).unwrap_err().to_string();
+    assert!(refusal.contains("size"), "{refusal}");
+    assert_eq!(client.list(things).unwrap()[0]["size"], 2);
+    // Once more: what is there already is defined anew.
+    cluster.define(&file).unwrap();
+    for _ in 0..2 {
+        client.delete(&path).unwrap();
+        assert_eq!(client.get(&path).unwrap(), None);
+    }
+    let unknown = serde_json::json!({"apiVersion": "example.com/v2", "kind": "Thing", "metadata": {"name": "one"}});
+    let complaint = client.apply(&unknown).unwrap_err().to_string();
+    assert_eq!(complaint, "the API server knows no Thing of example.com/v2");
 }
 
 #[test]
