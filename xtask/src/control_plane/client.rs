@@ -21,14 +21,13 @@ const ANSWER: Duration = Duration::from_secs(30);
 const MANAGER: &str = "kubectl";
 
 /// Somebody who talks to the API server. Many threads may share one.
-#[derive(Debug)]
 pub struct Client {
     agent: Agent,
     server: String,
     token: Option<String>,
 }
 
-/// What an API server answers to: the status, and JSON.
+/// What the API server answers: the status, and JSON.
 struct Answer {
     status: u16,
     body: Value,
