@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -29,7 +29,7 @@ pub(crate) use fact::{Fact, Outcome};
 use machine::{Heard, Machine};
 use store::Store;
 
-/// How long a guest may take to boot, or for one case. Under TCG either takes seconds, and many of them on a busy machine.
+/// How long a guest may take to boot, or for one case, not counting what it waits for a processor. Under TCG either takes seconds.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// How many guests in a row may end without having said anything of a case.
 const MAX_SILENT_GUESTS: usize = 2;
@@ -161,10 +161,9 @@ impl Batch<'_> {
         from: usize,
         mut tell: impl FnMut(usize, Telling) -> anyhow::Result<()>,
     ) -> anyhow::Result<String> {
-        let mut machine = Machine::start(self.qemu(initrd, from)?)?;
+        let mut machine = Machine::start(self.qemu(initrd, from)?, PATIENCE)?;
         let (mut current, mut last) = (None::<(usize, Telling)>, String::new());
-        let mut until = Instant::now() + PATIENCE;
-        while let Heard::Line(line) = machine.hear(until)? {
+        while let Heard::Line(line) = machine.hear()? {
             let Some((word, rest)) = answer(&line) else {
                 if let Some((_, telling)) = &mut current {
                     telling.noise.push(line.clone());
@@ -174,7 +173,7 @@ impl Batch<'_> {
             };
             match word {
                 "case" => {
-                    until = Instant::now() + PATIENCE;
+                    machine.give(PATIENCE);
                     current = Some((rest.parse().context("a case's number")?, Telling::default()));
                 }
                 "done" | "dirty" => break,
