@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::VerificationStatus;
 use crate::cluster::OwnJob;
-use crate::plan::work::{Ended, Errand, FINGERPRINT, MODULE, Work, WorkSeen, Works};
+use crate::plan::work::{ContainerState, Ended, Errand, FINGERPRINT, MODULE, Step, Work, WorkSeen, Works};
 use crate::plan::{self, Look, Verdict};
 
 /// What becomes of a Job that is there.
@@ -52,10 +52,22 @@ pub(super) fn fate(own: &OwnJob, standing: Option<&Standing<'_>>, keep: SignedDu
         Some(_) => {}
     }
     match own.progress() {
-        Work::Underway { .. } if standing.is_verified => Fate::Goes("the answer is known without it"),
+        Work::Underway { errand, .. } if standing.is_verified && !is_finishing(own, &errand) => {
+            Fate::Goes("the answer is known without it")
+        }
         Work::Ended { ended, .. } if standing.is_told => of_ended(own, &ended, keep, now),
         _ => Fate::Stays,
     }
+}
+
+/// Whether a Job has built what it makes and is about to push it: the image that was seen may be its own, and in a moment it says what
+/// there is to be said of it.
+fn is_finishing(own: &OwnJob, errand: &Errand) -> bool {
+    let containers = own.work.pod.iter().flat_map(|pod| &pod.containers);
+    let has_begun = |state: &ContainerState| matches!(state, ContainerState::Running | ContainerState::Ended { .. });
+    let mut last_steps =
+        containers.filter(|container| matches!(Step::named(&container.name), Some(Step::Sign | Step::Judge)));
+    errand.makes() && last_steps.any(|container| has_begun(&container.state))
 }
 
 fn of_ended(own: &OwnJob, ended: &Ended, keep: SignedDuration, now: Timestamp) -> Fate {
@@ -101,7 +113,7 @@ mod tests {
     use super::*;
     use crate::api::VerificationStage;
     use crate::controller::tests::{build_in, ended_job, job_at_work};
-    use crate::plan::work::ContainerState;
+    use crate::plan::work::ContainerSeen;
 
     const KEEP: SignedDuration = SignedDuration::from_secs(60);
 
@@ -186,6 +198,30 @@ mod tests {
             ),
         ] {
             assert_eq!(word(seen, standing.as_ref(), at), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_may_have_pushed_the_image_that_appeared_has_its_last_words() {
+        let verified = Standing {
+            is_verified: true,
+            ..OPEN
+        };
+        let (waits, runs) = (ContainerState::Unknown, ContainerState::Running);
+        for (errand, step, state, expected) in [
+            ("make-and-push", "build", &runs, "goes"),
+            ("make-and-push", "judge", &waits, "goes"),
+            ("make-and-push", "sign", &runs, "stays"),
+            ("make-and-push", "judge", &runs, "stays"),
+            ("look", "judge", &runs, "goes"),
+        ] {
+            let mut own = job_at_work("j", errand);
+            own.work.pod.get_or_insert_default().containers = vec![ContainerSeen {
+                name: step.to_owned(),
+                state: state.clone(),
+                image_id: String::new(),
+            }];
+            assert_eq!(word(&own, Some(&verified), 0), expected, "{errand}, {step} {state:?}");
         }
     }
 

@@ -140,6 +140,9 @@ pub struct ElfModule {
     pub undefined: Vec<Undefined>,
     /// The symbols that it exports.
     pub exports: Vec<Export>,
+    /// How much its parameters take, by name with underscores for dashes, in the order of names. Most say nothing of it, and
+    /// are not here.
+    pub limits: Box<[(String, ValueLimit)]>,
     /// What the kernel stumbles over when it loads the sections, though its first checks let it pass.
     pub flaws: Vec<ElfDefect>,
     /// What it stumbles over once it has resolved the symbols: when it links the sections, and afterwards.
@@ -159,6 +162,21 @@ impl ElfModule {
             .filter(move |(k, _)| k == key)
             .map(|(_, v)| v.as_str())
     }
+
+    /// How much a parameter takes, if its file tells; its name with underscores.
+    pub fn limit(&self, parameter: &str) -> Option<ValueLimit> {
+        let mut limits = self.limits.iter();
+        limits.find(|(name, _)| name == parameter).map(|(_, limit)| *limit)
+    }
+}
+
+/// How much a parameter takes, of those that have such a limit in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ValueLimit {
+    /// So many values, with commas between them (`struct kparam_array`: `max`).
+    Values(u32),
+    /// A text that fits into so many bytes with the NUL at its end (`struct kparam_string`: `maxlen`).
+    Bytes(u32),
 }
 
 /// The CRCs of the symbols that a module uses, in the forms that its file has them.

@@ -5,7 +5,7 @@
 #
 # Fetches Debian's packages with apt-get into CACHE/kernels/debian, which the tests of tests/kernels share (the system
 # is not touched; about 40 MB a kernel besides the headers), and leaves in CACHE/truth/KERNEL:
-#     modules-MARK/*.ko   tests/kernels/modules and xtask/truth/modules, compiled
+#     modules-MARK/*.ko   tests/kernels/modules and xtask/truth/modules, compiled; one of them stripped, too
 #     tree, headers, vmlinuz, sign-file   links to what was unpacked
 #     programs            a link to a root of the kernel's architecture: busybox, dash, kmod
 # What is there already, made from these very sources, is not made again. Says at the end KERNEL, or which other one
@@ -21,10 +21,10 @@ kernels=$here/../../tests/kernels
 export PATH=$PATH:/usr/sbin
 
 cache=$1 kernel=$2
-root=$cache/kernels/debian make=headers_make programs=/
+root=$cache/kernels/debian make=headers_make programs=/ strip=(strip)
 case $kernel in
 *+deb13-*) root=$cache/kernels/debian13 make=trixie_make ;;
-*-arm64) make=arm64_make programs=$cache/kernels/debian-arm64 ;;
+*-arm64) make=arm64_make programs=$cache/kernels/debian-arm64 strip=(arm64_env "$root" aarch64-linux-gnu-strip) ;;
 esac
 mkdir -p "$root" "$cache/truth"
 
@@ -38,6 +38,7 @@ compile() {
     "$make" "$root" "$kernel" "$build/unsound" KBUILD_EXTRA_SYMBOLS="$build/sound/Module.symvers" \
         KBUILD_MODPOST_WARN=1 CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS=y
     cp "$build"/{sound,modules,unsound}/*.ko "$build/sound/plain.o" "$build/made"
+    "${strip[@]}" --strip-unneeded -o "$build/made/limited_stripped.ko" "$build/made/limited.ko"
     mv "$build/made" "$out/$modules"
     rm -rf "$build"
 }

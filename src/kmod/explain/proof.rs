@@ -286,6 +286,8 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
             "parameters/int-too-high",
             "parameters/bool-maybe",
             "parameters/array-bad",
+            "parameters/array-five",
+            "parameters/string-too-long",
         ]),
     ),
     (Rule::FileNotRead, LIMIT),

@@ -95,11 +95,14 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         rule: Rule::ParameterMalformed,
         title: "a value that the parameter does not take",
-        meaning: "The value does not fit the parameter's type, and the kernel refuses the module: `invalid for parameter`.",
+        meaning: "The value does not fit the parameter's type, or is more than it takes: more values than its array has room for, \
+                  or a longer text. The kernel refuses the module: `invalid for parameter`, `can only take 2 arguments`, \
+                  `string doesn't fit in 7 chars`.",
         see: "modinfo -F parmtype FILE.ko",
         mend: "Correct the value in `parameters`.",
-        source: "`kernel/params.c: parse_args` and the `param_set_*` functions; `lib/kstrtox.c`",
+        source: "`kernel/params.c: parse_args`, `param_array` and the `param_set_*` functions; `lib/kstrtox.c`",
         depends_on: "",
-        certainty: "Sure for the kernel's own types. What the module itself thinks of a value is out of reach.",
+        certainty: "Sure for the kernel's own types, of which the file also says how much they take. What the module itself \
+                    thinks of a value is out of reach.",
     },
 ];

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::kernel::Kernel;
-use super::values::{Assignment, Taken, assignments, option_string, taken};
+use super::values::{Assignment, Taken, assignments, beyond, option_string, taken};
 use crate::api::{Finding, Rule};
-use crate::kmod::facts::ElfModule;
+use crate::kmod::facts::{ElfModule, ValueLimit};
 
 /// Parameters that the kernel itself knows, whatever the module (`unknown_module_param_cb`).
 const KNOWN_TO_THE_KERNEL: [&str; 2] = ["async_probe", "dyndbg"];
@@ -20,7 +20,7 @@ pub(super) fn check(elf: &ElfModule, words: &[String], kernel: &Kernel<'_>) -> V
     let given = assignments(&option_string(words));
     given
         .iter()
-        .filter_map(|assignment| one(&declared, assignment, kernel))
+        .filter_map(|assignment| one(elf, &declared, assignment, kernel))
         .collect()
 }
 
@@ -31,7 +31,12 @@ fn declared(elf: &ElfModule) -> BTreeMap<&str, &str> {
     described.map(|(name, _)| (name, "")).chain(typed).collect()
 }
 
-fn one(declared: &BTreeMap<&str, &str>, assignment: &Assignment, kernel: &Kernel<'_>) -> Option<Finding> {
+fn one(
+    elf: &ElfModule,
+    declared: &BTreeMap<&str, &str>,
+    assignment: &Assignment,
+    kernel: &Kernel<'_>,
+) -> Option<Finding> {
     let name = assignment.name.replace('-', "_");
     let Some(kind) = declared.get(name.as_str()) else {
         return unknown(declared, &name);
@@ -41,22 +46,39 @@ fn one(declared: &BTreeMap<&str, &str>, assignment: &Assignment, kernel: &Kernel
         || format!("`{name}` without a value"),
         |value| format!("`{name}={value}`"),
     );
-    let finding = match taken(kind, value) {
-        Taken::Yes => return None,
-        Taken::SinceLinux518 if kernel.at_least(5, 18) => return None,
-        Taken::SinceLinux518 => Finding::warns(
+    let refused = |why: &str| {
+        let message = format!("the kernel refuses the module with {shown}: the parameter takes {why}");
+        Finding::decides(Rule::ParameterMalformed, message)
+    };
+    let finding = match (too_much(elf, &name, value), taken(kind, value)) {
+        (Some(why), _) => refused(&why),
+        (None, Taken::No) => refused(&format!("{}; correct its value", words(kind))),
+        (None, Taken::SinceLinux518) if !kernel.at_least(5, 18) => Finding::warns(
             Rule::ParameterMalformed,
             format!("kernels before 5.18 refuse {shown}, unless their maker has added it; write y or n"),
         ),
-        Taken::No => Finding::decides(
-            Rule::ParameterMalformed,
-            format!(
-                "the kernel refuses the module with {shown}: the parameter takes {}; correct its value",
-                words(kind)
-            ),
-        ),
+        (None, Taken::Yes | Taken::SinceLinux518) => return None,
     };
     Some(finding.of_symbol(name))
+}
+
+/// What the parameter takes, where the value is more than that (`can only take %i arguments`, `string doesn't fit in %u chars`).
+fn too_much(elf: &ElfModule, name: &str, value: Option<&str>) -> Option<String> {
+    let (limit, value) = (elf.limit(name)?, value?);
+    let needed = beyond(limit, value)?;
+    Some(match limit {
+        ValueLimit::Values(most) => {
+            let empty_one = if value.ends_with(',') {
+                ", one of them empty after the last comma"
+            } else {
+                ""
+            };
+            format!("a list of at most {most}, and these are {needed}{empty_one}; leave some out")
+        }
+        ValueLimit::Bytes(most) => {
+            format!("a text that fits into {most} bytes, and this one needs {needed} with its end; shorten it")
+        }
+    })
 }
 
 /// The kernel says `unknown parameter ignored`, and goes on.

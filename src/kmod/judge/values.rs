@@ -1,4 +1,7 @@
-//! The values that a module parameter takes, by its type (`kernel/params.c`, `lib/kstrtox.c`, `lib/cmdline.c`).
+//! The values that a module parameter takes, by its type (`kernel/params.c`, `lib/kstrtox.c`, `lib/cmdline.c`),
+//! and how much of it.
+
+use crate::kmod::facts::ValueLimit;
 
 /// The longest value of a `charp` parameter (`kernel/params.c: param_set_charp`).
 const MAX_STRING: usize = 1024;
@@ -122,7 +125,20 @@ const fn answer(yes: bool) -> Taken {
     if yes { Taken::Yes } else { Taken::No }
 }
 
-/// Values between commas; how many there may be stands in the module's code only (`param_array`).
+/// How much of its limit a value needs, where that is more than there is.
+pub(super) fn beyond(limit: ValueLimit, value: &str) -> Option<usize> {
+    let (most, needed) = match limit {
+        // `param_array` counts before it reads: what stands before the first comma and behind the last is a value, if an
+        // empty one.
+        ValueLimit::Values(most) => (most, value.split(',').count()),
+        // `param_set_copystring`.
+        ValueLimit::Bytes(most) => (most, value.len() + 1),
+    };
+    let is_within = usize::try_from(most).is_ok_and(|most| needed <= most);
+    (!is_within).then_some(needed)
+}
+
+/// Values between commas; how many there may be, [`beyond`] tells.
 fn array(element: &str, value: Option<&str>) -> Taken {
     let Some(value) = value else { return Taken::No };
     let answers: Vec<Taken> = value.split(',').map(|part| taken(element, Some(part))).collect();
@@ -245,6 +261,36 @@ mod tests {
         assert_eq!(taken("bool", Some("true")), Taken::SinceLinux518);
         assert_eq!(taken("array of bool", Some("y,False")), Taken::SinceLinux518);
         assert_eq!(taken("array of bool", Some("false,x")), Taken::No);
+    }
+
+    #[test]
+    fn more_than_a_limit_is_counted_as_the_kernel_counts() {
+        let values = ValueLimit::Values;
+        let bytes = ValueLimit::Bytes;
+        for (limit, value, expected) in [
+            (values(2), "1", None),
+            (values(2), "1,2", None),
+            (values(2), "1,2,3", Some(3)),
+            (values(2), "1,2,", Some(3)),
+            (values(2), ",,", Some(3)),
+            (values(2), "1,", None),
+            (values(2), ",", None),
+            (values(2), "", None),
+            (values(1), "", None),
+            (values(1), ",", Some(2)),
+            (values(0), "", Some(1)),
+            (values(u32::MAX), "1,2", None),
+            (bytes(4), "", None),
+            (bytes(4), "abc", None),
+            (bytes(4), "abcd", Some(5)),
+            (bytes(4), "a,c", None),
+            (bytes(4), "\u{fc}", None),
+            (bytes(4), "\u{fc}\u{fc}", Some(5)),
+            (bytes(1), "", None),
+            (bytes(0), "", Some(1)),
+        ] {
+            assert_eq!(beyond(limit, value), expected, "{limit:?} {value:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod eras;
 mod exports;
 mod forms;
 mod linking;
+mod parameters;
 mod real;
 mod sketch;
 

@@ -2,7 +2,7 @@
 
 use super::{PUMP, RING, X86_64};
 use crate::kmod::elf::read;
-use crate::kmod::facts::{Export, ExportTable};
+use crate::kmod::facts::{Export, ExportTable, ValueLimit};
 
 #[test]
 fn a_real_module_says_what_modinfo_says() {
@@ -23,6 +23,7 @@ fn a_real_module_says_what_modinfo_says() {
         types,
         ["label:charp", "lanes:array of ushort", "level:int", "quiet:bool"]
     );
+    assert_eq!(*pump.limits, [("lanes".to_owned(), ValueLimit::Values(4))]);
     assert!(pump.exports.is_empty());
 }
 

@@ -1,6 +1,7 @@
 //! Parameters: declared, and of a value that they take.
 
 use super::sketch::{a_module, each, with};
+use crate::kmod::facts::ValueLimit;
 
 #[test]
 fn what_the_kernel_makes_of_parameters() {
@@ -61,5 +62,91 @@ fn who_mistakes_a_parameter_is_told_the_others() {
         (23, "p18, p19 and 3 more)"),
     ] {
         assert!(having(count).contains(words), "{}", having(count));
+    }
+}
+
+#[test]
+fn a_value_is_no_longer_than_its_parameter_takes() {
+    let limited = |given: &[&str]| {
+        let module = a_module()
+            .also("parmtype", "of_two:array of int")
+            .limited("of_two", ValueLimit::Values(2))
+            .also("parmtype", "words:array of charp")
+            .limited("words", ValueLimit::Values(2))
+            .also("parmtype", "switches:array of bool")
+            .limited("switches", ValueLimit::Values(1))
+            .also("parmtype", "any:array of int")
+            .also("parm", "spoken:described only")
+            .limited("spoken", ValueLimit::Values(1))
+            .also("parmtype", "text:string")
+            .limited("text", ValueLimit::Bytes(4));
+        with(module).parameters(given)
+    };
+    each(vec![
+        ("as many as there may be", limited(&["of_two=1,2"]), ""),
+        ("one more", limited(&["of_two=1,2,3"]), "parameter-malformed!"),
+        (
+            "dashes are underscores",
+            limited(&["of-two=1,2,3"]),
+            "parameter-malformed!",
+        ),
+        (
+            "an empty number is none",
+            limited(&["of_two=1,"]),
+            "parameter-malformed!",
+        ),
+        ("an empty word is one", limited(&["words=a,"]), ""),
+        ("and is counted", limited(&["words=a,b,"]), "parameter-malformed!"),
+        ("one is enough", limited(&["words="]), ""),
+        (
+            "too many are refused, also of values that only some kernels take",
+            limited(&["switches=true,true"]),
+            "parameter-malformed!",
+        ),
+        (
+            "not if they are no more",
+            limited(&["switches=true"]),
+            "parameter-malformed?",
+        ),
+        ("nobody knows how many", limited(&["any=1,2,3,4,5,6,7,8,9"]), ""),
+        (
+            "a type need not be told",
+            limited(&["spoken=a,b"]),
+            "parameter-malformed!",
+        ),
+        ("a text that fits", limited(&["text=abc"]), ""),
+        ("one that does not", limited(&["text=abcd"]), "parameter-malformed!"),
+    ]);
+}
+
+#[test]
+fn who_gives_too_much_is_told_how_much_there_may_be() {
+    for (kind, limit, value, words) in [
+        (
+            "array of int",
+            ValueLimit::Values(2),
+            "1,2,3",
+            "`p=1,2,3`: the parameter takes a list of at most 2, and these are 3; leave some out",
+        ),
+        (
+            "array of charp",
+            ValueLimit::Values(1),
+            "a,",
+            "a list of at most 1, and these are 2, one of them empty after the last comma; leave some out",
+        ),
+        (
+            "string",
+            ValueLimit::Bytes(4),
+            "abcd",
+            "a text that fits into 4 bytes, and this one needs 5 with its end; shorten it",
+        ),
+    ] {
+        let module = a_module().also("parmtype", &format!("p:{kind}")).limited("p", limit);
+        let message = with(module)
+            .parameters(&[&format!("p={value}")])
+            .findings()
+            .remove(0)
+            .message;
+        assert!(message.ends_with(words), "{message}");
     }
 }

@@ -10,7 +10,7 @@ use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{
     Crcs, ElfDefect, ElfDefectKind, ElfModule, Export, ExportTable, ModuleContent, ModuleFile, Packing, Signature,
-    Undefined, Unpackable, Versions,
+    Undefined, Unpackable, ValueLimit, Versions,
 };
 use crate::kmod::load::{Enforcement, Load, LoadCommand, LoadedModules, SignaturePolicy};
 use crate::kmod::signature::Certificate;
@@ -58,6 +58,7 @@ pub(super) fn a_module() -> ModuleSketch {
         },
         undefined: Vec::new(),
         exports: Vec::new(),
+        limits: Box::default(),
         flaws: Vec::new(),
         link_flaws: Vec::new(),
     };
@@ -137,6 +138,13 @@ impl ModuleSketch {
     /// Adds to a key of modinfo that may come again.
     pub(super) fn also(mut self, key: &str, value: &str) -> Self {
         self.elf.modinfo.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Limits the values of a parameter.
+    pub(super) fn limited(mut self, parameter: &str, limit: ValueLimit) -> Self {
+        let others = std::mem::take(&mut self.elf.limits).into_iter();
+        self.elf.limits = others.chain([(parameter.to_owned(), limit)]).collect();
         self
     }
 

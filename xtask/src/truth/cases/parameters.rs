@@ -3,7 +3,7 @@
 use super::{Case, Kernel};
 
 /// Words after the module's name, by a name for the case.
-const WORDS: [(&str, &[&str]); 88] = [
+const WORDS: [(&str, &[&str]); 91] = [
     ("none", &[]),
     ("unknown", &["no_such_parameter=1"]),
     ("unknown-without-value", &["no_such_parameter"]),
@@ -92,29 +92,57 @@ const WORDS: [(&str, &[&str]); 88] = [
     ("array-bad", &["p_array=1,x"]),
     ("array-empty", &["p_array="]),
     ("array-empty-last", &["p_array=1,"]),
+    ("array-five", &["p_array=1,2,3,4,5"]),
+    ("string-full", &["p_string=1234567"]),
+    ("string-too-long", &["p_string=12345678"]),
 ];
 
-/// How long an array or a text may be stands in the module's data (`kparam_array.max`, `kparam_string.maxlen`), behind
-/// relocations of `__param`; `.modinfo` names the type alone.
-const LENGTH: &str = "the longest value stands in data behind the parameter, of which check reads name and type alone";
+/// The same for the module `limited`: two numbers, two words, one switch, and a text of three bytes.
+const LIMITED: [(&str, &[&str]); 24] = [
+    ("numbers-full", &["numbers=1,2"]),
+    ("numbers-one-too-many", &["numbers=1,2,3"]),
+    ("numbers-empty-last", &["numbers=1,2,"]),
+    ("numbers-bad-beyond", &["numbers=1,2,x"]),
+    ("numbers-empty", &["numbers="]),
+    ("numbers-no-value", &["numbers"]),
+    ("words-full", &["words=a,b"]),
+    ("words-one-too-many", &["words=a,b,c"]),
+    ("words-empty", &["words="]),
+    ("words-empty-last", &["words=a,"]),
+    ("words-comma", &["words=,"]),
+    ("words-two-commas", &["words=,,"]),
+    ("words-empty-beyond", &["words=a,b,"]),
+    ("words-quoted", &["words=\"a b,c d\""]),
+    ("words-quoted-too-many", &["words=\"a b,c d,e\""]),
+    ("switch-full", &["only_one=y"]),
+    ("switch-one-too-many", &["only-one=y,n"]),
+    ("switch-true-too-many", &["only_one=true,true"]),
+    ("text-full", &["text=abc"]),
+    ("text-too-long", &["text=abcd"]),
+    ("text-empty", &["text="]),
+    ("text-comma", &["text=a,b"]),
+    ("text-quoted-full", &["text=\"a b\""]),
+    ("text-two-letters-too-long", &["text=\u{fc}\u{fc}"]),
+];
+
+/// Those of them that are asked of the stripped module, too.
+const STRIPPED: [&str; 5] = [
+    "numbers-full",
+    "numbers-one-too-many",
+    "words-empty-beyond",
+    "text-full",
+    "text-too-long",
+];
+
 /// What a parser of the module's own says.
 const CODE: &str = "only the module's own code knows";
-const OUT_OF_REACH: [(&str, &[&str], &str); 4] = [
-    ("array-five", &["p_array=1,2,3,4,5"], LENGTH),
-    ("string-too-long", &["p_string=12345678"], LENGTH),
-    ("own-parser-odd", &["p_even=3"], CODE),
-    ("own-parser-letter", &["p_even=x"], CODE),
-];
+const OUT_OF_REACH: [(&str, &[&str]); 2] = [("own-parser-odd", &["p_even=3"]), ("own-parser-letter", &["p_even=x"])];
 
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let params = kernel.ko("params")?;
     let of = |(name, words): &(&'static str, &[&str])| kernel.case(*name).ko(params.clone()).parameters(words);
     let mut cases: Vec<Case> = WORDS.iter().map(of).collect();
-    cases.extend(
-        OUT_OF_REACH
-            .iter()
-            .map(|(name, words, why)| of(&(*name, *words)).out_of_reach(why)),
-    );
+    cases.extend(OUT_OF_REACH.iter().map(|row| of(row).out_of_reach(CODE)));
     let long = |name: &str, length: usize| {
         let value = format!("p_charp={}", "x".repeat(length));
         kernel.case(name.to_owned()).ko(params.clone()).parameters(&[&value])
@@ -133,5 +161,25 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             .parameters(&["p_int=x"])
             .out_of_reach("the file's words of its parameters contradict its code"),
     ]);
+    cases.extend(limited(kernel)?);
     Ok(cases)
+}
+
+/// As it was compiled; and without the symbols that nobody needs, by which nobody could find how much it takes.
+fn limited(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    let (whole, stripped) = (kernel.ko("limited")?, kernel.ko("limited_stripped")?.named("limited"));
+    let whole = LIMITED.iter().map(|(name, words)| {
+        kernel
+            .case(format!("limited-{name}"))
+            .ko(whole.clone())
+            .parameters(words)
+    });
+    let stripped = LIMITED
+        .iter()
+        .filter(|(name, _)| STRIPPED.contains(name))
+        .map(|(name, words)| {
+            let case = kernel.case(format!("limited-stripped-{name}"));
+            case.ko(stripped.clone()).parameters(words)
+        });
+    Ok(whole.chain(stripped).collect())
 }
