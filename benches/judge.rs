@@ -101,6 +101,7 @@ fn module() -> ModuleFile {
             })
             .collect(),
         exports: Vec::new(),
+        limits: Box::default(),
         flaws: Vec::new(),
         link_flaws: Vec::new(),
     };
