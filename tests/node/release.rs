@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use xtask::image::{self, Destination};
@@ -28,7 +28,7 @@ const ROWS: &str = "{range.items[*].status.modules[*]}{.name}:{.verificationStat
 const TIMEOUT: &str = "--timeout=4m";
 
 /// Why the test fails, where it does.
-static CAUSE: OnceLock<String> = OnceLock::new();
+static CAUSE: Mutex<String> = Mutex::new(String::new());
 
 /// A release on a node of its own. What its pods said is shown where a test fails.
 pub(crate) struct Release {
@@ -178,7 +178,7 @@ impl Drop for Release {
             self.show(&format!("get preflightvalidationsocp -o=jsonpath={ROWS}"));
             self.show("logs -n kmm-preflight -l app.kubernetes.io/instance=kmm-preflight --prefix --tail=40");
             // Of a long output people read the end.
-            eprintln!("{}", CAUSE.get().map_or("", String::as_str));
+            eprintln!("{}", CAUSE.lock().unwrap());
         }
     }
 }
@@ -187,7 +187,7 @@ impl Drop for Release {
 fn remember_why_it_fails() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |why| {
-        let _ = CAUSE.set(why.to_string());
+        *CAUSE.lock().unwrap() = why.to_string();
         tell(why);
     }));
 }

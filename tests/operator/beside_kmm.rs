@@ -178,7 +178,10 @@ fn silence_kmm(stage: &Stage) {
     }
     let account = Account::of_kmm(stage);
     let attempt = preflight_validation("attempt", &"6.1.0".into());
-    let is_heeded = || account.0.dry_run(&attempt).is_err();
+    let is_heeded = || {
+        let refusal = account.0.dry_run(&attempt).err();
+        refusal.is_some_and(|why| why.to_string().contains("ValidatingAdmissionPolicy"))
+    };
     assert!(eventually(is_heeded), "the policy is not heeded");
 }
 
@@ -217,7 +220,8 @@ fn kmm_that_is_not_silenced_is_told_of_and_written_over() {
     stage.preflight("upgrade", KERNEL);
     let before = stage.wait_for_status("upgrade", |status| condition(status, "Verified") == "True");
     let kmm = Kmm::start(&stage);
-    assert!(eventually(|| kmm.writes.statuses.counts().0 >= 2), "nobody refuses it");
+    let writes = || kmm.writes.statuses.counts().0 >= 2 && kmm.writes.preflights.counts().0 >= 2;
+    assert!(eventually(writes), "nobody refuses it");
     assert!(
         eventually(|| stage.events().contains("ForeignStatus")),
         "{}",

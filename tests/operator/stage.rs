@@ -67,7 +67,7 @@ impl Stage {
         // Its rule is in force a moment after it is stored.
         let worst = preflight("not-yet", "a.b.c");
         assert!(
-            eventually(|| self.dry_run_of(&worst).is_err()),
+            eventually(|| self.dry_run_of(&worst).is_err_and(|why| why.contains("kernelVersion"))),
             "the definition is not in force"
         );
     }

@@ -3,8 +3,8 @@
 //! Many may run at once. As no controller manager runs, nothing is there that one makes: no `default` service account
 //! in a new namespace, no garbage collection; a namespace that is deleted stays `Terminating`.
 
+mod access;
 mod client;
-mod clients;
 mod definition;
 
 use std::path::{Path, PathBuf};
