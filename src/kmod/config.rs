@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The options that some rule asks for, without `CONFIG_`. All others are dropped: there are ten thousand.
-const ASKED_FOR: [&str; 30] = [
+const ASKED_FOR: [&str; 31] = [
     "ARM64",
     "ARM64_MODULE_PLTS",
+    "BUILD_SALT",
     "CC_VERSION_TEXT",
     "CRYPTO_ECDSA",
     "CRYPTO_SHA1",

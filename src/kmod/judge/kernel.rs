@@ -72,11 +72,15 @@ impl<'a> Kernel<'a> {
             })
     }
 
-    /// Whether Debian built it, with its own patches, told by the compiler that it names; `None` where the
-    /// configuration is not known.
+    /// Whether Debian built it, with its own patches: by the compiler that it names, and by its release as the salt of its
+    /// build id (`debian/rules.real`). Others may use that compiler as well; whether they do with those patches is not known, nor
+    /// is anything where there is no configuration.
     pub(super) fn is_debians(&self) -> Option<bool> {
-        let compiler = self.config()?.value("CC_VERSION_TEXT");
-        Some(compiler.is_some_and(|compiler| compiler.contains("Debian")))
+        let config = self.config()?;
+        let compiler = config.value("CC_VERSION_TEXT");
+        let salt = config.value("BUILD_SALT");
+        let by_its_compiler = compiler.is_some_and(|compiler| compiler.contains("Debian"));
+        (!by_its_compiler || salt == Some(self.release)).then_some(by_its_compiler)
     }
 
     /// Whether the kernel is at least of that version; a release that cannot be read is taken as newest.

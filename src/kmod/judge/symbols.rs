@@ -7,9 +7,9 @@ use super::exporters::{Exporter, Exporters, Found};
 use super::kernel::Kernel;
 use super::licence;
 use super::report::Report;
-use super::version::{crc_mismatch, without_version};
+use super::version::{Compared, crc_mismatch};
 use crate::api::{Finding, Rule};
-use crate::kmod::facts::{Crcs, ElfModule, Undefined};
+use crate::kmod::facts::{ElfModule, Undefined};
 
 /// How many symbols one sentence names.
 const NAMED: usize = 5;
@@ -23,7 +23,7 @@ pub(super) struct Resolution<'a, 'r> {
     pub(super) name: &'r str,
     pub(super) elf: &'a ElfModule,
     /// The versions that the kernel sees.
-    pub(super) versions: Option<&'a Crcs>,
+    pub(super) versions: Option<Compared<'a>>,
     pub(super) exporters: &'r Exporters<'a>,
     pub(super) kernel: &'r Kernel<'a>,
     /// The image's folder, for advice.
@@ -94,7 +94,10 @@ impl<'a> Resolution<'a, '_> {
     }
 
     fn standing(&self) -> Standing<'a> {
-        let records = self.versions.map(|versions| versions.0.as_slice()).unwrap_or_default();
+        let records = self
+            .versions
+            .map(|versions| versions.crcs.0.as_slice())
+            .unwrap_or_default();
         Standing {
             crcs: records.iter().rev().map(|(name, crc)| (name.as_str(), *crc)).collect(),
             imported: self.elf.infos("import_ns").collect(),
@@ -117,14 +120,12 @@ impl<'a> Resolution<'a, '_> {
 
     /// `check_version`.
     fn same_version(&self, name: &str, exporter: &Exporter<'_>, crcs: &HashMap<&str, u64>) -> Option<Finding> {
-        if self.kernel.checks_versions() == Some(false) || self.versions.is_none() {
-            return None;
-        }
+        let versions = self.versions.filter(|_| self.kernel.checks_versions() != Some(false))?;
         let exported = exporter.crc?;
         match crcs.get(name) {
             Some(built_for) if *built_for == u64::from(exported) => None,
             Some(built_for) => Some(crc_mismatch(name, *built_for, exported, self.kernel)),
-            None => Some(without_version(name, self.kernel)),
+            None => Some(versions.without(name, self.kernel)),
         }
     }
 

@@ -42,8 +42,38 @@ impl<'f> VersionsSeen<'f> {
     }
 
     /// Those that are compared: the extended ones win (`kernel/module/version.c: check_version`).
-    pub(super) fn compared(self) -> Option<&'f Crcs> {
-        self.extended.or(self.basic)
+    pub(super) fn compared(self) -> Option<Compared<'f>> {
+        let extended = self.extended.is_some();
+        let crcs = self.extended.or(self.basic)?;
+        Some(Compared { crcs, extended })
+    }
+}
+
+/// The symbol versions that the kernel compares with its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Compared<'f> {
+    pub(super) crcs: &'f Crcs,
+    /// Whether they have the extended form.
+    extended: bool,
+}
+
+impl Compared<'_> {
+    /// Upstream's `check_version` warns once and lets the symbol pass. Debian's kernels are patched to refuse it, as
+    /// was seen on its 6.1 and 6.12 (`no symbol version for …`), also for `module_layout`; but the patch leaves the extended
+    /// form alone.
+    pub(super) fn without(self, symbol: &str, kernel: &Kernel<'_>) -> Finding {
+        let what = format!("the module has symbol versions, but none for `{symbol}`");
+        let taken = match kernel.is_debians().filter(|_| !self.extended) {
+            Some(true) => {
+                let message = format!("{what}, and Debian's kernels refuse that; {REBUILD}");
+                return Finding::decides(Rule::SymbolVersionMissing, message);
+            }
+            None if !self.extended => {
+                "the kernel takes it as it is (assumed: not built by Debian, whose kernels refuse that)"
+            }
+            _ => "the kernel takes it as it is",
+        };
+        Finding::warns(Rule::SymbolVersionMissing, format!("{what}; {taken}; {REBUILD}"))
     }
 }
 
@@ -75,31 +105,16 @@ fn versions_missing(elf: &ElfModule, versions: VersionsSeen<'_>, kernel: &Kernel
 }
 
 /// `check_modstruct_version`.
-fn layout(versions: &Crcs, kernel: &Kernel<'_>) -> Option<Finding> {
+fn layout(versions: Compared<'_>, kernel: &Kernel<'_>) -> Option<Finding> {
     let exported = kernel
         .symvers()
         .filter(|_| kernel.checks_versions() == Some(true))?
         .symbol(MODULE_LAYOUT)?;
-    match versions.of(MODULE_LAYOUT) {
+    match versions.crcs.of(MODULE_LAYOUT) {
         Some(built_for) if built_for == u64::from(exported.crc) => None,
         Some(built_for) => Some(crc_mismatch(MODULE_LAYOUT, built_for, exported.crc, kernel)),
-        None => Some(without_version(MODULE_LAYOUT, kernel).of_symbol(MODULE_LAYOUT)),
+        None => Some(versions.without(MODULE_LAYOUT, kernel).of_symbol(MODULE_LAYOUT)),
     }
-}
-
-/// Upstream's `check_version` warns once and lets the symbol pass. Debian's kernels are patched to refuse it, as
-/// was seen on its 6.1 and 6.12 (`no symbol version for …`), also for `module_layout`.
-pub(super) fn without_version(symbol: &str, kernel: &Kernel<'_>) -> Finding {
-    let what = format!("the module has symbol versions, but none for `{symbol}`");
-    let taken = match kernel.is_debians() {
-        Some(true) => {
-            let message = format!("{what}, and Debian's kernels refuse that; {REBUILD}");
-            return Finding::decides(Rule::SymbolVersionMissing, message);
-        }
-        Some(false) => "the kernel takes it as it is",
-        None => "the kernel takes it as it is (assumed: not built by Debian, whose kernels refuse that)",
-    };
-    Finding::warns(Rule::SymbolVersionMissing, format!("{what}; {taken}; {REBUILD}"))
 }
 
 /// `check_version`: the sums differ. In `__versions` a sum has a `long`, and all of it is compared.

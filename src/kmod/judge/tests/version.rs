@@ -2,16 +2,22 @@
 
 use std::sync::Arc;
 
-use super::sketch::{ModuleSketch, VERMAGIC, a_module, each, with};
+use super::sketch::{KERNEL, ModuleSketch, VERMAGIC, a_module, each, with};
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::ElfModule;
 
 const ALLOWED: &str = "MODVERSIONS MODULE_FORCE_LOAD";
-/// The configuration of a kernel that Debian built.
-const DEBIANS: &str = "CONFIG_MODVERSIONS=y\nCONFIG_CC_VERSION_TEXT=\"gcc-12 (Debian 12.2.0-14) 12.2.0\"\n";
+/// What somebody builds with Debian's compiler.
+const BY_DEBIANS_COMPILER: &str = "CONFIG_MODVERSIONS=y\nCONFIG_CC_VERSION_TEXT=\"gcc-12 (Debian 12.2.0-14) 12.2.0\"\n";
 
 fn built_for(vermagic: &str) -> ModuleSketch {
     a_module().info("vermagic", vermagic)
+}
+
+/// The configuration of a kernel that Debian's compiler built, with this salt: its release, if Debian did.
+fn debians(salt: &str) -> Option<Arc<KernelConfig>> {
+    let text = format!("{BY_DEBIANS_COMPILER}CONFIG_BUILD_SALT=\"{salt}\"\n");
+    Some(Arc::new(KernelConfig::parse(&text)))
 }
 
 /// Leaves it with the extended form alone.
@@ -166,9 +172,22 @@ fn symbol_versions_are_asked_for_as_the_kernel_does() {
         ),
         (
             "but not on Debian's kernels", // truth: crcs/module-layout-absent
-            with(a_module().change(|elf| drop(crcs(elf).remove(0))))
-                .toolkit(|toolkit| toolkit.config = Some(Arc::new(KernelConfig::parse(DEBIANS)))),
+            with(a_module().change(|elf| drop(crcs(elf).remove(0)))).toolkit(|t| t.config = debians(KERNEL)),
             "symbol-version-missing!",
+        ),
+        (
+            "and on one that somebody else built there", // truth: crcs/module-layout-absent on our own
+            with(a_module().change(|elf| drop(crcs(elf).remove(0)))).toolkit(|t| t.config = debians("")),
+            "symbol-version-missing?",
+        ),
+        (
+            "Debian's patch leaves the extended form alone", // kernel/module/version.c: check_version
+            of_6_14(|elf| {
+                both(elf);
+                elf.versions.extended.as_mut().expect("versions").0.remove(0);
+            })
+            .toolkit(|t| t.config = debians("6.14.1")),
+            "symbol-version-missing?",
         ),
         (
             "the extended form is new",
