@@ -1,13 +1,13 @@
 # Which kernels Debian's archive has now: it drops old ones, and what was unpacked before stays usable.
 #
-# To be sourced after headers.sh, arm64.sh and trixie.sh.
+# To be sourced after headers.sh, arm64.sh, trixie.sh and own.sh.
 # shellcheck shell=bash
 
 # archive_stand_in ROOT KERNEL: the kernel itself, if it is unpacked already or can be had; else the next newer one of
 # its line and flavour, else the newest.
 archive_stand_in() {
     local names next package
-    for package in "linux-image-$2" "linux-image-$2-unsigned" "linux-binary-$2"; do
+    for package in "linux-image-$2" "linux-image-$2-unsigned" "linux-binary-$2" "own-$2"; do
         [[ ! -e $1/.unpacked/$package ]] || { echo "$2" && return; }
     done
     names=$(archive_names "$1" "$2")
@@ -38,6 +38,7 @@ archive_names() {
         mapfile -t options < <(trixie_apt_options "$1")
         apt-cache "${options[@]}" pkgnames linux-binary- | sed -n 's/^linux-binary-//p'
         ;;
+    *-own-*) own_names "$1" "${2##*-own-}" ;;
     *) apt-cache pkgnames linux-image- | sed -n 's/^linux-image-//p' ;;
     esac | grep -E "$(archive_line "$2")" || true
 }
@@ -54,6 +55,7 @@ archive_arm64_update() {
 archive_line() {
     case $1 in
     *+deb*) sed -E 's/^([0-9]+)\..*\+(deb.*)$/^\1[.][0-9.]+.\2$/' <<<"$1" ;;
+    *-own-*) sed -E 's/^([0-9]+)\..*-own-(.*)$/^\1[.][0-9.]+-own-\2$/' <<<"$1" ;;
     *) sed -E 's/^([0-9.]+)-[0-9]+-(.*)$/^\1-[0-9]+-\2$/' <<<"$1" ;;
     esac
 }

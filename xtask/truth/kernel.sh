@@ -4,7 +4,8 @@
 #     xtask/truth/kernel.sh CACHE KERNEL
 #
 # Fetches Debian's packages with apt-get into CACHE/kernels/debian, which the tests of tests/kernels share (the system
-# is not touched; about 40 MB a kernel besides the headers), and leaves in CACHE/truth/KERNEL:
+# is not touched; about 40 MB a kernel besides the headers), or compiles the kernel itself (own.sh); and leaves in
+# CACHE/truth/KERNEL:
 #     modules-MARK/*.ko   tests/kernels/modules and xtask/truth/modules, compiled; one of them stripped, too
 #     tree, headers, vmlinuz, sign-file   links to what was unpacked
 #     programs            a link to a root of the kernel's architecture: busybox, dash, kmod
@@ -17,12 +18,14 @@ kernels=$here/../../tests/kernels
 . "$kernels/headers.sh"
 . "$kernels/arm64.sh"
 . "$here/trixie.sh"
+. "$here/own.sh"
 . "$here/archive.sh"
 export PATH=$PATH:/usr/sbin
 
 cache=$1 kernel=$2
 root=$cache/kernels/debian make=headers_make programs=/ strip=(strip)
 case $kernel in
+*-own-*) root=$cache/kernels/debian13 ;;
 *+deb13-*) root=$cache/kernels/debian13 make=trixie_make ;;
 *-arm64) make=arm64_make programs=$cache/kernels/debian-arm64 strip=(arm64_env "$root" aarch64-linux-gnu-strip) ;;
 esac
@@ -45,6 +48,7 @@ compile() {
 
 fetch() {
     case $kernel in
+    *-own-*) own_fetch "$root" "$kernel" "$cache/truth" ;;
     *+deb13-*) trixie_fetch "$root" "$kernel" ;;
     *-arm64)
         # kbuild is the amd64 one.

@@ -7,13 +7,15 @@
 #   kmod openssl xz-utils zstd  to index, sign and pack them
 #   busybox-static dash         for the images, and for the file system that kernels boot with
 #   qemu-system-x86             to boot kernels; --all also qemu-system-arm
+#   flex bison bc libelf-dev libssl-dev
+#                               --all: to compile kernels
 #   python3-pip                 to fetch what writes into their firmware
 #   zlib1g-dev                  to compile a modprobe that reads gzip
 set -euo pipefail
 
 wanted=(gcc make libelf1 binutils kmod openssl xz-utils zstd busybox-static dash qemu-system-x86 python3-pip
     zlib1g-dev)
-[[ ${1-} != --all ]] || wanted+=(qemu-system-arm)
+[[ ${1-} != --all ]] || wanted+=(qemu-system-arm flex bison bc libelf-dev libssl-dev)
 missing=()
 for package in "${wanted[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

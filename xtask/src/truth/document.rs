@@ -10,10 +10,12 @@ use super::kernel::Kernel;
 use super::report::{self, Row};
 
 /// Options of a kernel's configuration that decide about modules, without `CONFIG_`.
-const DECIDING: [&str; 10] = [
+const DECIDING: [&str; 12] = [
     "MODVERSIONS",
+    "BASIC_MODVERSIONS",
     "EXTENDED_MODVERSIONS",
     "MODULE_FORCE_LOAD",
+    "MODULE_SIG",
     "MODULE_SIG_FORCE",
     "MODULE_DECOMPRESS",
     "MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS",
@@ -44,14 +46,16 @@ guests for each boot configuration as it takes, and does with every image what K
 always what `kmm-preflight sign` has signed, and those that were wrong once (`xtask/truth/once-wrong.txt`); besides, on the first kernel that has it, each case that
 [findings.md](findings.md) names. It fails on any disagreement, and where a rule is not shown by what is said to show it.
 With `--all --core` every case is asked of one kernel or another. `--kernel` names other
-kernels of Debian's. Where Debian's archive has dropped one, the next newer one of its line takes its place, and the run
+kernels of Debian's. Kernels with `-own-` in their names have configurations that none of Debian's has: they are compiled from
+Debian's package of the source with what stands in `xtask/truth/own`, a quarter of an hour each on two cores, once. Where Debian's archive has dropped one, the next newer one of its line takes its place, and the run
 says so: then name it in `CORE` and `ALL` of `xtask/src/truth/mod.rs` and write this file anew. Answers are kept in
 `~/.cache/kmm-preflight/truth/facts`; what is damaged there is asked again, and the folder may be deleted.
 ";
 
 const CONFIGURED: &str = "\
 Not seen but derived, and not counted above. Each row is a case with a real kernel's driver toolkit whose configuration was
-changed; what a kernel of that configuration does with it stands in the source that the row names. In the rows of
+changed; what a kernel of that configuration does with it stands in the source that the row names. Where a kernel has been
+seen to do so, since it has that option too among others, the first table names cases that show it. In the rows of
 `untold` the toolkit has no configuration at all: there `check` must say what it assumed.
 ";
 
@@ -83,7 +87,7 @@ pub(super) fn document(
          {COMMAND_LINE}\n{}\n## By group\n\n{}\n## Where they disagree\n\n{}\n\
          ## Cases that not every kernel has\n\nThey alter what only some modules have.\n\n{}\n\
          ## Where no file tells\n\n{}\n\
-         ## Configurations that no kernel here has\n\n{CONFIGURED}\n{}\n{}\n{}",
+         ## Configurations one by one\n\n{CONFIGURED}\n{}\n{}\n{}",
         distinct.len(),
         groups.len(),
         rows.len(),

@@ -9,6 +9,12 @@ const SYMBOL: usize = 24;
 /// `sizeof(struct modversion_info)`: a CRC in a long, and a name.
 const VERSION: usize = 64;
 
+/// The two sections of the extended form of symbol versions.
+pub(crate) const EXTENDED_CRCS: &str = "__version_ext_crcs";
+pub(crate) const EXTENDED_NAMES: &str = "__version_ext_names";
+/// Notes, which decide nothing, in whose places those sections are put.
+const NOTES: [(&str, &str); 2] = [(".note.gnu.build-id", EXTENDED_CRCS), (".note.Linux", EXTENDED_NAMES)];
+
 /// Fields of the ELF header: name, offset, size.
 pub(crate) const HEADER_FIELDS: [(&str, usize, usize); 19] = [
     ("magic", 0, 4),
@@ -64,8 +70,7 @@ impl<'a> Elf<'a> {
 
     /// A number of `size` bytes; 0 outside the file.
     pub(crate) fn number(&self, at: usize, size: usize) -> u64 {
-        let bytes = self.bytes.get(at..at + size).unwrap_or_default();
-        bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        little_endian(self.bytes.get(at..at + size).unwrap_or_default())
     }
 
     fn offset(&self, at: usize, size: usize) -> usize {
@@ -210,11 +215,7 @@ impl<'a> Elf<'a> {
     pub(crate) fn versions(&self) -> Vec<(String, u64)> {
         let content = self.section("__versions").unwrap_or_default();
         let record = |record: &[u8]| {
-            let crc = record
-                .iter()
-                .take(8)
-                .rev()
-                .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+            let crc = little_endian(record.get(..8).unwrap_or_default());
             let name: Vec<u8> = record.iter().skip(8).copied().take_while(|byte| *byte != 0).collect();
             (String::from_utf8_lossy(&name).into_owned(), crc)
         };
@@ -231,4 +232,32 @@ impl<'a> Elf<'a> {
         }
         self.set_section("__versions", &content);
     }
+
+    /// The versions in the extended form, where it has them.
+    pub(crate) fn extended_versions(&self) -> Option<Vec<(String, u64)>> {
+        let (crcs, names) = (self.section(EXTENDED_CRCS)?, self.section(EXTENDED_NAMES)?);
+        let names = names.split(|byte| *byte == 0);
+        let names = names.map(|name| String::from_utf8_lossy(name).into_owned());
+        Some(names.zip(crcs.chunks_exact(4).map(little_endian)).collect())
+    }
+
+    /// Of each CRC the lower half, which that form has room for.
+    pub(crate) fn set_extended_versions(&mut self, records: &[(String, u64)]) {
+        let (mut crcs, mut names) = (Vec::new(), Vec::new());
+        for (name, crc) in records {
+            crcs.extend(crc.to_le_bytes().into_iter().take(4));
+            names.extend_from_slice(name.as_bytes());
+            names.push(0);
+        }
+        for ((note, section), content) in NOTES.into_iter().zip([crcs, names]) {
+            if self.header_of(section).is_none() {
+                self.rename_section(note, section);
+            }
+            self.set_section(section, &content);
+        }
+    }
+}
+
+fn little_endian(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }

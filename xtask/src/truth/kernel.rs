@@ -1,4 +1,4 @@
-//! A real kernel of Debian's: itself, its in-tree modules, its headers, and our small modules compiled against it.
+//! A real kernel, of Debian's or of its source: itself, its in-tree modules, its headers, and our small modules compiled against it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -156,6 +156,13 @@ impl Kernel {
     pub(crate) fn ko_of(&self, release: &str, name: &str) -> anyhow::Result<Ko> {
         let folder = self.folder.with_file_name(release).join(&self.modules);
         let path = folder.join(format!("{name}.ko"));
+        let bytes = fs::read(&path).with_context(|| format!("no {}", path.display()))?;
+        Ok(Ko::new(name, bytes))
+    }
+
+    /// One of the modules that are compiled only for kernels with the extended form of symbol versions.
+    pub(crate) fn extended_ko(&self, name: &str) -> anyhow::Result<Ko> {
+        let path = self.place("extended").join(format!("{name}.ko"));
         let bytes = fs::read(&path).with_context(|| format!("no {}", path.display()))?;
         Ok(Ko::new(name, bytes))
     }

@@ -166,24 +166,13 @@ impl Ko {
         })
     }
 
-    /// With its symbol versions in the extended form of Linux 6.14, too, each altered by `change`. They take the places of two
-    /// notes, which decide nothing.
-    pub(crate) fn with_extended_versions(self, change: impl Fn(u32) -> u32) -> Self {
+    /// With what `change` makes of its symbol versions in the extended form of Linux 6.14; where it has none, of those that it
+    /// has.
+    pub(crate) fn with_extended_versions(self, change: impl FnOnce(&mut Vec<(String, u64)>)) -> Self {
         self.with_elf(|elf| {
-            let (mut crcs, mut names) = (Vec::new(), Vec::new());
-            for (name, crc) in elf.versions() {
-                let crc = u32::try_from(crc).unwrap_or(u32::MAX);
-                crcs.extend_from_slice(&change(crc).to_le_bytes());
-                names.extend_from_slice(name.as_bytes());
-                names.push(0);
-            }
-            for (note, name, content) in [
-                (".note.gnu.build-id", "__version_ext_crcs", crcs),
-                (".note.Linux", "__version_ext_names", names),
-            ] {
-                elf.rename_section(note, name);
-                elf.set_section(name, &content);
-            }
+            let mut records = elf.extended_versions().unwrap_or_else(|| elf.versions());
+            change(&mut records);
+            elf.set_extended_versions(&records);
         })
     }
 

@@ -9,8 +9,11 @@ use anyhow::Context;
 
 use super::report::Row;
 
-/// Rules that speak on kernels of one configuration alone, and the only one of ours that has it: others cannot show them.
-const SHOWN_BY: [(&str, &str); 1] = [("livepatch-unsupported", "6.1.0-50-cloud-arm64")];
+/// Rules that speak on kernels of one configuration alone, and those of ours that have it: others cannot show them.
+const SHOWN_BY: [(&str, &[&str]); 1] = [(
+    "livepatch-unsupported",
+    &["6.1.0-50-cloud-arm64", "7.3.4-own-strict", "7.3.4-own-lax"],
+)];
 
 /// What the page says.
 pub(crate) struct Proofs {
@@ -67,7 +70,7 @@ impl Proofs {
 /// Whether the kernel has what the rule depends on.
 fn can_show(row: &Row, rule: &str) -> bool {
     let needed = SHOWN_BY.iter().find(|(of, _)| *of == rule);
-    needed.is_none_or(|(_, kernel)| row.kernel == *kernel)
+    needed.is_none_or(|(_, kernels)| kernels.contains(&row.kernel.as_str()))
 }
 
 /// Whether the rule speaks, and the kernel does what it says.

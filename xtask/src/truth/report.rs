@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::configured::Compared;
+use super::configured::{Compared, Configuration};
 use super::guest::{Fact, Outcome};
 use super::need::needs_toolkit;
 use super::predict::Verdict;
@@ -212,24 +212,24 @@ pub(crate) fn groups(rows: &[Row]) -> String {
     text
 }
 
-/// What check said of kernels that cannot be booted, by their configuration, in Markdown.
+/// What check said of configurations that are derived, in Markdown.
 pub(crate) fn configurations(rows: &[Compared]) -> String {
-    let mut table: BTreeMap<&str, (&str, usize, usize, usize)> = BTreeMap::new();
+    let mut table: BTreeMap<&str, (Configuration, usize, usize, usize)> = BTreeMap::new();
     for row in rows {
         let configuration = row.expected.configuration;
-        let (_, loads, refused, agree) = table
-            .entry(configuration.name)
-            .or_insert((configuration.meaning, 0, 0, 0));
+        let (_, loads, refused, agree) = table.entry(configuration.name).or_insert((configuration, 0, 0, 0));
         *if row.expected.loads { loads } else { refused } += 1;
         *agree += usize::from(row.agrees());
     }
     let mut text = String::from(
-        "| configuration | what it is | rows | load | are refused | check agrees |\n|---|---|---:|---:|---:|---:|\n",
+        "| configuration | what it is | seen on | rows | load | are refused | check agrees |\n\
+         |---|---|---|---:|---:|---:|---:|\n",
     );
-    for (name, (meaning, loads, refused, agree)) in table {
+    for (name, (configuration, loads, refused, agree)) in table {
+        let Configuration { meaning, seen, .. } = configuration;
         let _ = writeln!(
             text,
-            "| {name} | {meaning} | {} | {loads} | {refused} | {agree} |",
+            "| {name} | {meaning} | {seen} | {} | {loads} | {refused} | {agree} |",
             loads + refused
         );
     }

@@ -4,6 +4,7 @@ pub(crate) mod abi;
 mod arguments;
 mod crcs;
 mod dependencies;
+mod extended;
 mod files;
 mod headers;
 mod images;
@@ -23,7 +24,7 @@ use super::kernel::Kernel;
 /// A group's table.
 type Table = fn(&Kernel) -> anyhow::Result<Vec<Case>>;
 
-const GROUPS: [(&str, Table); 16] = [
+const GROUPS: [(&str, Table); 17] = [
     ("images", images::cases),
     ("arguments", arguments::cases),
     ("indexes", indexes::cases),
@@ -36,6 +37,7 @@ const GROUPS: [(&str, Table); 16] = [
     (abi::GROUP, abi::cases),
     ("vermagic", vermagic::cases),
     ("crcs", crcs::cases),
+    ("extended", extended::cases),
     ("symbols", symbols::cases),
     ("namespaces", namespaces::cases),
     ("licences", licences::cases),

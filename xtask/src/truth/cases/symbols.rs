@@ -3,8 +3,12 @@
 
 use super::{Case, Kernel};
 
+/// What other kernels export, and those that trim their exports only if a module of theirs uses it.
+const OFTEN_TRIMMED: &str = "hex_dump_to_buffer";
+
 pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
     let tables = [
+        trimmed(kernel)?,
         missing_or_weak(kernel)?,
         exported_by_others(kernel)?,
         namespaces(kernel)?,
@@ -49,6 +53,25 @@ fn missing_or_weak(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         kernel
             .case("empty-name")
             .ko(ko("plain")?.with_elf(|elf| elf.rename_symbol("_printk", ""))),
+    ])
+}
+
+/// `CONFIG_TRIM_UNUSED_KSYMS`: what no in-tree module uses is not exported.
+fn trimmed(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
+    if !kernel.has("TRIM_UNUSED_KSYMS")? {
+        return Ok(Vec::new());
+    }
+    let needing = |weak: bool| -> anyhow::Result<_> {
+        Ok(kernel.ko("weak")?.with_elf(|elf| {
+            elf.rename_symbol("nobody_exports_this", OFTEN_TRIMMED);
+            if !weak {
+                elf.require_symbol(OFTEN_TRIMMED);
+            }
+        }))
+    };
+    Ok(vec![
+        kernel.case("trimmed").ko(needing(false)?),
+        kernel.case("trimmed-and-weak").ko(needing(true)?),
     ])
 }
 

@@ -13,12 +13,14 @@ pub(super) const RHEL: Configuration = Configuration {
     unset: &["MODULE_FORCE_LOAD"],
     symvers: Symvers::AsItWas,
     told: true,
+    seen: "7.3.4-own-strict: `vermagic/absent`, `extended/neither`, `crcs/one-symbol-absent`",
 };
 pub(super) const FORCE_LOAD: Configuration = Configuration {
     name: "force-load",
     meaning: "as RHEL 9, but with CONFIG_MODULE_FORCE_LOAD",
     set: &[RED_HAT, ("MODULE_FORCE_LOAD", YES)],
     unset: &[],
+    seen: "Debian's kernels, each: `vermagic/absent`, `crcs/section-absent`",
     ..RHEL
 };
 pub(super) const NO_VERSIONS: Configuration = Configuration {
@@ -26,6 +28,7 @@ pub(super) const NO_VERSIONS: Configuration = Configuration {
     meaning: "without CONFIG_MODVERSIONS",
     unset: &["MODULE_FORCE_LOAD", "MODVERSIONS", "ASM_MODVERSIONS"],
     symvers: Symvers::WithoutVersions,
+    seen: "7.3.4+deb13-cloud-amd64: `crcs/all`, `vermagic/other-release`",
     ..RHEL
 };
 pub(super) const SIG_FORCE: Configuration = Configuration {
@@ -37,6 +40,7 @@ pub(super) const SIG_FORCE: Configuration = Configuration {
         ("CRYPTO_ECDSA", YES),
         ("CRYPTO_SHA512", "m"),
     ],
+    seen: "",
     ..RHEL
 };
 pub(super) const FEW_ALGORITHMS: Configuration = Configuration {
@@ -45,12 +49,14 @@ pub(super) const FEW_ALGORITHMS: Configuration = Configuration {
               certificates",
     set: &[RED_HAT, ("MODULE_SIG_FORCE", YES)],
     unset: &["MODULE_FORCE_LOAD", "CRYPTO_ECDSA", "CRYPTO_SHA512"],
+    seen: "",
     ..RHEL
 };
 pub(super) const INTEGRITY: Configuration = Configuration {
     name: "integrity",
     meaning: "with CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY; check is told of our certificates, but where a row says otherwise",
     set: &[RED_HAT, ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", YES)],
+    seen: "",
     ..RHEL
 };
 pub(super) const CONFIDENTIALITY: Configuration = Configuration {
@@ -58,18 +64,21 @@ pub(super) const CONFIDENTIALITY: Configuration = Configuration {
     meaning: "with CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY; check is told of our certificates, but where a row says \
               otherwise",
     set: &[RED_HAT, ("LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY", YES)],
+    seen: "",
     ..RHEL
 };
 pub(super) const NO_SIGNATURES: Configuration = Configuration {
     name: "no-signatures",
     meaning: "without CONFIG_MODULE_SIG; check is told of our certificates",
     unset: &["MODULE_FORCE_LOAD", "MODULE_SIG", "MODULE_SIG_ALL", "MODULE_SIG_FORMAT"],
+    seen: "7.3.4-own-lax: `signatures/sig-enforce-unsigned`",
     ..RHEL
 };
 pub(super) const LENIENT: Configuration = Configuration {
     name: "lenient-namespaces",
     meaning: "with CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS",
     set: &[RED_HAT, ("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS", YES)],
+    seen: "7.3.4-own-lax: `symbols/namespace-not-imported`",
     ..RHEL
 };
 pub(super) const TRIMMED: Configuration = Configuration {
@@ -77,6 +86,7 @@ pub(super) const TRIMMED: Configuration = Configuration {
     meaning: "with CONFIG_TRIM_UNUSED_KSYMS, so that Module.symvers has no crypto_alloc_shash",
     set: &[RED_HAT, ("TRIM_UNUSED_KSYMS", YES)],
     symvers: Symvers::Without("crypto_alloc_shash"),
+    seen: "7.3.4-own-strict: `symbols/trimmed`, `symbols/trimmed-and-weak`",
     ..RHEL
 };
 pub(super) const UNPACKING: Configuration = Configuration {
@@ -88,6 +98,7 @@ pub(super) const UNPACKING: Configuration = Configuration {
         ("MODULE_COMPRESS_XZ", YES),
         ("MODULE_DECOMPRESS", YES),
     ],
+    seen: "7.3.4-own-strict: `packing/xz-sound`, `packing/zstd-sound`",
     ..RHEL
 };
 pub(super) const NOT_UNPACKING: Configuration = Configuration {
@@ -99,12 +110,14 @@ pub(super) const NOT_UNPACKING: Configuration = Configuration {
         "MODULE_COMPRESS_XZ",
         "MODULE_DECOMPRESS",
     ],
+    seen: "7.3.4-own-lax: `packing/xz-sound`, `packing/zstd-sound`",
     ..RHEL
 };
 pub(super) const NOT_PREEMPTIBLE: Configuration = Configuration {
     name: "not-preemptible",
     meaning: "without CONFIG_PREEMPT_BUILD",
     unset: &["MODULE_FORCE_LOAD", "PREEMPT_BUILD", "PREEMPT", "PREEMPT_RT"],
+    seen: "",
     ..RHEL
 };
 pub(super) const REAL_TIME: Configuration = Configuration {
@@ -112,12 +125,14 @@ pub(super) const REAL_TIME: Configuration = Configuration {
     meaning: "with CONFIG_PREEMPT_RT",
     set: &[RED_HAT, ("PREEMPT_RT", YES)],
     unset: &["MODULE_FORCE_LOAD", "PREEMPT_BUILD", "PREEMPT"],
+    seen: "6.1.0-50-rt-amd64: `vermagic/as-built`",
     ..RHEL
 };
 pub(super) const NO_UNLOAD: Configuration = Configuration {
     name: "no-unload",
     meaning: "without CONFIG_MODULE_UNLOAD",
     unset: &["MODULE_FORCE_LOAD", "MODULE_UNLOAD"],
+    seen: "",
     ..RHEL
 };
 pub(super) const NO_LIVEPATCH: Configuration = Configuration {
@@ -125,11 +140,13 @@ pub(super) const NO_LIVEPATCH: Configuration = Configuration {
     meaning: "without CONFIG_LIVEPATCH",
     set: &[RED_HAT],
     unset: &["MODULE_FORCE_LOAD", "LIVEPATCH"],
+    seen: "7.3.4-own-strict, 7.3.4-own-lax, 6.1.0-50-cloud-arm64: `files/live-patch`",
     ..RHEL
 };
 pub(super) const UNTOLD: Configuration = Configuration {
     name: "untold",
     meaning: "unknown: Debian's own toolkit without its configuration, of which check assumes what RHEL 9 has",
     told: false,
+    seen: "",
     ..RHEL
 };

@@ -1,4 +1,4 @@
-//! Kernels that cannot be booted here: a real kernel's driver toolkit with another configuration, such as RHEL's.
+//! One option at a time: a real kernel's driver toolkit with another configuration, such as RHEL's.
 //!
 //! What such a kernel does is not seen but read in its source, which each row names. The rows are counted apart.
 
@@ -31,6 +31,8 @@ pub(crate) struct Configuration {
     symvers: Symvers,
     /// Whether the toolkit has the kernel's configuration at all.
     told: bool,
+    /// Which kernel of ours shows the same, and by which cases, where one does.
+    pub(crate) seen: &'static str,
 }
 
 /// What has become of `Module.symvers`.
@@ -60,9 +62,10 @@ pub(crate) struct Compared {
     pub(crate) verdict: Verdict,
 }
 
-/// Whether the rows can be made from this kernel: it has symbol versions, which some rows take away.
+/// Whether the rows can be made from this kernel: it has symbol versions, which some rows take away, in one form.
 pub(crate) fn can_be_made_from(kernel: &Kernel) -> anyhow::Result<bool> {
-    Ok(kernel.architecture == Architecture::Amd64 && kernel.has("MODVERSIONS")?)
+    let in_one_form = kernel.has("MODVERSIONS")? && !kernel.has("EXTENDED_MODVERSIONS")?;
+    Ok(kernel.architecture == Architecture::Amd64 && in_one_form)
 }
 
 /// Asks check about every row; or, where there are any, about those whose group and name contain one of the texts.
@@ -174,6 +177,7 @@ mod tests {
         unset: &["MODVERSIONS"],
         symvers: Symvers::AsItWas,
         told: true,
+        seen: "",
     };
 
     #[test]
