@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The options that some rule asks for, without `CONFIG_`. All others are dropped: there are ten thousand.
-const ASKED_FOR: [&str; 31] = [
+const ASKED_FOR: [&str; 32] = [
     "ARM64",
     "ARM64_MODULE_PLTS",
     "BUILD_SALT",
@@ -15,6 +15,7 @@ const ASKED_FOR: [&str; 31] = [
     "CRYPTO_SHA3",
     "CRYPTO_SHA512",
     "GCC_PLUGIN_RANDSTRUCT",
+    "KALLSYMS",
     "LIVEPATCH",
     "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY",
     "LOCK_DOWN_KERNEL_FORCE_INTEGRITY",

@@ -113,6 +113,8 @@ pub enum ElfDefectKind {
     NoTrampolines,
     /// Symbol versions in the extended form that do not fit together, which only kernels look at that know it.
     ExtendedVersions,
+    /// Sections of one name, which the kernel cannot both list, and minds since Linux 6.12.
+    SectionsOfOneName,
     /// A relocation that the kernel cannot apply.
     Relocation,
     /// A relocation that the kernel applies where nobody reads it: an entry of a table stays empty, and is passed over.

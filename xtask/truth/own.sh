@@ -67,6 +67,8 @@ own_configure() {
     } >"$work/wanted"
     own_kbuild "$work" KCONFIG_ALLCONFIG="$work/wanted" allnoconfig || return
     ! grep '^CONFIG_' "$work/wanted" | grep -vxFf "$work/build/.config" || return
+    # Else the release is still that of the one before.
+    own_kbuild "$work" syncconfig || return
     [[ $(own_kbuild "$work" kernelrelease) == "$1" ]]
 }
 

@@ -234,6 +234,12 @@ impl<'a> Image<'a> {
         String::from_utf8_lossy(&shown).into_owned()
     }
 
+    /// The name of a section up to its end, as the kernel's string functions see it.
+    pub(super) fn whole_name(&self, section: &Section) -> &'a [u8] {
+        let stored = self.stored_name(section);
+        stored.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
     fn stored_name(&self, section: &Section) -> &'a [u8] {
         let start = usize::try_from(section.name).ok();
         start.and_then(|start| self.names.get(start..)).unwrap_or_default()

@@ -1,5 +1,7 @@
 //! What comes after the first checks: which sections the kernel keeps, and what goes wrong with them.
 
+use std::collections::HashSet;
+
 use super::image::{Image, SHF_EXECINSTR, SHF_WRITE, Section};
 use super::layout::Layout;
 use super::symbols::Symbols;
@@ -58,7 +60,8 @@ impl<'i, 'a> Loading<'i, 'a> {
     /// What it stumbles over when it links them.
     pub(super) fn link_flaws(&self, layout: &Layout<'_, '_, '_>) -> Vec<ElfDefect> {
         let misplaced = self.misplaced_symbol().into_iter();
-        misplaced.chain(linking::flaws(self, layout)).collect()
+        let linking = misplaced.chain(linking::flaws(self, layout));
+        linking.chain(self.sections_of_one_name()).collect()
     }
 
     /// Sections that the kernel fills with jumps and addresses, and without which it takes no module, whatever their type
@@ -87,6 +90,23 @@ impl<'i, 'a> Loading<'i, 'a> {
         Some(defect(
             ElfDefectKind::WritableCode,
             format!("section {at} ({name}) is code that may be written to"),
+        ))
+    }
+
+    /// `kernel/module/sysfs.c: add_sect_attrs`: a file in /sys/module for every section that is kept and has any size.
+    fn sections_of_one_name(&self) -> Option<ElfDefect> {
+        let mut names = HashSet::new();
+        let mut listed = self.image.sections.iter().enumerate();
+        let (_, again) = listed.find(|(at, section)| {
+            let is_listed = section.size > 0 && self.is_kept_or_symbols(*at);
+            is_listed && !names.insert(self.image.whole_name(section))
+        })?;
+        let name = self.image.name(again);
+        Some(defect(
+            ElfDefectKind::SectionsOfOneName,
+            format!(
+                "it has two sections {name} to load, and one name cannot stand twice in /sys/module/<module>/sections"
+            ),
         ))
     }
 

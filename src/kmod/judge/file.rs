@@ -60,11 +60,13 @@ pub(super) fn flaws(flaws: &[ElfDefect], kernel: &Kernel<'_>) -> Vec<Finding> {
     minded.map(|flaw| defect(flaw, kernel)).collect()
 }
 
-/// Whether the kernel looks for flaws of a kind: for those of the extended versions since it reads them, and for trampolines on
-/// arm64 since Linux 6.5 always, before with `CONFIG_ARM64_MODULE_PLTS`.
+/// Whether the kernel looks for flaws of a kind: for those of the extended versions since it reads them; for trampolines on
+/// arm64 since Linux 6.5 always, before with `CONFIG_ARM64_MODULE_PLTS`; and for sections of one name since Linux 6.12, where it
+/// lists them (`kernel/module/sysfs.c: mod_sysfs_setup`, which before went on without that list).
 fn is_minded(kind: ElfDefectKind, kernel: &Kernel<'_>) -> bool {
     match kind {
         ElfDefectKind::ExtendedVersions => kernel.at_least(6, 14),
+        ElfDefectKind::SectionsOfOneName => kernel.at_least(6, 12) && kernel.option("KALLSYMS") != Some(false),
         ElfDefectKind::NoTrampolines => {
             let is_arm = kernel.architecture == Some(Architecture::Aarch64);
             !is_arm || kernel.at_least(6, 5) || kernel.option("ARM64_MODULE_PLTS") != Some(false)
@@ -100,6 +102,13 @@ fn defect(defect: &ElfDefect, kernel: &Kernel<'_>) -> Finding {
         ElfDefectKind::NoTrampolines => (
             Rule::ElfMalformed,
             format!("the kernel refuses the file: {message}; link it with kbuild, whose linker script makes them"),
+        ),
+        ElfDefectKind::SectionsOfOneName => (
+            Rule::ElfMalformed,
+            format!(
+                "{message}: {} gives the module up, and modprobe takes that for a module that is loaded already; link it with                  kbuild, whose linker script merges sections of one name",
+                kernel.release
+            ),
         ),
         ElfDefectKind::WritableCode => return writable_code(message, kernel),
         ElfDefectKind::Unlinked => {

@@ -135,6 +135,24 @@ fn both_forms_of_versions_are_read_and_the_extended_one_must_be_whole() {
 }
 
 #[test]
+fn two_sections_of_one_name_are_a_flaw_where_both_are_listed() {
+    let sketch = || Sketch::new(Order::Little, X86_64).section(".twin", *b"one");
+    let flaws = |sketch: Sketch| sketch.read().unwrap().link_flaws;
+    let found = flaws(sketch().section(".twin", *b"two"));
+    assert_eq!(
+        found.last().map(|flaw| flaw.kind),
+        Some(ElfDefectKind::SectionsOfOneName)
+    );
+    assert!(found[0].message.contains(".twin"), "{}", found[0].message);
+    assert_eq!(
+        flaws(sketch().section(".twin", *b"")),
+        [],
+        "one without content is not listed"
+    );
+    assert_eq!(flaws(sketch().section(".twin.2", *b"two")), [], "another name");
+}
+
+#[test]
 fn of_a_randomised_struct_module_nothing_is_read() {
     let randomised = "vermagic=6.1.0 SMP mod_unload RANDSTRUCT_0123abcd\0name=sketch\0";
     for modinfo in [randomised, "vermagic=6.1.0 SMP mod_unload\0name=sketch\0"] {

@@ -66,6 +66,25 @@ fn what_stands_in_the_file() {
             "elf-malformed!",
         ),
         (
+            "sections of one name, to a kernel that goes on without a list of them",
+            flawed(ElfDefectKind::SectionsOfOneName),
+            "",
+        ),
+        (
+            "and to one that does not", // truth: files/sections-of-one-name
+            flawed(ElfDefectKind::SectionsOfOneName)
+                .kernel("6.14.0")
+                .config("MODVERSIONS KALLSYMS"),
+            "elf-malformed!",
+        ),
+        (
+            "and to one that makes no such list",
+            flawed(ElfDefectKind::SectionsOfOneName)
+                .kernel("6.14.0")
+                .config("MODVERSIONS"),
+            "",
+        ),
+        (
             "a name in .modinfo that is another one in struct module",
             with(
                 a_module()

@@ -2,6 +2,7 @@
 
 use super::{Case, Kernel};
 use crate::truth::elf::section;
+use crate::truth::ko::Ko;
 
 /// Sections that a module may have; the last ones on arm64.
 const SECTIONS: [&str; 18] = [
@@ -79,6 +80,8 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
             cases.push(case(&format!("outside-{id}")).ko(outside));
         }
     }
+    let twins = |ko: Ko| ko.without_section(".note.gnu.build-id").without_section(".note.Linux");
+    cases.push(case("sections-of-one-name").ko(twins(plain.clone())));
     for (name, value) in [("live-patch", "Y"), ("live-patch-or-not", "N")] {
         cases.push(case(name).ko(plain.clone().with_modinfo("livepatch", value)));
     }
