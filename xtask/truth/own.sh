@@ -58,7 +58,7 @@ own_make() {
     own_configure "$2" "$3" && own_kbuild "$3" -j"$(nproc)" all && own_install "$1" "$2" "$3" && own_modules "$@"
 }
 
-# own_configure KERNEL WORK: fails, and says why, where something that is wanted cannot be had together with the rest.
+# own_configure KERNEL WORK: fails, and says what for, where something cannot be had, or left out, together with the rest.
 own_configure() {
     local flavour=${1##*-own-} work=$2
     {
@@ -66,7 +66,7 @@ own_configure() {
         echo "CONFIG_LOCALVERSION=\"-own-$flavour\""
     } >"$work/wanted"
     own_kbuild "$work" KCONFIG_ALLCONFIG="$work/wanted" allnoconfig || return
-    ! grep '^CONFIG_' "$work/wanted" | grep -vxFf "$work/build/.config" || return
+    ! grep -E '^(# )?CONFIG_' "$work/wanted" | grep -vxFf "$work/build/.config" || return
     # Else the release is still that of the one before.
     own_kbuild "$work" syncconfig || return
     [[ $(own_kbuild "$work" kernelrelease) == "$1" ]]

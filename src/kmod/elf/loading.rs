@@ -7,10 +7,12 @@ use super::layout::Layout;
 use super::symbols::Symbols;
 use super::{defect, linking};
 use crate::kernel::Architecture;
-use crate::kmod::facts::{ElfDefect, ElfDefectKind};
+use crate::kmod::facts::{ElfDefect, ElfDefectKind, Era};
 
 /// The symbol versions and the variables of each processor, which are not kept where they stand.
 const READ_AND_DROPPED: [&str; 2] = ["__versions", ".data..percpu"];
+/// The same of kernels that know the extended form, which are those since 6.14: 6.13 is taken for one of them.
+const EXTENDED_VERSIONS: [&str; 2] = ["__version_ext_crcs", "__version_ext_names"];
 
 /// An image on its way into the kernel's memory.
 pub(super) struct Loading<'i, 'a> {
@@ -27,7 +29,9 @@ impl<'i, 'a> Loading<'i, 'a> {
     /// elsewhere (`layout_and_allocate`).
     pub(super) fn new(image: &'i Image<'a>, symbols: &'i Symbols<'i, 'a>, modinfo: Option<usize>) -> Self {
         let mut kept: Vec<bool> = image.sections.iter().map(Section::is_allocated).collect();
-        let dropped = READ_AND_DROPPED.iter().filter_map(|name| image.allocated(name));
+        let extended = EXTENDED_VERSIONS.iter().filter(|_| image.era == Era::Since6_13);
+        let dropped = READ_AND_DROPPED.iter().chain(extended);
+        let dropped = dropped.filter_map(|name| image.allocated(name));
         for at in dropped.chain(modinfo) {
             if let Some(kept) = kept.get_mut(at) {
                 *kept = false;

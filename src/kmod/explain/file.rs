@@ -114,15 +114,17 @@ pub(super) const TEXTS: &[Explanation] = &[
         title: "not a file that the kernel takes",
         meaning: "The kernel's first checks refuse it: not ELF, not relocatable, impossible tables, names without an \
                   end, common symbols, code that may be written to, no sections for trampolines (arm64's `.plt`), exports \
-                  without flags since Linux 7.1. It warns of a module that the kernel would load under \
+                  without flags since Linux 7.1; or it gives up later, as it does of two sections of one name since Linux 6.12, \
+                  which modprobe takes for success. It warns of a module that the kernel would load under \
                   another name than it gives itself.",
         see: "readelf -h FILE.ko\nreadelf -S FILE.ko\ndmesg | tail   # on a node, after insmod",
         mend: "Build it again with kbuild, against this kernel's headers; do not post-process it with tools that rewrite sections.",
         source: "`kernel/module/main.c: elf_validity_cache_copy` (before 6.4 `elf_validity_check`), \
                  `check_export_symbol_sections`; `kernel/module/strict_rwx.c: module_enforce_rwx_sections`; \
+                 `kernel/module/sysfs.c: mod_sysfs_setup`; \
                  `arch/*/kernel/module*.c: module_frob_arch_sections`",
         depends_on: "`CONFIG_STRICT_MODULE_RWX` for code that may be written to, `CONFIG_ARM64_MODULE_PLTS` for trampolines \
-                     before 6.5 (both assumed where the configuration is not known)",
+                     before 6.5, `CONFIG_KALLSYMS` for sections of one name (all assumed where the configuration is not known)",
         certainty: "Sure. Kernels before 6.4, before 6.13 and since are told apart by their release; what a distribution has \
                     taken over from later ones is not known.",
     },

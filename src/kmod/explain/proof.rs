@@ -196,6 +196,7 @@ pub(super) const PROOFS: &[(Rule, Proof)] = &[
             "headers/symtab-flags-all-ones",
             "headers/modinfo-flags-all-ones",
             "files/text",
+            "files/sections-of-one-name",
         ]),
     ),
     (

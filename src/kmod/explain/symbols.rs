@@ -53,12 +53,14 @@ pub(super) const TEXTS: &[Explanation] = &[
         rule: Rule::SymbolVersionMissing,
         title: "one symbol has no version",
         meaning: "The module has symbol versions, but none for this symbol. The kernel says `no symbol version` and goes \
-                  on, without knowing that it fits; Debian's kernels are patched to refuse it.",
+                  on, without knowing that it fits; Debian's kernels are patched to refuse it, in the older form of versions \
+                  (`__versions`).",
         see: "modprobe --dump-modversions FILE.ko | grep SYMBOL",
         mend: "Build with the `Module.symvers` of the kernel and of every module that exports symbols to this one.",
         source: "`kernel/module/version.c: check_version`",
-        depends_on: "`CONFIG_MODVERSIONS`",
-        certainty: "Sure: refused by Debian's 6.1 and 6.12 when tried; elsewhere it loads, and whether it then works is not known.",
+        depends_on: "`CONFIG_MODVERSIONS`, `CONFIG_CC_VERSION_TEXT`, `CONFIG_BUILD_SALT`",
+        certainty: "Sure: refused by Debian's 6.1 and 6.12 when tried, and taken by a 7.3 without Debian's patch; whether it then works \
+                    is not known. A kernel is Debian's if Debian's compiler made it and its build id has its release as salt.",
     },
     Explanation {
         rule: Rule::SymbolNamespace,

@@ -81,7 +81,8 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         }
     }
     let twins = |ko: Ko| ko.without_section(".note.gnu.build-id").without_section(".note.Linux");
-    cases.push(case("sections-of-one-name").ko(twins(plain.clone())));
+    // Kernels differ.
+    cases.push(case("sections-of-one-name").ko(twins(plain.clone())).in_every_core());
     for (name, value) in [("live-patch", "Y"), ("live-patch-or-not", "N")] {
         cases.push(case(name).ko(plain.clone().with_modinfo("livepatch", value)));
     }
