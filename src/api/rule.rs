@@ -176,7 +176,9 @@ impl Rule {
             | Self::SymbolVersionMissing
             | Self::ToolkitOtherKernel
             | Self::NotChecked => ToolkitNeed::Wholly,
-            Self::ModuleNotFound
+            Self::ImageArchitecture
+            | Self::ElfMachine
+            | Self::ModuleNotFound
             | Self::ModuleBuiltin
             | Self::ModuleStructSize
             | Self::ModuleFileMissing

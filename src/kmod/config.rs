@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::Architecture;
+
 /// The options that some rule asks for, without `CONFIG_`. All others are dropped: there are ten thousand.
 const ASKED_FOR: [&str; 32] = [
     "ARM64",
@@ -76,14 +78,24 @@ impl KernelConfig {
         self.options.get(name).map(String::as_str)
     }
 
+    /// The processors that the kernel is for.
+    pub fn architecture(&self) -> Option<Architecture> {
+        let of = [
+            ("X86_64", Architecture::X86_64),
+            ("ARM64", Architecture::Aarch64),
+            ("PPC64", Architecture::Ppc64le),
+            ("S390", Architecture::S390x),
+            ("RISCV", Architecture::Riscv64),
+        ];
+        let is_it = |(option, _): &(&str, _)| self.is_on(option);
+        of.into_iter().find(is_it).map(|(_, architecture)| architecture)
+    }
+
     /// The kernel's own vermagic (`include/linux/vermagic.h: VERMAGIC_STRING`), with the space at its end.
     /// `None` where the configuration alone does not tell it: a randomised layout adds a hash, and each architecture may
     /// add words of its own.
     pub fn vermagic(&self, release: &str) -> Option<String> {
-        let is_known = ["X86_64", "ARM64", "PPC64", "S390", "RISCV"]
-            .iter()
-            .any(|name| self.is_on(name));
-        if !is_known || self.is_on("GCC_PLUGIN_RANDSTRUCT") || self.is_on("RANDSTRUCT") {
+        if self.architecture().is_none() || self.is_on("GCC_PLUGIN_RANDSTRUCT") || self.is_on("RANDSTRUCT") {
             return None;
         }
         let words = [

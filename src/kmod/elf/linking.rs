@@ -29,6 +29,9 @@ const PASSED_OVER: [&str; 6] = [
     "__mcount_loc",
 ];
 
+/// Where functions jump to in order to return (`arch/x86/lib/retpoline.S`).
+const RETURN_THUNK: &[u8] = b"__x86_return_thunk";
+
 const R_X86_64_32: u32 = 10;
 const R_X86_64_32S: u32 = 11;
 
@@ -42,10 +45,13 @@ pub(super) fn flaws(loading: &Loading<'_, '_>, layout: &Layout<'_, '_, '_>) -> V
         Ok(unlinked) => (unlinked, None),
         Err(fatal) => (None, Some(fatal)),
     };
+    let (deadly, idle): (Vec<_>, Vec<_>) = code_without(loading)
+        .into_iter()
+        .partition(|gaps| gaps.kind == ElfDefectKind::Deadly);
     let fatal = fatal
-        .or_else(|| code_without(loading))
+        .or_else(|| deadly.into_iter().next())
         .or_else(|| start_outside(loading));
-    unlinked.into_iter().chain(fatal).collect()
+    unlinked.into_iter().chain(idle).chain(fatal).collect()
 }
 
 /// Applies every table; what is not fatal, of it the first.
@@ -75,6 +81,9 @@ fn apply_all(loading: &Loading<'_, '_>, layout: &Layout<'_, '_, '_>) -> Result<O
 
 /// Code whose relocations are in the file, by their section's name, but are none to the kernel: it runs with the gaps in it.
 /// Of several sections of one name nobody can say whose they are.
+///
+/// On x86 a jump or call with such a gap goes to what stands behind it: functions that return by a jump to
+/// `__x86_return_thunk` never do, and those of a kernel without `CONFIG_MITIGATION_RETHUNK` may get through, having called nobody.
 fn code_without(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
     let image = loading.image;
     let tables = image
@@ -95,9 +104,14 @@ fn code_without(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
         !linked.contains(at) && named.contains_key(&format!(".rela{name}")) && named.get(&name) == Some(&1)
     })?;
     let name = image.name(section);
-    Some(deadly(format!(
-        "the relocations of {name} (section {at}) are gone: .rela{name} is empty, or is none of it"
-    )))
+    let is_x86 = Architecture::from_elf_machine(image.machine) == Some(Architecture::X86_64);
+    let kind = if is_x86 && !loading.symbols.has_any(RETURN_THUNK) {
+        ElfDefectKind::Unlinked
+    } else {
+        ElfDefectKind::Deadly
+    };
+    let message = format!("the relocations of {name} (section {at}) are gone: .rela{name} is empty, or is none of it");
+    Some(defect(kind, message))
 }
 
 /// The pointer to the start function, where it leads out of the section that the function is said to stand in

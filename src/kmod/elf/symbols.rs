@@ -179,6 +179,11 @@ impl<'i, 'a> Symbols<'i, 'a> {
         ))
     }
 
+    /// Whether any symbol has this name.
+    pub(super) fn has_any(&self, name: &[u8]) -> bool {
+        self.all().any(|symbol| self.is_named(symbol, name))
+    }
+
     /// Whether a symbol has this name.
     pub(super) fn is_named(&self, symbol: Symbol, name: &[u8]) -> bool {
         let from = usize::try_from(symbol.name).ok().and_then(|at| self.names.get(at..));

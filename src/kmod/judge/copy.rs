@@ -11,8 +11,8 @@ const EM_386: u16 = 3;
 const EM_ARM: u16 = 40;
 
 /// Everything that can go wrong before modprobe runs, in the order of the commands.
-pub(super) fn check(staged: &StagedImage, load: &Load) -> Vec<Finding> {
-    let mut findings = tools(staged, load);
+pub(super) fn check(staged: &StagedImage, load: &Load, architecture: Option<Architecture>) -> Vec<Finding> {
+    let mut findings = tools(staged, architecture);
     findings.extend(folder(&staged.folder, load));
     findings.extend(firmware(staged));
     findings.extend(modprobe_config(staged));
@@ -26,7 +26,7 @@ pub(super) fn check(staged: &StagedImage, load: &Load) -> Vec<Finding> {
 }
 
 /// Without one of the three programs the init container fails, and the worker never starts.
-fn tools(staged: &StagedImage, load: &Load) -> Vec<Finding> {
+fn tools(staged: &StagedImage, architecture: Option<Architecture>) -> Vec<Finding> {
     let tools = [("sh", staged.sh), ("mkdir", staged.mkdir), ("cp", staged.cp)];
     let missing: Vec<&str> = tools
         .iter()
@@ -53,7 +53,7 @@ fn tools(staged: &StagedImage, load: &Load) -> Vec<Finding> {
     }
     let foreign = tools
         .iter()
-        .find_map(|(name, tool)| foreign_tool(name, *tool, load.architecture?));
+        .find_map(|(name, tool)| foreign_tool(name, *tool, architecture?));
     foreign.into_iter().collect()
 }
 

@@ -112,7 +112,7 @@ fn defect(defect: &ElfDefect, kernel: &Kernel<'_>) -> Finding {
         ),
         ElfDefectKind::WritableCode => return writable_code(message, kernel),
         ElfDefectKind::Unlinked => {
-            let sentence = format!("{message}: the kernel loads the file, but that entry stays empty; build it again");
+            let sentence = format!("{message}: the kernel loads the file with that gap in it; build it again");
             return Finding::warns(Rule::ElfRelocation, sentence);
         }
         ElfDefectKind::Relocation => (

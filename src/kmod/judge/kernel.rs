@@ -12,6 +12,7 @@ use crate::kmod::toolkit::{InTree, Toolkit, ToolkitEvidence};
 pub(super) struct Kernel<'a> {
     /// Its release.
     pub(super) release: &'a str,
+    /// Whose it is: told by its release or by who asks, else by its configuration.
     pub(super) architecture: Option<Architecture>,
     toolkit: Option<&'a Toolkit>,
     /// Its vermagic: an in-tree module's, else worked out from its configuration.
@@ -30,7 +31,9 @@ impl<'a> Kernel<'a> {
         });
         Self {
             release: &load.kernel,
-            architecture: load.architecture,
+            architecture: load
+                .architecture
+                .or_else(|| toolkit.and_then(|toolkit| toolkit.config.as_ref()?.architecture())),
             toolkit,
             vermagic,
         }

@@ -43,7 +43,7 @@ use crate::kmod::toolkit::ToolkitEvidence;
 /// not be checked. It loads if nothing decides against it.
 pub fn judge(staged: &StagedImage, load: &Load, toolkit: &ToolkitEvidence) -> Vec<Finding> {
     let kernel = Kernel::new(load, toolkit);
-    let mut findings = copy::check(staged, load);
+    let mut findings = copy::check(staged, load, kernel.architecture);
     findings.extend(modprobe_step(staged, load, &kernel).unwrap_or_else(|finding| vec![finding]));
     findings.extend(kernel::unchecked(&kernel, load, toolkit));
     let mut findings: Vec<Finding> = findings.into_iter().map(report::shortened).collect();

@@ -8,7 +8,7 @@ use super::kernel::Kernel;
 use super::licence;
 use super::report::Report;
 use super::version::{Compared, crc_mismatch};
-use crate::api::{Finding, Rule};
+use crate::api::{Finding, Rule, Severity};
 use crate::kmod::facts::{ElfModule, Undefined};
 
 /// How many symbols one sentence names.
@@ -70,8 +70,7 @@ impl<'a> Resolution<'a, '_> {
             let name = undefined.name.as_str();
             match self.exporters.find(name) {
                 Found::Exported(exporter) => {
-                    let finding = self.resolve(undefined, &exporter, &mut standing);
-                    report.extend(finding.map(|finding| finding.of_symbol(name)));
+                    report.extend(self.resolve(undefined, &exporter, &mut standing));
                     let owner = exporter.owner.filter(|owner| self.exporters.is_loaded_by_others(owner));
                     if let Some(owner) = owner {
                         loaded_by_others.entry(owner).or_default().push(name);
@@ -80,8 +79,7 @@ impl<'a> Resolution<'a, '_> {
                 Found::Nobody if !undefined.weak => report.add(self.missing(name)),
                 Found::NotLoaded(owner, exporter) if !undefined.weak => {
                     // That module may be loaded by others: then the rest counts too.
-                    let finding = self.resolve(undefined, &exporter, &mut standing);
-                    report.extend(finding.map(|finding| finding.of_symbol(name)));
+                    report.extend(self.resolve(undefined, &exporter, &mut standing));
                     not_loaded.entry(owner).or_default().push(name);
                 }
                 Found::Nobody | Found::NotLoaded(..) | Found::Unknown => {}
@@ -108,14 +106,22 @@ impl<'a> Resolution<'a, '_> {
     }
 
     /// `resolve_symbol`: licence, inherited taint, version, namespace, in this order. A weak symbol may lack the
-    /// first two; a wrong version or a namespace that is not imported refuses even a weak one.
-    fn resolve(&self, undefined: &Undefined, exporter: &Exporter<'_>, standing: &mut Standing<'_>) -> Option<Finding> {
+    /// first two; a wrong version or a namespace that is not imported refuses even a weak one. Where the kernel only warns of
+    /// one, it looks at the next.
+    fn resolve(&self, undefined: &Undefined, exporter: &Exporter<'_>, standing: &mut Standing<'_>) -> Vec<Finding> {
         let name = undefined.name.as_str();
-        if let Err(finding) = standing.permits(name, exporter) {
-            return Some(finding).filter(|_| !undefined.weak);
+        let mut findings = Vec::new();
+        match standing.permits(name, exporter) {
+            Err(finding) => findings.extend(Some(finding).filter(|_| !undefined.weak)),
+            Ok(()) => {
+                findings.extend(self.same_version(name, exporter, &standing.crcs));
+                if !findings.iter().any(|finding| finding.severity == Severity::Decides) {
+                    findings.extend(self.namespace_imported(name, exporter, &standing.imported));
+                }
+            }
         }
-        self.same_version(name, exporter, &standing.crcs)
-            .or_else(|| self.namespace_imported(name, exporter, &standing.imported))
+        let of_symbol = findings.into_iter().map(|finding| finding.of_symbol(name));
+        of_symbol.collect()
     }
 
     /// `check_version`.

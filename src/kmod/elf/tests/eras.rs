@@ -43,7 +43,7 @@ fn a_sound_module_is_the_same_to_all() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn each_era_checks_what_its_kernels_check() {
-    use ElfDefectKind::{Deadly, Malformed, NoSymbols, NotAModule, Relocation, Truncated, WritableCode};
+    use ElfDefectKind::{Deadly, Malformed, NoSymbols, NotAModule, Relocation, Truncated, Unlinked, WritableCode};
     const TYPE: usize = 4;
     const FLAGS: usize = 8;
     const SIZE: usize = 32;
@@ -172,6 +172,17 @@ fn each_era_checks_what_its_kernels_check() {
     ] {
         assert_eq!(said(&altered(section, at, value)), expected, "{sentence}");
     }
+    let mut without_thunks = altered(".rela.init.text", SIZE, &[0; 8]);
+    let thunk = b"__x86_return_thunk\0";
+    while let Some(at) = without_thunks.windows(thunk.len()).position(|bytes| bytes == thunk) {
+        without_thunks[at] = b'-';
+    }
+    // truth: files/emptied-rela-init-text on a kernel of our own, without return thunks
+    assert_eq!(
+        said(&without_thunks),
+        by_all(Unlinked),
+        "code that may get through its gaps"
+    );
     let symbols = altered(".symtab", TYPE, &[1]);
     assert_eq!(said(&symbols), by_all(NoSymbols));
 }

@@ -119,6 +119,15 @@ fn what_stands_in_the_file() {
             "file-not-read?",
         ),
         (
+            "another machine, by the configuration of a kernel whose name tells no architecture", // truth: headers/machine-zero
+            {
+                let mut scene = with(a_module().change(|elf| elf.machine = AARCH64)).config("MODVERSIONS X86_64");
+                scene.load.architecture = None;
+                scene
+            },
+            "elf-machine!",
+        ),
+        (
             "another machine",
             with(a_module().change(|elf| elf.machine = AARCH64)),
             "elf-machine!",

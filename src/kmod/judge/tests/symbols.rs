@@ -203,6 +203,15 @@ fn namespaces_are_imported() {
         ("not imported", with(user()), "symbol-namespace!"),
         ("not imported by a weak one", with(user().weakly()), "symbol-namespace!"),
         (
+            // truth: symbols/weak-of-a-namespace-not-imported on our own
+            "nor where its version is missing, of which the kernel only warns",
+            with(user().change(|elf| {
+                let versions = elf.versions.basic.as_mut().expect("versions");
+                versions.0.retain(|(name, _)| name != "spaced");
+            })),
+            "symbol-version-missing? symbol-namespace!",
+        ),
+        (
             "not imported, and allowed",
             with(user()).config(LAX),
             "symbol-namespace?",
