@@ -10,10 +10,7 @@ use anyhow::Context;
 use super::report::Row;
 
 /// Rules that speak on kernels of one configuration alone, and those of ours that have it: others cannot show them.
-const SHOWN_BY: [(&str, &[&str]); 1] = [(
-    "livepatch-unsupported",
-    &["6.1.0-50-cloud-arm64", "7.3.4-own-strict", "7.3.4-own-lax"],
-)];
+const SHOWN_BY: [(&str, &[&str]); 1] = [("livepatch-unsupported", &["6.1.0-50-cloud-arm64", "7.3.4-own-strict"])];
 
 /// What the page says.
 pub(crate) struct Proofs {

@@ -71,14 +71,14 @@ pub(super) const NO_SIGNATURES: Configuration = Configuration {
     name: "no-signatures",
     meaning: "without CONFIG_MODULE_SIG; check is told of our certificates",
     unset: &["MODULE_FORCE_LOAD", "MODULE_SIG", "MODULE_SIG_ALL", "MODULE_SIG_FORMAT"],
-    seen: "7.3.4-own-lax: `signatures/sig-enforce-unsigned`",
+    seen: "",
     ..RHEL
 };
 pub(super) const LENIENT: Configuration = Configuration {
     name: "lenient-namespaces",
     meaning: "with CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS",
     set: &[RED_HAT, ("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS", YES)],
-    seen: "7.3.4-own-lax: `symbols/namespace-not-imported`",
+    seen: "",
     ..RHEL
 };
 pub(super) const TRIMMED: Configuration = Configuration {
@@ -110,7 +110,7 @@ pub(super) const NOT_UNPACKING: Configuration = Configuration {
         "MODULE_COMPRESS_XZ",
         "MODULE_DECOMPRESS",
     ],
-    seen: "7.3.4-own-lax: `packing/xz-sound`, `packing/zstd-sound`",
+    seen: "",
     ..RHEL
 };
 pub(super) const NOT_PREEMPTIBLE: Configuration = Configuration {
@@ -140,7 +140,7 @@ pub(super) const NO_LIVEPATCH: Configuration = Configuration {
     meaning: "without CONFIG_LIVEPATCH",
     set: &[RED_HAT],
     unset: &["MODULE_FORCE_LOAD", "LIVEPATCH"],
-    seen: "7.3.4-own-strict, 7.3.4-own-lax, 6.1.0-50-cloud-arm64: `files/live-patch`",
+    seen: "7.3.4-own-strict, 6.1.0-50-cloud-arm64: `files/live-patch`",
     ..RHEL
 };
 pub(super) const UNTOLD: Configuration = Configuration {
