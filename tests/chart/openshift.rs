@@ -274,6 +274,10 @@ fn of_others() -> Templates {
         ("escalating", with("allowPrivilegeEscalation", json!(true))),
         ("with SYS_ADMIN", added("SYS_ADMIN")),
         ("with NET_RAW", added("NET_RAW")),
+        (
+            "with nothing asked for",
+            json!({"spec": {"automountServiceAccountToken": false, "containers": [{"name": "c", "image": "i"}]}}),
+        ),
         ("with the runtime's capabilities", with("capabilities", json!({}))),
         ("on a host path", pod("volumes", host_path)),
         (
@@ -441,7 +445,9 @@ fn the_constraint_for_builds_is_no_way_to_anything_else() {
             narrowed.push(pod);
         }
     }
-    assert_eq!(narrowed, ["somebody's, with the runtime's capabilities"]);
+    let unasking = "somebody's, with nothing asked for";
+    assert_eq!(narrowed, [unasking, "somebody's, with the runtime's capabilities"]);
+    assert_eq!(about(unasking).chosen[FOR_BUILDS], FOR_BUILDS, "before `restricted-v2`");
 }
 
 #[test]
