@@ -132,6 +132,38 @@ fn a_build_needs_the_constraint_that_the_documentation_gives_or_the_privileged_o
 }
 
 #[test]
+fn what_openshift_brings_refuses_a_build_for_the_reasons_that_the_documentation_gives() {
+    let of = &about(BUILT_AND_SIGNED).of;
+    for (constraint, reasons) in [
+        (
+            "restricted-v2",
+            &["runAsUser: Invalid value: 0: must be in the ranges"][..],
+        ),
+        ("nonroot-v2", &["runAsNonRoot: Invalid value: false: must be true"]),
+        (
+            "anyuid",
+            &[
+                "\"SETUID\": capability",
+                "\"SETGID\": capability",
+                "\"SETFCAP\": capability",
+                "seccomp may not be set",
+            ],
+        ),
+    ] {
+        let because = &of[constraint].because;
+        for reason in reasons {
+            assert!(because.contains(reason), "{constraint}, {reason}: {because}");
+        }
+    }
+    let because = &of["nested-container"].because;
+    let (_, alone) = because.split_once(": ").expect("a constraint and its reason");
+    assert_eq!(
+        alone,
+        ".initContainers[2].capabilities.add: Invalid value: \"SETFCAP\": capability may not be added"
+    );
+}
+
+#[test]
 fn the_constraint_for_builds_is_no_way_to_anything_else() {
     let mut narrowed = Vec::new();
     for pod in of_others().into_keys() {
