@@ -181,6 +181,24 @@ fn a_disk_that_is_full_may_have_room_another_time() {
 }
 
 #[test]
+fn so_may_one_for_a_module_file() {
+    let folder = with_key();
+    let Some(_disk) = SmallDisk::at(&folder.path().join("disk"), 4) else {
+        return;
+    };
+    std::fs::write(folder.path().join("nic.ko"), b"\x7fELF".repeat(10_000)).unwrap();
+    let log = folder.path().join("log");
+    let output = sign(
+        folder.path(),
+        &["--testimony", "HERE/log", "HERE/nic.ko", "HERE/disk/nic.ko"],
+    );
+    assert_eq!(output.status.code(), Some(3), "{}", err(&output));
+    assert!(err(&output).contains("No space left on device"), "{}", err(&output));
+    let log: Value = serde_json::from_slice(&std::fs::read(log).unwrap()).unwrap();
+    assert_eq!(log["again"], json!(true), "{log}");
+}
+
+#[test]
 fn a_packed_module_is_signed_inside_unless_it_is_to_be_as_sign_file_does_it() {
     let folder = with_key();
     let module = b"\x7fELF".repeat(100);
