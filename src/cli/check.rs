@@ -131,10 +131,11 @@ fn complain_of(problems: &[DocumentProblem]) {
     }
 }
 
-/// What is done, on standard error: the warnings of the libraries always, the rest as asked for.
+/// What is done, on standard error: the errors of the libraries always, the rest as asked for. Of certificates the answers tell
+/// already, in words for people and once.
 fn log_to_stderr(verbosity: u8) {
     let filter = match verbosity {
-        0 => "error",
+        0 => "error,rustls_platform_verifier=off",
         1 => "warn,kmm_preflight=info",
         _ => "info,kmm_preflight=debug",
     };
