@@ -76,6 +76,7 @@ WHAT THE FILES MAY HOLD
   Module                  what is judged
   Secret                  pull secrets (imageRepoSecret), and certificates of `sign`
   ConfigMap               Dockerfiles of `build`
+  NodeFeature             which in-tree modules each node has loaded
   Other kinds are skipped with a note.
 
 EXIT CODES
