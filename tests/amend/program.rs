@@ -125,7 +125,8 @@ fn what_went_wrong_is_said_to_people_and_to_the_operator() {
             &["--file", "/opt/no.ko", &from, "oci:HERE/to:x"],
             1,
             false,
-            "matches no file",
+            "oci:examples/upgrade/images:registry.example.com/security/attestor:6.1.0-50-cloud-amd64: `/opt/no.ko` in \
+             filesToSign matches no file",
         ),
         (
             &["--file", MODULE, "oci:HERE/none", "oci:HERE/to:x"],
