@@ -4,14 +4,14 @@
 #     xtask/truth/packages.sh [--all]
 #
 #   gcc make libelf1 binutils   to compile modules against Debian's kernels, whose kbuild comes with the headers
-#   kmod openssl xz-utils zstd  to index, sign and pack them
+#   kmod openssl xz-utils zstd  to index, sign and pack them; with lz4, to unpack kernels
 #   busybox-static dash         for the images, and for the file system that kernels boot with
 #   qemu-system-x86             to boot kernels; --all also qemu-system-arm
 #   python3-pip                 to fetch what writes into their firmware
 #   zlib1g-dev                  to compile a modprobe that reads gzip
 set -euo pipefail
 
-wanted=(gcc make libelf1 binutils kmod openssl xz-utils zstd busybox-static dash qemu-system-x86 python3-pip
+wanted=(gcc make libelf1 binutils kmod openssl xz-utils zstd lz4 busybox-static dash qemu-system-x86 python3-pip
     zlib1g-dev)
 [[ ${1-} != --all ]] || wanted+=(qemu-system-arm)
 missing=()
