@@ -15,6 +15,7 @@ use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Client, NoProxy, Proxy, RequestBuilder, Response, Url, redirect};
 use rustls::pki_types::CertificateDer;
+use tracing::debug;
 
 use super::home::Home;
 use super::place::{GuardedResolver, Places};
@@ -112,6 +113,16 @@ impl Transport {
     }
 
     async fn send_once(&self, home: &Home, ask: &Ask) -> Result<Response, Trouble> {
+        let answer = self.answer(home, ask).await;
+        let (method, place) = (&ask.method, place(&ask.url));
+        match &answer {
+            Ok(response) => debug!("{method} {place}: {}", response.status()),
+            Err(trouble) => debug!("{method} {place}: {}", trouble.message),
+        }
+        answer
+    }
+
+    async fn answer(&self, home: &Home, ask: &Ask) -> Result<Response, Trouble> {
         let host = host_of(&ask.url);
         let mut request = self.request(home, ask).await?;
         if let Some(body) = &ask.body {
@@ -245,6 +256,13 @@ pub(super) fn without_login(mut url: Url) -> Url {
     url
 }
 
+/// A URL for the log: without what may be secret in it, name, password and query.
+fn place(url: &Url) -> Url {
+    let mut url = without_login(url.clone());
+    url.set_query(None);
+    url
+}
+
 /// Host and port, for messages.
 pub(super) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or("an address without a host");
@@ -292,5 +310,16 @@ fn bad_proxy(address: &str) -> SettingsError {
     let proxy = address.rsplit('@').next().unwrap_or_default();
     SettingsError::Proxy {
         proxy: super::excerpt::excerpt(proxy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_no_secrets_of_a_url() {
+        let url = Url::parse("https://me:secret@s3.example/blob?X-Signature=secret").unwrap();
+        assert_eq!(place(&url).as_str(), "https://s3.example/blob");
     }
 }

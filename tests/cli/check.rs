@@ -27,6 +27,26 @@ fn what_kubectl_takes_for_a_file_is_answered_with_what_to_do() {
 }
 
 #[test]
+fn who_asks_is_told_of_every_image_and_who_insists_of_every_request() {
+    let module = MODULE.replace("registry.invalid/nic:1", "127.0.0.1:1/nic:1");
+    let said = |flag: &str| {
+        let words = format!("-f m.yaml --kernel-version 6.1.0-18-amd64 --no-cache {flag}");
+        check(&words).with_file("m.yaml", &module).ends_with(3).err
+    };
+    let (once, twice) = (said("-v"), said("-vv"));
+    let request = "GET https://127.0.0.1:1/v2/nic/manifests/1: 127.0.0.1:1 refuses the connection";
+    assert!(
+        once.contains("127.0.0.1:1/nic:1: begun") && !once.contains(request),
+        "{once}"
+    );
+    assert!(
+        twice.contains("127.0.0.1:1/nic:1: begun") && twice.contains(request),
+        "{twice}"
+    );
+    assert_eq!(said(""), "");
+}
+
+#[test]
 fn no_kernel_is_answered_with_what_to_do() {
     check("-f module.yaml")
         .with_file("module.yaml", MODULE)
