@@ -96,6 +96,7 @@ fn what_is_no_setting_is_refused_and_named() {
         ("networkPolicy: {apiServerCIDRs: [10.0.0.1]}", "apiServerCIDRs"),
         ("resources: {limit: {}}", "limit"),
         ("proxy: {https: a}", "https"),
+        ("log: {level: verbose}", "level"),
     ];
     for (values, name) in cases {
         let Some(answer) = render(values) else { return };
