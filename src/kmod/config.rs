@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The options that some rule asks for, without `CONFIG_`. All others are dropped: there are ten thousand.
-const ASKED_FOR: [&str; 30] = [
+const ASKED_FOR: [&str; 31] = [
     "ARM64",
     "ARM64_MODULE_PLTS",
     "CC_VERSION_TEXT",
@@ -13,6 +13,7 @@ const ASKED_FOR: [&str; 30] = [
     "CRYPTO_SHA1",
     "CRYPTO_SHA3",
     "CRYPTO_SHA512",
+    "DYNAMIC_FTRACE",
     "GCC_PLUGIN_RANDSTRUCT",
     "LIVEPATCH",
     "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY",
