@@ -7,7 +7,9 @@ use std::sync::Arc;
 use divan::{Bencher, black_box};
 use kmm_preflight::kernel::Architecture;
 use kmm_preflight::kmod::config::KernelConfig;
-use kmm_preflight::kmod::facts::{Crcs, ElfModule, ModuleContent, ModuleFile, Packing, Signature, Undefined, Versions};
+use kmm_preflight::kmod::facts::{
+    Crcs, ElfModule, ModuleContent, ModuleFile, Packing, Signature, StructModule, Undefined, Versions,
+};
 use kmm_preflight::kmod::judge;
 use kmm_preflight::kmod::load::{Load, LoadCommand, LoadedModules, SignaturePolicy};
 use kmm_preflight::kmod::staged::{Entry, Folder, Program, StagedFolder, StagedImage, Tool};
@@ -17,6 +19,11 @@ use kmm_preflight::kmod::toolkit::{Toolkit, ToolkitEvidence};
 const KERNEL: &str = "6.1.0-50-cloud-amd64";
 const EXPORTED: u32 = 30_000;
 const NEEDED: u32 = 200;
+const THIS_MODULE: StructModule = StructModule {
+    size: 1024,
+    start: Some(312),
+    end: Some(900),
+};
 
 fn main() {
     divan::main();
@@ -51,7 +58,7 @@ fn toolkit() -> ToolkitEvidence {
         config: Some(Arc::new(KernelConfig::parse(options))),
         in_tree: None,
         vermagic: None,
-        this_module_size: Some(1024),
+        this_module: Some(THIS_MODULE),
         has_export_flags: Some(false),
     }))
 }
@@ -87,7 +94,7 @@ fn module() -> ModuleFile {
     ];
     let elf = ElfModule {
         machine: Architecture::X86_64.elf_machine(),
-        this_module_size: 1024,
+        this_module: THIS_MODULE,
         name: Some("kmmp_lone".to_owned()),
         modinfo: info.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         versions: Versions {

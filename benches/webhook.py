@@ -30,10 +30,10 @@ def run(folder, name, connections):
 def main():
     folder = Path(sys.argv[1])
     print(f"{'connections':>11}  {'':17}{'peer':>10}{'ours':>10}{'ours/peer':>11}")
-    for connections in (1, 64):
+    for connections in ("1", "1.awake", "64"):
         peer, ours = run(folder, "peer", connections), run(folder, "ours", connections)
         for what in peer:
-            print(f"{connections:>11}  {what:17}{peer[what]:10.2f}{ours[what]:10.2f}{ours[what] / peer[what]:11.2f}")
+            print(f"{connections.replace('.', ' '):>11}  {what:17}{peer[what]:10.2f}{ours[what]:10.2f}{ours[what] / peer[what]:11.2f}")
 
 
 main()

@@ -14,6 +14,7 @@ mod chart {
     mod monitoring;
     mod network;
     mod objects;
+    mod openshift;
     mod operator;
     mod pods;
     mod release;

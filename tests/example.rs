@@ -72,7 +72,7 @@ fn a_malformed_kernel_is_refused_in_the_words_of_admission() {
     assert_eq!(
         run.err,
         "error: The PreflightValidationOCP \"upgrade\" is invalid: spec.kernelVersion: it must begin with three \
-         numbers, as in 6.12.0-55.el10.x86_64\n"
+         numbers, as in 6.12.0-55.el10.x86_64 (it comes from --kernel-version)\n"
     );
     assert_eq!(run.out, "", "a refusal has nothing for standard output");
 }

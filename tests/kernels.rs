@@ -57,7 +57,7 @@ fn a_module_is_judged_as_its_own_kernel_judges_it() {
         let home = cache.home(module);
         let (truth, question) = (module.record.truth(), module.on(home));
         ledger.no_false_alarm(&module.record.subject(), truth, question.clone());
-        if home.toolkit.this_module_size.is_some() || !matches!(truth, Truth::RefusesBy("module-struct-size", _)) {
+        if home.toolkit.this_module.is_some() || !matches!(truth, Truth::RefusesBy("module-struct-size", _)) {
             ledger.compare(&module.record.subject(), truth, question);
         }
     }

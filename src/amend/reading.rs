@@ -39,7 +39,7 @@ impl Job<'_> {
     pub(super) async fn select(&self, layers: &[Descriptor]) -> Result<(Vec<Survey>, Selection), AmendFailure> {
         let mut surveys = VecDeque::new();
         let problem = |problem| AmendFailure::Selection {
-            image: self.origin.reference().to_string(),
+            image: self.origin.name().to_owned(),
             problem,
         };
         for (at, layer) in layers.iter().enumerate().rev() {
@@ -120,7 +120,7 @@ impl Job<'_> {
             Halt::Layer(error) => AmendFailure::Read(in_layer(image, &layer.digest, error)),
             Halt::Writing(error) => cannot_write(&error),
             Halt::Signing { path, problem } => AmendFailure::Signing {
-                image: image.to_string(),
+                image: self.origin.name().to_owned(),
                 path,
                 problem,
             },

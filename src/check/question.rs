@@ -1,11 +1,13 @@
 //! Documents and options → questions: one for each preflight, defaulted, valid.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 
 use super::Documents;
+use crate::api::field_error::FieldError;
 use crate::api::{Module, PreflightValidationOCP, PreflightValidationOCPSpec};
 use crate::kernel::{Architecture, KernelVersion};
 use crate::kmod::load::LoadedModules;
@@ -16,6 +18,8 @@ use crate::validate::preflight::{apply_defaults, refusal, validate};
 
 /// The name of the preflight of somebody who gives a kernel and no object.
 const UNNAMED: &str = "preflight";
+/// How many namespaces a message names.
+const MAX_LISTED: usize = 10;
 
 /// One preflight over the documents.
 #[derive(Clone, Debug)]
@@ -71,9 +75,29 @@ pub enum WrongQuestion {
          --kernel-version, as `uname -r` will print it on the upgraded nodes"
     )]
     NoKernel,
-    /// No Module in the files, or none in the namespaces that were asked for.
-    #[error("there is no Module{0}, so there is nothing to check; name files that hold Modules with -f")]
-    NoModule(String),
+    /// No Module in the files.
+    #[error("there is no Module, so there is nothing to check; name files that hold Modules with -f")]
+    NoModule,
+    /// No Module in the namespaces that were asked for.
+    #[error("there is no Module in namespace {asked}, so there is nothing to check; the files have Modules in {there}")]
+    NoModuleIn {
+        /// The namespaces that were asked for.
+        asked: String,
+        /// Those that have Modules.
+        there: String,
+    },
+    /// An architecture that no kernel here has.
+    #[error(
+        "--architecture {option}: {kernel} is a kernel for {named} by its own name; leave the option out, or correct the kernel"
+    )]
+    OtherArchitecture {
+        /// What the option says.
+        option: &'static str,
+        /// The kernel.
+        kernel: String,
+        /// What the kernel's name says.
+        named: &'static str,
+    },
     /// Preflights that admission would refuse.
     #[error("{}", .0.join("\n"))]
     Invalid(Vec<String>),
@@ -94,11 +118,9 @@ pub fn questions(
         node_features,
         ..
     } = documents;
-    let preflights = admitted(overridden(preflights, overrides)?)?;
-    modules.retain(|module| namespaces.is_empty() || module.namespace().is_some_and(|own| namespaces.contains(&own)));
-    if modules.is_empty() {
-        return Err(WrongQuestion::NoModule(in_namespaces(namespaces)));
-    }
+    let preflights = admitted(overridden(preflights, overrides)?, overrides)?;
+    agree(&preflights, options.architecture)?;
+    retain(&mut modules, namespaces)?;
     let (modules, secrets, config_maps) = (Arc::new(modules), Arc::new(secrets), Arc::new(config_maps));
     let loaded = node_features.iter().filter_map(|node| node.spec.loaded_modules());
     let loaded = Arc::new(loaded.map(LoadedModules::of).collect());
@@ -117,13 +139,14 @@ pub fn questions(
 /// What admission would make of the preflights: each with its defaults and its kernel, or all that is wrong.
 fn admitted(
     preflights: Vec<PreflightValidationOCP>,
+    overrides: &Overrides,
 ) -> Result<Vec<(PreflightValidationOCP, KernelVersion)>, WrongQuestion> {
     let (mut good, mut refusals) = (Vec::new(), Vec::new());
     for mut preflight in preflights {
         apply_defaults(&mut preflight, &Surroundings::default());
         match validate(&preflight) {
             Ok(kernel) => good.push((preflight, kernel)),
-            Err(errors) => refusals.push(refusal(&preflight.name_any(), &errors)),
+            Err(errors) => refusals.push(refusal(&preflight.name_any(), &overrides.blamed(errors))),
         }
     }
     if refusals.is_empty() {
@@ -133,11 +156,68 @@ fn admitted(
     }
 }
 
-fn in_namespaces(namespaces: &[String]) -> String {
-    if namespaces.is_empty() {
-        String::new()
-    } else {
-        format!(" in namespace {}", namespaces.join(", "))
+impl Overrides {
+    /// The errors, each of a field that an option replaces with that option's name.
+    fn blamed(&self, mut errors: Vec<FieldError>) -> Vec<FieldError> {
+        for error in &mut errors {
+            let option = match error.path.as_str() {
+                "spec.kernelVersion" => self.kernel_version.as_ref().map(|_| "--kernel-version"),
+                "spec.dtkImage" => self.dtk_image.as_ref().map(|_| "--dtk-image"),
+                _ => None,
+            };
+            if let Some(option) = option {
+                error.message = format!("{} (it comes from {option})", error.message);
+            }
+        }
+        errors
+    }
+}
+
+/// An architecture counts for kernels that do not name their own. Where none is left for it to count for, it is a mistake.
+fn agree(
+    preflights: &[(PreflightValidationOCP, KernelVersion)],
+    architecture: Option<Architecture>,
+) -> Result<(), WrongQuestion> {
+    let Some(option) = architecture else {
+        return Ok(());
+    };
+    let other = |kernel: &KernelVersion| kernel.architecture().filter(|own| *own != option);
+    let all_other: Option<Vec<_>> = preflights
+        .iter()
+        .map(|(_, kernel)| Some((kernel, other(kernel)?)))
+        .collect();
+    match all_other.as_deref() {
+        Some([(kernel, named), ..]) => Err(WrongQuestion::OtherArchitecture {
+            option: option.go_name(),
+            kernel: kernel.raw().to_owned(),
+            named: named.go_name(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Leaves the Modules of the namespaces that were asked for, of which there must be some.
+fn retain(modules: &mut Vec<Module>, namespaces: &[String]) -> Result<(), WrongQuestion> {
+    if modules.is_empty() {
+        return Err(WrongQuestion::NoModule);
+    }
+    let there: BTreeSet<String> = modules.iter().filter_map(ResourceExt::namespace).collect();
+    modules.retain(|module| namespaces.is_empty() || module.namespace().is_some_and(|own| namespaces.contains(&own)));
+    if modules.is_empty() {
+        return Err(WrongQuestion::NoModuleIn {
+            asked: namespaces.join(", "),
+            there: listed(&there),
+        });
+    }
+    Ok(())
+}
+
+/// The first names, and how many there are besides.
+fn listed(names: &BTreeSet<String>) -> String {
+    let first: Vec<_> = names.iter().take(MAX_LISTED).map(String::as_str).collect();
+    match names.len().saturating_sub(MAX_LISTED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
 }
 
@@ -253,6 +333,53 @@ mod tests {
         assert!(
             refused.contains("\n* spec.kernelVersion: ") && refused.contains("\n* spec.dtkImage: "),
             "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_the_option_that_the_value_came_from() {
+        let overrides = Overrides {
+            kernel_version: Some("six".to_owned()),
+            ..Overrides::default()
+        };
+        let refused = asked(documents(&[("a", "6.1.0-18-amd64")]), &overrides).expect_err("a refusal");
+        assert!(
+            refused.to_string().ends_with("(it comes from --kernel-version)"),
+            "{refused}"
+        );
+        let own = asked(documents(&[("a", "six")]), &Overrides::default()).expect_err("a refusal");
+        assert!(!own.to_string().contains("it comes from"), "{own}");
+    }
+
+    #[test]
+    fn an_architecture_that_every_kernel_denies_is_a_mistake() {
+        let options = Options {
+            architecture: Some(Architecture::Aarch64),
+            ..Options::default()
+        };
+        let ask = |kernels: &[(&str, &str)]| questions(documents(kernels), &Overrides::default(), &[], &options);
+        let amd64 = ("a", "6.1.0-18-amd64");
+        let refused = ask(&[amd64]).expect_err("a refusal").to_string();
+        assert!(
+            refused.starts_with("--architecture arm64: 6.1.0-18-amd64 is a kernel for amd64 by its own name"),
+            "{refused}"
+        );
+        for good in [[amd64, ("b", "6.1.0-18-arm64")], [amd64, ("b", "6.8.0-31-generic")]] {
+            assert!(ask(&good).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_without_modules_is_answered_with_those_that_have_some() {
+        let refused = questions(
+            documents(&[("a", "6.1.0-18-amd64")]),
+            &Overrides::default(),
+            &["elsewhere".to_owned()],
+            &Options::default(),
+        );
+        assert_eq!(
+            refused.expect_err("a refusal").to_string(),
+            "there is no Module in namespace elsewhere, so there is nothing to check; the files have Modules in drivers"
         );
     }
 

@@ -76,6 +76,7 @@ WHAT THE FILES MAY HOLD
   Module                  what is judged
   Secret                  pull secrets (imageRepoSecret), and certificates of `sign`
   ConfigMap               Dockerfiles of `build`
+  NodeFeature             which in-tree modules each node has loaded
   Other kinds are skipped with a note.
 
 EXIT CODES
@@ -113,7 +114,7 @@ pub(super) struct CheckArgs {
     #[arg(short, long, conflicts_with = "verbose")]
     pub(super) quiet: bool,
 
-    /// Say what is being done, on standard error; twice for every request
+    /// Say which images are read, on standard error; twice: every request too
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 

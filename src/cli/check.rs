@@ -65,7 +65,9 @@ fn questions(documents: Documents, settings: &mut CheckSettings) -> anyhow::Resu
 
 /// The answered preflights, in the order of the questions; `None` if somebody pressed Ctrl-C first.
 fn answers(questions: &[Question], settings: &CheckSettings) -> anyhow::Result<Option<Vec<PreflightValidationOCP>>> {
-    let bar = (environment::is_watched() && !settings.quiet).then(Bar::new);
+    // Lines of a log would tear the bar.
+    let has_place = !settings.quiet && settings.verbosity == 0;
+    let bar = (environment::is_watched() && has_place).then(Bar::new);
     let progress = bar.as_ref().map_or_else(Progress::silent, Bar::progress);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -131,11 +133,12 @@ fn complain_of(problems: &[DocumentProblem]) {
     }
 }
 
-/// What is done, on standard error: the warnings of the libraries always, the rest as asked for.
+/// What is done, on standard error: the errors of the libraries always, the rest as asked for. Of certificates the answers tell
+/// already, in words for people and once.
 fn log_to_stderr(verbosity: u8) {
     let filter = match verbosity {
-        0 => "error",
-        1 => "warn,kmm_preflight=info",
+        0 => "error,rustls_platform_verifier=off",
+        1 => "warn,kmm_preflight=info,kmm_preflight::examine=debug,rustls_platform_verifier=off",
         _ => "info,kmm_preflight=debug",
     };
     let colours = environment::complaints_take_colours();

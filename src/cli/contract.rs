@@ -83,6 +83,7 @@ fn workshop(build_with: BuildWith) -> Workshop {
         service_account: None,
         privileged: false,
         user_namespaces: false,
+        assigned_users: false,
         room: Room::default(),
         environment: Vec::new(),
         trusted: vec!["MIIB+/==".to_owned()],

@@ -20,7 +20,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, FromArgMatches};
 
 use args::{Cli, Task};
@@ -50,10 +50,11 @@ impl From<Ending> for ExitCode {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let command = command(arguments.first().map(OsString::as_os_str));
+    let task = arguments.get(1).cloned().unwrap_or_default();
     let matches = command.clone().try_get_matches_from(arguments);
     let cli = match matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,
-        Err(error) => return refused(&error).into(),
+        Err(error) => return refused(error, &task).into(),
     };
     match perform(cli.task, command) {
         Ok(ending) => ending.into(),
@@ -90,8 +91,16 @@ fn command(program: Option<&OsStr>) -> Command {
     }
 }
 
-/// Prints clap's answer: help and version are no mistakes.
-fn refused(error: &clap::Error) -> Ending {
+/// Prints clap's answer to a task: help and version are no mistakes.
+fn refused(mut error: clap::Error, task: &OsStr) -> Ending {
+    let stray = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument && task == "check" => Some(word),
+        _ => None,
+    };
+    if let Some(file) = stray.filter(|word| Path::new(word).exists()) {
+        let tip = format!("to check the file {file}, put -f before it").into();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ending::Good,

@@ -1,6 +1,6 @@
 //! Arguments as typed → validated settings, once. All mistakes are named together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -75,14 +75,20 @@ impl CheckSettings {
             .as_deref()
             .and_then(|name| architecture(name, &mut wrong));
         let images = images(args.images, variable, &mut wrong);
-        for file in images
-            .auth_file
+        let files = [
+            ("--authfile", images.auth_file.as_slice()),
+            ("--ca-file", images.ca_files.as_slice()),
+            ("--trusted-cert", args.target.trusted_certificates.as_slice()),
+            ("--loaded-modules", args.target.loaded_modules.as_slice()),
+        ];
+        for (option, file) in files
             .iter()
-            .chain(&images.ca_files)
-            .chain(&args.target.trusted_certificates)
+            .flat_map(|(option, files)| files.iter().map(move |file| (option, file)))
         {
-            if !file.is_file() {
-                wrong.push(format!("{}: there is no such file", file.display()));
+            if !file.exists() {
+                wrong.push(format!("{option} {}: there is no such file", file.display()));
+            } else if file.is_dir() {
+                wrong.push(format!("{option} {}: it is a folder; name a file", file.display()));
             }
         }
         let settings = Self {
@@ -141,16 +147,13 @@ fn architecture(name: &str, wrong: &mut Vec<String>) -> Option<Architecture> {
 }
 
 fn images(args: ImageArgs, variable: impl Fn(&str) -> Option<String>, wrong: &mut Vec<String>) -> ImageSettings {
-    for layout in args
+    let why_not = args
         .layouts
         .iter()
-        .filter(|layout| !layout.join("oci-layout").is_file())
-    {
-        wrong.push(format!(
-            "--oci-layout {}: not an OCI image layout: it has no file `oci-layout`",
-            layout.display()
-        ));
-    }
+        .filter_map(|layout| Some((layout, no_layout(layout)?)));
+    wrong.extend(why_not.map(|(layout, why)| format!("--oci-layout {}: {why}", layout.display())));
+    let cache_is_file = args.cache_dir.as_ref().filter(|folder| folder.is_file());
+    wrong.extend(cache_is_file.map(|file| format!("--cache-dir {}: it is a file; name a folder", file.display())));
     let cache = if args.no_cache {
         None
     } else {
@@ -164,6 +167,19 @@ fn images(args: ImageArgs, variable: impl Fn(&str) -> Option<String>, wrong: &mu
         cache,
         timeout: timeout(&args.timeout, wrong),
         concurrency: usize::from(args.concurrency),
+    }
+}
+
+/// Why a path is no OCI image layout, if it is none.
+fn no_layout(path: &Path) -> Option<&'static str> {
+    if path.is_file() {
+        Some("it is a file; name the folder of an OCI image layout (of an archive: unpack it first)")
+    } else if !path.exists() {
+        Some("there is no such folder")
+    } else if !path.join("oci-layout").is_file() {
+        Some("not an OCI image layout: it has no file `oci-layout`")
+    } else {
+        None
     }
 }
 
@@ -236,9 +252,9 @@ mod tests {
         assert_eq!(
             wrong.to_string(),
             "--architecture `vax`: not one of amd64, arm64, ppc64le, s390x, riscv64\n\
-             error: --oci-layout /no: not an OCI image layout: it has no file `oci-layout`\n\
+             error: --oci-layout /no: there is no such folder\n\
              error: --timeout `x`: not a time between 1ms and 24h; write it like 90s, 10m or 1h30m\n\
-             error: /no/auth.json: there is no such file"
+             error: --authfile /no/auth.json: there is no such file"
         );
     }
 }

@@ -11,6 +11,7 @@ use futures::future::{FutureExt, Shared};
 use futures::stream::{Stream, StreamExt};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
+use tracing::debug;
 
 use crate::api::Finding;
 use crate::api::module::RegistryTls;
@@ -156,8 +157,14 @@ impl Examiner {
     }
 
     async fn image(&self, request: &ImageRequest, deadline: Instant) -> Result<InspectedImage, LookFailure> {
+        debug!("{}: begun", request.reference);
         let image = timeout_at(deadline, self.inspector.image(request).boxed()).await;
-        image.unwrap_or_else(|_| Err(self.too_late(request)))
+        let image = image.unwrap_or_else(|_| Err(self.too_late(request)));
+        match &image {
+            Ok(image) => debug!("{}: read ({})", request.reference, image.digest),
+            Err(failure) => debug!("{failure}"),
+        }
+        image
     }
 
     async fn evidence(&self, toolkit: Option<Toolkit<'_>>, deadline: Instant) -> Evidence {

@@ -85,9 +85,10 @@ impl Shared {
         descriptor: &Descriptor,
         key: &LayerKey,
     ) -> Result<Arc<KnownLayer>, LookFailure> {
-        let (shared, wanted) = (Arc::clone(self), key.clone());
-        let on_disk = tokio::task::spawn_blocking(move || shared.cache.layer_on_disk(&wanted)).await;
-        let on_disk = on_disk.map_err(|error| about(&request.reference, lost(&error)))?;
+        let wanted = key.clone();
+        let on_disk = self
+            .ask_cache(request, move |cache| cache.layer_on_disk(&wanted))
+            .await?;
         if let Some(layer) = on_disk.filter(|layer| layer.size == descriptor.size) {
             count(&self.counters.layers_known, 1);
             return Ok(layer);

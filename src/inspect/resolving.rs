@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::cache::KnownManifest;
+use super::cache::{Cache, KnownManifest};
 use super::failure::about;
 use super::manifest::{ImageManifest, Index};
 use super::{ImageRequest, Question, Shared, count, lost};
@@ -111,9 +111,9 @@ impl Shared {
         request: &ImageRequest,
     ) -> Result<Option<(Digest, Arc<KnownManifest>)>, LookFailure> {
         let reference = request.reference.clone();
-        self.blocking(request, move |shared| {
-            let digest = shared.cache.hint(&reference)?;
-            let manifest = shared.cache.manifest(&digest)?;
+        self.ask_cache(request, move |cache| {
+            let digest = cache.hint(&reference)?;
+            let manifest = cache.manifest(&digest)?;
             Some((digest, manifest))
         })
         .await
@@ -125,9 +125,7 @@ impl Shared {
         digest: &Digest,
     ) -> Result<Arc<KnownManifest>, LookFailure> {
         let wanted = digest.clone();
-        let known = self
-            .blocking(request, move |shared| shared.cache.manifest(&wanted))
-            .await?;
+        let known = self.ask_cache(request, move |cache| cache.manifest(&wanted)).await?;
         if let Some(manifest) = known {
             return Ok(manifest);
         }
@@ -151,18 +149,21 @@ impl Shared {
             bytes: bytes.to_vec(),
         };
         let digest = digest.clone();
-        self.blocking(request, move |shared| shared.cache.keep_manifest(&digest, manifest))
+        self.ask_cache(request, move |cache| cache.keep_manifest(&digest, manifest))
             .await
     }
 
-    /// Does something on a thread that may wait for the disk.
-    async fn blocking<T: Send + 'static>(
+    /// Asks the cache, or gives it something to keep: on a thread that may wait, where there is a disk to wait for.
+    pub(super) async fn ask_cache<T: Send + 'static>(
         self: &Arc<Self>,
         request: &ImageRequest,
-        work: impl FnOnce(&Self) -> T + Send + 'static,
+        work: impl FnOnce(&Cache) -> T + Send + 'static,
     ) -> Result<T, LookFailure> {
+        if !self.cache.is_on_disk() {
+            return Ok(work(&self.cache));
+        }
         let shared = Arc::clone(self);
-        let working = tokio::task::spawn_blocking(move || work(&shared));
+        let working = tokio::task::spawn_blocking(move || work(&shared.cache));
         working.await.map_err(|error| about(&request.reference, lost(&error)))
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::kernel::Architecture;
 
 /// The options that some rule asks for, without `CONFIG_`. All others are dropped: there are ten thousand.
-const ASKED_FOR: [&str; 32] = [
+const ASKED_FOR: [&str; 33] = [
     "ARM64",
     "ARM64_MODULE_PLTS",
     "BUILD_SALT",
@@ -16,6 +16,7 @@ const ASKED_FOR: [&str; 32] = [
     "CRYPTO_SHA1",
     "CRYPTO_SHA3",
     "CRYPTO_SHA512",
+    "DYNAMIC_FTRACE",
     "GCC_PLUGIN_RANDSTRUCT",
     "KALLSYMS",
     "LIVEPATCH",

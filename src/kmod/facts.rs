@@ -109,6 +109,8 @@ pub enum ElfDefectKind {
     Malformed,
     /// Code that may be written to, which kernels with `CONFIG_STRICT_MODULE_RWX` refuse.
     WritableCode,
+    /// No section for the jumps of `ftrace`, which arm64 kernels want that have it.
+    NoFtraceTrampoline,
     /// No sections for the jumps and addresses that some architectures add when they link a module.
     NoTrampolines,
     /// Symbol versions in the extended form that do not fit together, which only kernels look at that know it.
@@ -125,13 +127,24 @@ pub enum ElfDefectKind {
     BeyondLimits,
 }
 
+/// `struct module` as the kernel has it that a module was built for, as far as the module tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StructModule {
+    /// Its size in bytes.
+    pub size: u64,
+    /// At which of its bytes the pointer to the start function stands, where the module has one.
+    pub start: Option<u64>,
+    /// The same of the end function.
+    pub end: Option<u64>,
+}
+
 /// What the kernel reads from the ELF image of a module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ElfModule {
     /// `e_machine`; see [`crate::kernel::Architecture::elf_machine`].
     pub machine: u16,
-    /// Size of `.gnu.linkonce.this_module`, which is `sizeof(struct module)` of the kernel it was built for.
-    pub this_module_size: u64,
+    /// `.gnu.linkonce.this_module`, which is `struct module` as the kernel has it that it was built for.
+    pub this_module: StructModule,
     /// The name in `struct module`, by which the kernel knows it, if it can be read.
     pub name: Option<String>,
     /// `.modinfo`: `key=value`, in the file's order. Keys may repeat.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::config::KernelConfig;
+use super::facts::StructModule;
 use super::symvers::Symvers;
 
 /// The facts of one kernel in a toolkit.
@@ -24,8 +25,8 @@ pub struct Toolkit {
     pub in_tree: Option<Arc<InTree>>,
     /// Vermagic of an in-tree module, which is the kernel's own.
     pub vermagic: Option<String>,
-    /// `sizeof(struct module)`, seen in an in-tree module.
-    pub this_module_size: Option<u64>,
+    /// `struct module`, seen in an in-tree module.
+    pub this_module: Option<StructModule>,
     /// Whether modules for it have a table of their exports' flags, told by the script that links them.
     #[serde(default)]
     pub has_export_flags: Option<bool>,

@@ -28,6 +28,8 @@ pub(super) enum Source {
     File(PathBuf, File),
     /// A download that runs beside us; the channel's end holds it back when we are slower.
     Download(mpsc::Receiver<Result<Bytes, Trouble>>),
+    /// A small download that is over.
+    Gathered(Bytes),
 }
 
 impl Source {
@@ -183,7 +185,7 @@ impl Blob {
     fn place(&self) -> String {
         match &self.source {
             Source::File(path, _) => format!(" ({})", path.display()),
-            Source::Download(_) => String::new(),
+            Source::Download(_) | Source::Gathered(_) => String::new(),
         }
     }
 }
@@ -199,6 +201,7 @@ impl Source {
                 Ok(Bytes::from(chunk))
             }
             Self::Download(chunks) => chunks.blocking_recv().unwrap_or_else(|| Ok(Bytes::new())),
+            Self::Gathered(bytes) => Ok(std::mem::take(bytes)),
         }
     }
 }

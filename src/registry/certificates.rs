@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use reqwest::Certificate;
 use x509_cert::Certificate as Parsed;
 use x509_cert::der::Decode as _;
 
@@ -32,14 +31,6 @@ pub fn ca_certificates(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
     Ok(certificates)
 }
 
-/// The same, as the HTTP client takes them.
-pub(super) fn read(path: &Path) -> Result<Vec<Certificate>, SettingsError> {
-    let certificates = ca_certificates(path)?.into_iter().enumerate();
-    certificates
-        .map(|(position, der)| Certificate::from_der(&der).map_err(|_error| damaged(path, position)))
-        .collect()
-}
-
 fn damaged(path: &Path, position: usize) -> SettingsError {
     SettingsError::DamagedCa {
         path: path.to_owned(),
@@ -54,7 +45,7 @@ mod tests {
     fn problem(content: &str) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
-        let problem = read(file.path()).unwrap_err();
+        let problem = ca_certificates(file.path()).unwrap_err();
         problem
             .to_string()
             .replace(&file.path().display().to_string(), "ca.pem")
@@ -78,7 +69,7 @@ mod tests {
             assert_eq!(problem(content), expected);
         }
         assert!(
-            read(Path::new("/nowhere/ca.pem"))
+            ca_certificates(Path::new("/nowhere/ca.pem"))
                 .unwrap_err()
                 .to_string()
                 .contains("/nowhere/ca.pem")
@@ -95,6 +86,6 @@ mod tests {
         };
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("# two\n{}{}", pem("a.example"), pem("b.example"))).unwrap();
-        assert_eq!(read(file.path()).unwrap().len(), 2);
+        assert_eq!(ca_certificates(file.path()).unwrap().len(), 2);
     }
 }

@@ -1,4 +1,5 @@
-//! Downloads of blobs: a task that pours the body into a channel, and takes it up again where it was cut off.
+//! Downloads of blobs: a task that pours the body into a channel, and takes it up again where it was cut off. Of a small blob
+//! the body is there before its reader begins.
 
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ use crate::image::{LookFailureKind, Reference};
 const WAITING_CHUNKS: usize = 4;
 /// How often a body that was cut off is taken up again.
 const RESUMES: u32 = 4;
+/// Blobs up to this many bytes are gathered at once: a task, a channel and a thread that waits at its end would cost more than
+/// the bytes. Nearly every layer that one image alone has is so small, and there may be thousands of them.
+const SMALL: u64 = 64 << 10;
 
 /// One blob on its way.
 pub(super) struct Download {
@@ -39,42 +43,43 @@ impl Download {
     pub(super) async fn start(self) -> Result<Source, Trouble> {
         let turn = self.remote.blob_turn().await?;
         let (response, skip) = self.open(0).await?;
-        let (sender, receiver) = mpsc::channel(WAITING_CHUNKS);
+        if self.descriptor.size <= SMALL {
+            let mut body = Vec::new();
+            self.run(response, skip, &mut body).await?;
+            return Ok(Source::Gathered(body.into()));
+        }
+        let (mut sender, receiver) = mpsc::channel(WAITING_CHUNKS);
         tokio::spawn(async move {
-            self.run(response, skip, sender).await;
+            if let Err(trouble) = self.run(response, skip, &mut sender).await {
+                // Nobody waits any more when this fails.
+                let _ = sender.send(Err(trouble)).await;
+            }
             drop(turn);
         });
         Ok(Source::Download(receiver))
     }
 
-    async fn run(&self, response: Response, skip: u64, sender: Sender<Result<Bytes, Trouble>>) {
+    /// Pours the body, and not longer than a blob may take.
+    async fn run(&self, response: Response, skip: u64, into: &mut impl Vessel) -> Result<(), Trouble> {
         let limit = self.engine.transport.settings.deadlines.blob;
-        let pouring = self.pour(response, skip, &sender);
-        let trouble = match tokio::time::timeout_at(Instant::now() + limit, pouring).await {
-            Ok(Ok(())) => return,
-            Ok(Err(trouble)) => trouble,
-            Err(_elapsed) => Trouble::unreachable(format!(
+        let pouring = self.pour(response, skip, into);
+        let poured = tokio::time::timeout_at(Instant::now() + limit, pouring).await;
+        poured.unwrap_or_else(|_elapsed| {
+            Err(Trouble::unreachable(format!(
                 "{} took more than {} s to send the blob {}",
                 self.image.registry(),
                 limit.as_secs(),
                 self.descriptor.digest
-            )),
-        };
-        // Nobody waits any more when this fails.
-        let _ = sender.send(Err(trouble)).await;
+            )))
+        })
     }
 
-    /// Pours the body into the channel until its end, or until nobody reads any more.
-    async fn pour(
-        &self,
-        response: Response,
-        skip: u64,
-        sender: &Sender<Result<Bytes, Trouble>>,
-    ) -> Result<(), Trouble> {
+    /// Pours the body to its end, or until nobody reads any more.
+    async fn pour(&self, response: Response, skip: u64, into: &mut impl Vessel) -> Result<(), Trouble> {
         let mut poured = 0;
         let mut body = (response, skip);
         for resumed in 0..=RESUMES {
-            match self.copy(&mut body, &mut poured, sender).await {
+            match self.copy(&mut body, &mut poured, into).await {
                 Err(trouble) if trouble.remedy.is_time() && resumed < RESUMES => {
                     body = self.open(poured).await?;
                 }
@@ -88,7 +93,7 @@ impl Download {
         &self,
         (response, skip): &mut (Response, u64),
         poured: &mut u64,
-        sender: &Sender<Result<Bytes, Trouble>>,
+        into: &mut impl Vessel,
     ) -> Result<(), Trouble> {
         let host = host_of(response.url());
         while let Some(mut bytes) = chunk(&self.engine.transport.settings.deadlines, &host, response).await? {
@@ -96,7 +101,7 @@ impl Download {
             *skip = skip.saturating_sub(skipped as u64);
             let bytes = bytes.split_off(skipped);
             *poured = poured.saturating_add(bytes.len() as u64);
-            if !bytes.is_empty() && sender.send(Ok(bytes)).await.is_err() {
+            if !bytes.is_empty() && !into.take(bytes).await {
                 return Ok(());
             }
             // The reader sees one byte too many and says so; the rest need not come.
@@ -157,6 +162,27 @@ impl Download {
             )),
             _ => trouble.within(&format!("blob {digest}")),
         }
+    }
+}
+
+/// What a body is poured into.
+trait Vessel: Send {
+    /// Takes some bytes; whether it wants more.
+    fn take(&mut self, bytes: Bytes) -> impl Future<Output = bool> + Send;
+}
+
+/// Holds the body back while its reader is slower.
+impl Vessel for Sender<Result<Bytes, Trouble>> {
+    async fn take(&mut self, bytes: Bytes) -> bool {
+        self.send(Ok(bytes)).await.is_ok()
+    }
+}
+
+/// Keeps a small body whole.
+impl Vessel for Vec<u8> {
+    async fn take(&mut self, bytes: Bytes) -> bool {
+        self.extend_from_slice(&bytes);
+        true
     }
 }
 

@@ -37,6 +37,7 @@ mod sources;
 mod token;
 mod transport;
 mod trouble;
+mod verifier;
 
 pub use access::Access;
 pub use blob::{Blob, BlobReader};

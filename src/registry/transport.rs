@@ -13,7 +13,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderMap, HeaderValue, Method};
-use reqwest::{Certificate, Client, NoProxy, Proxy, RequestBuilder, Response, Url, redirect};
+use reqwest::{Client, NoProxy, Proxy, RequestBuilder, Response, Url, redirect};
+use rustls::pki_types::CertificateDer;
+use tracing::debug;
 
 use super::home::Home;
 use super::place::{GuardedResolver, Places};
@@ -71,7 +73,7 @@ enum Trust {
 /// Sends requests.
 pub(super) struct Transport {
     pub(super) settings: Settings,
-    certificates: Vec<Certificate>,
+    certificates: Vec<CertificateDer<'static>>,
     proxies: Vec<Proxy>,
     proxy_hosts: Vec<String>,
     clients: Mutex<HashMap<(Trust, Places), Client>>,
@@ -82,7 +84,7 @@ impl Transport {
     pub(super) fn new(settings: Settings) -> Result<Self, SettingsError> {
         let mut certificates = Vec::new();
         for path in &settings.ca_files {
-            certificates.extend(super::certificates::read(path)?);
+            certificates.extend(super::ca_certificates(path)?.into_iter().map(CertificateDer::from));
         }
         let (proxies, proxy_hosts) = proxies(&settings)?;
         Ok(Self {
@@ -111,6 +113,16 @@ impl Transport {
     }
 
     async fn send_once(&self, home: &Home, ask: &Ask) -> Result<Response, Trouble> {
+        let answer = self.answer(home, ask).await;
+        let (method, place) = (&ask.method, place(&ask.url));
+        match &answer {
+            Ok(response) => debug!("{method} {place}: {}", response.status()),
+            Err(trouble) => debug!("{method} {place}: {}", trouble.message),
+        }
+        answer
+    }
+
+    async fn answer(&self, home: &Home, ask: &Ask) -> Result<Response, Trouble> {
         let host = host_of(&ask.url);
         let mut request = self.request(home, ask).await?;
         if let Some(body) = &ask.body {
@@ -159,19 +171,12 @@ impl Transport {
         if let Some(client) = clients.get(&(trust, places)) {
             return Ok(client.clone());
         }
-        let client = self.build(trust, places).map_err(|error| {
-            let cause = std::error::Error::source(&error)
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            Trouble::unreachable(format!(
-                "no TLS is possible here: {cause}; are the system's CA certificates installed?"
-            ))
-        })?;
+        let client = self.build(trust, places)?;
         clients.insert((trust, places), client.clone());
         Ok(client)
     }
 
-    fn build(&self, trust: Trust, places: Places) -> reqwest::Result<Client> {
+    fn build(&self, trust: Trust, places: Places) -> Result<Client, Trouble> {
         let resolver = GuardedResolver {
             places,
             proxies: self.proxy_hosts.clone(),
@@ -189,13 +194,23 @@ impl Transport {
             .proxies
             .iter()
             .fold(builder, |builder, proxy| builder.proxy(proxy.clone()));
-        match trust {
+        let builder = match trust {
             Trust::Plain => builder.tls_certs_only([]),
-            Trust::Verified => builder.tls_certs_merge(self.certificates.clone()),
+            Trust::Verified => {
+                let tls = super::verifier::configuration(&self.certificates).map_err(|error| no_tls(&error))?;
+                builder.tls_backend_preconfigured(tls)
+            }
             Trust::Anybody => builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true),
-        }
-        .build()
+        };
+        builder.build().map_err(|error| no_tls(&error))
     }
+}
+
+fn no_tls(error: &dyn std::error::Error) -> Trouble {
+    let cause = error.source().unwrap_or(error);
+    Trouble::unreachable(format!(
+        "no TLS is possible here: {cause}; are the system's CA certificates installed?"
+    ))
 }
 
 fn trust(home: &Home, url: &Url) -> Trust {
@@ -238,6 +253,13 @@ pub(super) fn without_login(mut url: Url) -> Url {
     // Both fail only for addresses without a host, which cannot be asked anyway.
     let _ = url.set_username("");
     let _ = url.set_password(None);
+    url
+}
+
+/// A URL for the log: without what may be secret in it, name, password and query.
+fn place(url: &Url) -> Url {
+    let mut url = without_login(url.clone());
+    url.set_query(None);
     url
 }
 
@@ -288,5 +310,16 @@ fn bad_proxy(address: &str) -> SettingsError {
     let proxy = address.rsplit('@').next().unwrap_or_default();
     SettingsError::Proxy {
         proxy: super::excerpt::excerpt(proxy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_no_secrets_of_a_url() {
+        let url = Url::parse("https://me:secret@s3.example/blob?X-Signature=secret").unwrap();
+        assert_eq!(place(&url).as_str(), "https://s3.example/blob");
     }
 }

@@ -11,6 +11,7 @@ use rustls::CertificateError;
 
 use super::excerpt::Said;
 use super::place::ForbiddenPlace;
+use super::verifier::is_of_an_authority;
 use crate::image::{LookFailure, LookFailureKind};
 
 /// What went wrong with one request.
@@ -227,6 +228,15 @@ fn certificate_in_words(why: &CertificateError) -> String {
             "has a certificate for another name; ask it by a name of its certificate".to_owned()
         }
         CertificateError::Revoked => "has a certificate that was revoked".to_owned(),
+        CertificateError::BadSignature => format!(
+            "has a certificate that was not signed by the authority that it names, though one of that name is trusted here; {trust}"
+        ),
+        why if is_of_an_authority(why) => {
+            "has a certificate that is made for an authority (CA:TRUE) and not for a server; \
+             name that very certificate with --ca-file, make one with basicConstraints=CA:FALSE, or set \
+             registryTLS.insecureSkipTLSVerify"
+                .to_owned()
+        }
         other => format!("has a certificate that cannot be trusted ({other:?}); {trust}"),
     }
 }
@@ -326,11 +336,18 @@ mod tests {
 
     #[test]
     fn certificate_problems_say_what_to_do() {
+        let authority = CertificateError::Other(rustls::OtherError(std::sync::Arc::new(io::Error::other(
+            "CaUsedAsEndEntity",
+        ))));
         let rows = [
             (CertificateError::UnknownIssuer, "--ca-file"),
             (CertificateError::Expired, "expired"),
             (CertificateError::NotValidForName, "another name"),
-            (CertificateError::BadSignature, "cannot be trusted"),
+            (
+                CertificateError::BadSignature,
+                "not signed by the authority that it names",
+            ),
+            (authority, "basicConstraints=CA:FALSE"),
         ];
         for (error, words) in rows {
             let message = tls_in_words("r.example", &rustls::Error::InvalidCertificate(error));

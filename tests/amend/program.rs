@@ -125,7 +125,8 @@ fn what_went_wrong_is_said_to_people_and_to_the_operator() {
             &["--file", "/opt/no.ko", &from, "oci:HERE/to:x"],
             1,
             false,
-            "matches no file",
+            "oci:examples/upgrade/images:registry.example.com/security/attestor:6.1.0-50-cloud-amd64: `/opt/no.ko` in \
+             filesToSign matches no file",
         ),
         (
             &["--file", MODULE, "oci:HERE/none", "oci:HERE/to:x"],
@@ -178,6 +179,24 @@ fn a_disk_that_is_full_may_have_room_another_time() {
         message.contains("No space left on device") && message.contains("make room there"),
         "{log}"
     );
+}
+
+#[test]
+fn so_may_one_for_a_module_file() {
+    let folder = with_key();
+    let Some(_disk) = SmallDisk::at(&folder.path().join("disk"), 4) else {
+        return;
+    };
+    std::fs::write(folder.path().join("nic.ko"), b"\x7fELF".repeat(10_000)).unwrap();
+    let log = folder.path().join("log");
+    let output = sign(
+        folder.path(),
+        &["--testimony", "HERE/log", "HERE/nic.ko", "HERE/disk/nic.ko"],
+    );
+    assert_eq!(output.status.code(), Some(3), "{}", err(&output));
+    assert!(err(&output).contains("No space left on device"), "{}", err(&output));
+    let log: Value = serde_json::from_slice(&std::fs::read(log).unwrap()).unwrap();
+    assert_eq!(log["again"], json!(true), "{log}");
 }
 
 #[test]

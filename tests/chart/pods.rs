@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::chart::helm::{rendered, text};
+use crate::chart::helm::{CHART, helm, rendered, text};
 use crate::chart::settings::EVERY_WAY;
 
 #[test]
@@ -177,6 +177,7 @@ fn settings_that_somebody_changed_become_arguments() {
         "--work-service-account=builder",
         "--privileged-builds",
         "--user-namespaces",
+        "--assigned-users",
         "--builder-limits=cpu=4,memory=8Gi",
         "--work-disk=9Gi",
         "--log-format=text",
@@ -187,6 +188,28 @@ fn settings_that_somebody_changed_become_arguments() {
             "{argument}: {:?}",
             release.arguments()
         );
+    }
+}
+
+#[test]
+fn users_are_left_to_a_cluster_that_has_security_context_constraints_unless_a_setting_says_otherwise() {
+    for (api, values, expected) in [
+        ("security.openshift.io/v1", "jobs.assignedUsers=auto", true),
+        ("security.openshift.io/v1", "jobs.assignedUsers=null", true),
+        ("security.openshift.io/v1", "jobs.assignedUsers=false", false),
+        ("batch/v1", "jobs.assignedUsers=auto", false),
+        ("batch/v1", "jobs.assignedUsers=true", true),
+    ] {
+        let Some(output) = helm(["template", "p", CHART, "--api-versions", api, "--set", values]) else {
+            return;
+        };
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(
+            text.contains("--work-image="),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(text.contains("--assigned-users"), expected, "{api}, {values}");
     }
 }
 

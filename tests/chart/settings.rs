@@ -37,7 +37,7 @@ clusterPullSecret: openshift-config/pull-secret
 registries: {allow: ['*.example.com', 'quay.io/kmods'], places: [], plainToolkits: ['10.0.0.1:5000', 'dtk.example.com']}
 jobs: {image: 'mirror.example.com/p:1', builderImage: 'mirror.example.com/buildah:1', pullPolicy: Always, buildWith: openshift,
   lookBy: runtime, atOnce: 9, deadline: 90m, keepFailed: 0s, serviceAccount: builder, privilegedBuilds: true,
-  userNamespaces: true, builderResources: {limits: {cpu: '4', memory: 8Gi}}, disk: 9Gi}
+  userNamespaces: true, assignedUsers: true, builderResources: {limits: {cpu: '4', memory: 8Gi}}, disk: 9Gi}
 caBundle: {configMap: trusted, key: ca.pem}
 proxy: {httpProxy: 'http://proxy:3128', httpsProxy: 'http://proxy:3128', noProxy: .example.com}
 log: {format: text, level: 'info,kmm_preflight=debug'}
@@ -96,6 +96,7 @@ fn what_is_no_setting_is_refused_and_named() {
         ("networkPolicy: {apiServerCIDRs: [10.0.0.1]}", "apiServerCIDRs"),
         ("resources: {limit: {}}", "limit"),
         ("proxy: {https: a}", "https"),
+        ("log: {level: verbose}", "level"),
     ];
     for (values, name) in cases {
         let Some(answer) = render(values) else { return };

@@ -13,6 +13,40 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn what_kubectl_takes_for_a_file_is_answered_with_what_to_do() {
+    check("-f https://example.com/m.yaml").fails_with("curl -sSfL ADDRESS | kmm-preflight check -f -");
+    check("-f a.yaml,b.yaml")
+        .with_file("a.yaml", MODULE)
+        .with_file("b.yaml", PREFLIGHT)
+        .fails_with("put a -f before each of the files");
+    check("a.yaml")
+        .with_file("a.yaml", MODULE)
+        .fails_with("to check the file a.yaml, put -f before it");
+    let said = check("-f a.yaml -A").with_file("a.yaml", MODULE).ends_with(2);
+    assert!(!said.err.contains("to check the file"), "{}", said.err);
+}
+
+#[test]
+fn who_asks_is_told_of_every_image_and_who_insists_of_every_request() {
+    let module = MODULE.replace("registry.invalid/nic:1", "127.0.0.1:1/nic:1");
+    let said = |flag: &str| {
+        let words = format!("-f m.yaml --kernel-version 6.1.0-18-amd64 --no-cache {flag}");
+        check(&words).with_file("m.yaml", &module).ends_with(3).err
+    };
+    let (once, twice) = (said("-v"), said("-vv"));
+    let request = "GET https://127.0.0.1:1/v2/nic/manifests/1: 127.0.0.1:1 refuses the connection";
+    assert!(
+        once.contains("127.0.0.1:1/nic:1: begun") && !once.contains(request),
+        "{once}"
+    );
+    assert!(
+        twice.contains("127.0.0.1:1/nic:1: begun") && twice.contains(request),
+        "{twice}"
+    );
+    assert_eq!(said(""), "");
+}
+
+#[test]
 fn no_kernel_is_answered_with_what_to_do() {
     check("-f module.yaml")
         .with_file("module.yaml", MODULE)
@@ -30,6 +64,23 @@ fn no_module_is_no_all_clear() {
 fn a_namespace_without_modules_is_no_all_clear() {
     let check = check("-f . -n elsewhere").with_file("all.yaml", &format!("{MODULE}---\n{PREFLIGHT}"));
     check.fails_with("there is no Module in namespace elsewhere");
+}
+
+#[test]
+fn a_file_behind_an_option_is_named_with_the_option() {
+    let said = check(
+        "-f m.yaml --kernel-version 6.1.0 --loaded-modules no --trusted-cert . --oci-layout m.yaml --cache-dir m.yaml",
+    )
+    .with_file("m.yaml", MODULE)
+    .ends_with(2);
+    for complaint in [
+        "--loaded-modules no: there is no such file",
+        "--trusted-cert .: it is a folder; name a file",
+        "--oci-layout m.yaml: it is a file; name the folder",
+        "--cache-dir m.yaml: it is a file; name a folder",
+    ] {
+        assert!(said.err.contains(complaint), "{complaint}: {}", said.err);
+    }
 }
 
 #[test]

@@ -105,6 +105,29 @@ fn keys_are_taken_in_every_form_in_which_sign_file_takes_them() {
     }
 }
 
+#[test]
+fn what_is_no_regular_file_is_never_replaced() {
+    let places = [
+        ("mkfifo out", "it is no regular file"),
+        ("ln -s /proc/self/fd/1 out", "it is no regular file"),
+        ("mkdir out", "it is a folder; name the file in it"),
+    ];
+    for (command, words) in places {
+        let said = sign(
+            &[P256, CERTIFICATE, command],
+            "--key key.pem --cert cert.pem nic.ko out",
+        )
+        .ends_with(2);
+        assert!(
+            said.err.contains("cannot write out: ") && said.err.contains(words),
+            "{command}: {}",
+            said.err
+        );
+        let kept = fs::symlink_metadata(said.folder().join("out")).expect("what was there");
+        assert!(!kept.is_file(), "{command}");
+    }
+}
+
 /// What is made, and what is said of it.
 const REFUSED: [(&[&str], &str); 14] = [
     (&[RSA, CERTIFICATE, "rm key.pem"], "cannot open key.pem: No such file"),
@@ -261,7 +284,7 @@ fn files_that_cannot_be_signed_or_written_are_named() {
     sign("nowhere.ko out.ko").fails_with("an image is written oci:DIR:NAME or docker://REFERENCE");
     sign("nic.ko oci:out").fails_with("IN is the file nic.ko, and by its --file or its OUT this is about an image");
     sign(". out.ko").fails_with("cannot read .: Is a directory");
-    sign("nic.ko nowhere/out.ko").fails_with("cannot write nowhere/out.ko: No such file");
+    sign("nic.ko nowhere/out.ko").fails_with("cannot write nowhere/out.ko: there is no folder nowhere; make it first");
     let cut = sign("nic.ko.xz out.ko");
     shell(cut.folder(), "xz -c nic.ko | head -c 500 > nic.ko.xz");
     cut.fails_with("cannot sign nic.ko.xz: the packed module is damaged");

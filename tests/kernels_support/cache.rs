@@ -163,7 +163,7 @@ impl Kernel {
             config: Some(Arc::new(KernelConfig::parse(&config))),
             in_tree: in_tree.as_deref().map(|folder| Arc::new(in_tree_list(folder))),
             vermagic: sample.and_then(|elf| elf.info("vermagic")).map(str::to_owned),
-            this_module_size: sample.map(|elf| elf.this_module_size),
+            this_module: sample.map(|elf| elf.this_module),
             has_export_flags: None,
         };
         let name = record.release.rsplit('-').next().unwrap_or_default();

@@ -34,6 +34,28 @@ async fn a_certificate_by_an_unknown_authority_is_refused_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_told_by_the_answer_and_nowhere_else() {
+    let registry = https(&["127.0.0.1"]);
+    let module = format!(
+        "apiVersion: kmm.sigs.x-k8s.io/v1beta1\nkind: Module\nmetadata: {{name: a, namespace: b}}\nspec: {{moduleLoader: {{container: \
+         {{modprobe: {{moduleName: a}}, kernelMappings: [{{regexp: ., containerImage: '{}'}}]}}}}}}\n",
+        registry.reference("acme/kmod:1")
+    );
+    let file = file(&module);
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_kmm-preflight"))
+        .args(["check", "--kernel-version", "6.1.0-18-amd64", "--no-cache", "-f"])
+        .arg(file.path())
+        .output();
+    let output = output.await.unwrap();
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(out.contains("by an authority that is not trusted here"), "{out}");
+    assert_eq!(err, "");
+}
+
+#[tokio::test]
 async fn a_ca_file_makes_it_trusted_and_only_under_its_names() {
     let rows = [
         (["127.0.0.1"], None),
@@ -42,6 +64,37 @@ async fn a_ca_file_makes_it_trusted_and_only_under_its_names() {
     for (names, refusal) in rows {
         let registry = https(&names);
         let ca = file(&registry.certificate());
+        let settings = Settings {
+            ca_files: vec![ca.path().to_owned()],
+            ..settings()
+        };
+        let sources = Sources::new(Vec::new(), settings).unwrap();
+        let found = sources
+            .manifest(&reference(&registry, "acme/kmod:1"), &verified(), None)
+            .await;
+        match refusal {
+            None => assert!(found.is_ok(), "{found:?}"),
+            Some(words) => assert!(found.as_ref().unwrap_err().message.contains(words), "{found:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_its_own_authority_is_trusted_where_it_stands_in_a_ca_file() {
+    let rows = [
+        (["127.0.0.1"], true, None),
+        (["127.0.0.1"], false, Some("name that very certificate with --ca-file")),
+        (["other.example"], true, Some("has a certificate for another name")),
+    ];
+    for (names, is_named, refusal) in rows {
+        let registry = FakeRegistry::setup().https_as_an_authority(&names).start();
+        registry.push("acme/kmod:1", &image());
+        let stranger = https(&["stranger.example"]);
+        let ca = file(&if is_named {
+            registry.certificate()
+        } else {
+            stranger.certificate()
+        });
         let settings = Settings {
             ca_files: vec![ca.path().to_owned()],
             ..settings()

@@ -232,6 +232,13 @@ impl Setup {
         self
     }
 
+    /// The same with a certificate of the kind that `openssl req -x509` makes: for an authority, which is the server.
+    #[must_use]
+    pub fn https_as_an_authority(mut self, names: &[&str]) -> Self {
+        self.tls = Some(wire::Certificate::of_an_authority(names));
+        self
+    }
+
     /// Starts it on a free port.
     pub fn start(self) -> FakeRegistry {
         self.start_at(SocketAddr::from(([127, 0, 0, 1], 0)))

@@ -35,6 +35,7 @@ pub fn run_demo(keep: bool) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen()?;
     say("What it takes: a throw-away control plane, a registry with the images of examples/upgrade, the operator");
     programs::build_missing(Size::ControlPlane)?;
+    say("Compiling the operator: minutes the first time");
     let program = compile_operator()?;
     let demo = Demo {
         cluster: ControlPlane::start()?,

@@ -4,7 +4,7 @@
 #     xtask/truth/packages.sh [--all]
 #
 #   gcc make libelf1 binutils   to compile modules against Debian's kernels, whose kbuild comes with the headers
-#   kmod openssl xz-utils zstd  to index, sign and pack them
+#   kmod openssl xz-utils zstd  to index, sign and pack them; with lz4, to unpack kernels
 #   busybox-static dash         for the images, and for the file system that kernels boot with
 #   qemu-system-x86             to boot kernels; --all also qemu-system-arm
 #   flex bison bc libelf-dev libssl-dev
@@ -13,7 +13,7 @@
 #   zlib1g-dev                  to compile a modprobe that reads gzip
 set -euo pipefail
 
-wanted=(gcc make libelf1 binutils kmod openssl xz-utils zstd busybox-static dash qemu-system-x86 python3-pip
+wanted=(gcc make libelf1 binutils kmod openssl xz-utils zstd lz4 busybox-static dash qemu-system-x86 python3-pip
     zlib1g-dev)
 [[ ${1-} != --all ]] || wanted+=(qemu-system-arm flex bison bc libelf-dev libssl-dev)
 missing=()

@@ -66,6 +66,10 @@ not have, as those of an older chart (`--reuse-values`), is left out where the p
 {{- if $jobs.userNamespaces }}
 - --user-namespaces
 {{- end }}
+{{- $assigned := toString $jobs.assignedUsers }}
+{{- if or (eq $assigned "true") (and (ne $assigned "false") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) }}
+- --assigned-users
+{{- end }}
 {{- range $containers, $resources := dict "builder" $jobs.builderResources "work" $jobs.otherResources }}
 {{- range $kind, $amounts := $resources }}
 - {{ printf "--%s-%s=%s" $containers $kind (include "kmm-preflight.amounts" $amounts) | quote }}

@@ -32,6 +32,7 @@ pub(super) struct File {
 pub(super) struct Listing {
     pub(super) files: Vec<File>,
     pub(super) layouts: Vec<PathBuf>,
+    pub(super) notes: Vec<String>,
     pub(super) problems: Vec<DocumentProblem>,
 }
 
@@ -40,7 +41,7 @@ pub(super) fn list(sources: &[Source]) -> Listing {
     let mut listing = Listing::default();
     for source in sources {
         match source {
-            Source::Path(path) if path.is_dir() => listing.folder(path, 0),
+            Source::Path(path) if path.is_dir() => listing.named_folder(path),
             Source::Path(path) => listing.add(path.display().to_string(), true, source.clone()),
             Source::Stdin if listing.files.iter().any(|file| file.source == Source::Stdin) => {
                 listing.problems.push(DocumentProblem::new(
@@ -56,6 +57,17 @@ pub(super) fn list(sources: &[Source]) -> Listing {
 impl Listing {
     fn add(&mut self, name: String, named: bool, source: Source) {
         self.files.push(File { name, named, source });
+    }
+
+    /// A folder that the user named. That nothing was found in it is worth a word.
+    fn named_folder(&mut self, path: &Path) {
+        let found = |listing: &Self| listing.files.len() + listing.layouts.len() + listing.problems.len();
+        let before = found(self);
+        self.folder(path, 0);
+        if found(self) == before {
+            self.notes
+                .push(format!("{}: there is no *.yaml, *.yml or *.json in it", path.display()));
+        }
     }
 
     /// A folder is an image layout, or holds documents and other folders.
@@ -170,10 +182,7 @@ fn unreadable(file: &File, error: &io::Error) -> DocumentProblem {
         io::ErrorKind::NotFound if is_link => {
             ("it is a link that leads nowhere", "mend the link, or name another file")
         }
-        io::ErrorKind::NotFound => (
-            "there is no such file or folder",
-            "look for a typing mistake after -f; a path that does not begin with / is relative to the current folder",
-        ),
+        io::ErrorKind::NotFound => ("there is no such file or folder", meant(&file.name)),
         io::ErrorKind::PermissionDenied => (
             "it may not be read (permission denied)",
             "change its permissions, or run this as somebody who may read it",
@@ -181,6 +190,17 @@ fn unreadable(file: &File, error: &io::Error) -> DocumentProblem {
         _ => return DocumentProblem::new(format!("{}: it cannot be read: {error}", file.name)),
     };
     DocumentProblem::new(format!("{}: {what}", file.name)).advising(Some(advice.to_owned()))
+}
+
+/// What somebody who names what is not there may have meant; kubectl takes addresses, and several files at once.
+fn meant(name: &str) -> &'static str {
+    if name.contains("://") {
+        "nothing is fetched from addresses: fetch it yourself, for instance `curl -sSfL ADDRESS | kmm-preflight check -f -`"
+    } else if name.split(',').all(|part| Path::new(part).exists()) {
+        "put a -f before each of the files"
+    } else {
+        "look for a typing mistake after -f; a path that does not begin with / is relative to the current folder"
+    }
 }
 
 fn not_utf8(error: &std::string::FromUtf8Error) -> String {

@@ -62,6 +62,7 @@ pub fn read(sources: &[Source], stdin: &mut dyn Read) -> Documents {
     let listing = files::list(sources);
     let mut reading = Reading::default();
     reading.documents.layouts = listing.layouts;
+    reading.documents.notes = listing.notes;
     reading.documents.problems = listing.problems;
     let mut budget = files::Budget::default();
     for file in &listing.files {
@@ -77,7 +78,7 @@ pub fn read(sources: &[Source], stdin: &mut dyn Read) -> Documents {
 #[derive(Default)]
 struct Reading {
     documents: Documents,
-    /// Kinds that mean nothing here, with how many of each there were.
+    /// What is said of kinds that mean nothing here, with how many objects of each there were.
     skipped: BTreeMap<String, usize>,
     /// Objects without a namespace.
     unplaced: Vec<String>,
@@ -90,7 +91,13 @@ struct Reading {
 impl Reading {
     /// Reads the documents of one file.
     fn text(&mut self, file: &files::File, text: &str) {
-        for document in text::split(text) {
+        let documents = text::split(text);
+        if documents.is_empty() && file.named {
+            self.documents
+                .notes
+                .push(format!("{}: there is nothing in it", file.name));
+        }
+        for document in documents {
             let origin = text::Origin {
                 file: &file.name,
                 text,
@@ -138,9 +145,7 @@ impl Reading {
         let notes = &mut self.documents.notes;
         for (kind, count) in self.skipped {
             let objects = if count == 1 { "object" } else { "objects" };
-            notes.push(format!(
-                "skipped {count} {objects} of kind {kind}, which the check does not use"
-            ));
+            notes.push(format!("skipped {count} {objects} {kind}"));
         }
         if !self.unplaced.is_empty() {
             notes.push(format!(

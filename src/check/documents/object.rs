@@ -59,6 +59,20 @@ impl Kind {
             _ => None,
         }
     }
+
+    /// The kind and version that somebody who wrote this may have meant.
+    fn meant(kind: &str) -> Option<&'static str> {
+        match kind.to_lowercase().as_str() {
+            "preflightvalidationocp" | "preflightvalidation" => {
+                Some("PreflightValidationOCP (kmm.sigs.x-k8s.io/v1beta2)")
+            }
+            "module" => Some("Module (kmm.sigs.x-k8s.io/v1beta1)"),
+            "secret" => Some("Secret (v1)"),
+            "configmap" => Some("ConfigMap (v1)"),
+            "nodefeature" => Some("NodeFeature (nfd.k8s-sigs.io/v1alpha1)"),
+            _ => None,
+        }
+    }
 }
 
 impl Reading {
@@ -86,10 +100,14 @@ impl Reading {
             Some(kind @ Kind::ConfigMap) => self.take(kind, object, |documents| &mut documents.config_maps),
             Some(kind @ Kind::NodeFeature) => self.take(kind, object, |documents| &mut documents.node_features),
             None => {
-                *self
-                    .skipped
-                    .entry(format!("{} ({})", object.kind, object.api_version))
-                    .or_default() += 1;
+                let meant = Kind::meant(&object.kind).map(|meant| format!("; it uses {meant}"));
+                let skipped = format!(
+                    "of kind {} ({}), which the check does not use{}",
+                    object.kind,
+                    object.api_version,
+                    meant.unwrap_or_default()
+                );
+                *self.skipped.entry(skipped).or_default() += 1;
                 Ok(())
             }
         }

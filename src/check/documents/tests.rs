@@ -161,7 +161,10 @@ fn a_duplicate_key_is_refused() {
     let problems = problems(&reading(
         module("a").replace("kind: Module", "kind: Module\nkind: Secret"),
     ));
-    assert!(problems[0].contains("duplicate mapping key: kind"), "{problems:?}");
+    assert!(
+        problems[0].contains("the key `kind` stands here a second time"),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -239,6 +242,88 @@ fn other_kinds_are_counted_and_skipped() {
         documents.notes,
         ["skipped 2 objects of kind Deployment (apps/v1), which the check does not use"]
     );
+}
+
+#[test]
+fn a_kind_that_is_nearly_one_that_is_used_is_told_apart() {
+    let rows = [
+        (
+            "Module",
+            "kmm.sigs.x-k8s.io/v1beta2",
+            "Module (kmm.sigs.x-k8s.io/v1beta1)",
+        ),
+        (
+            "module",
+            "kmm.sigs.x-k8s.io/v1beta1",
+            "Module (kmm.sigs.x-k8s.io/v1beta1)",
+        ),
+        (
+            "PreflightValidation",
+            "kmm.sigs.x-k8s.io/v1beta2",
+            "PreflightValidationOCP (kmm.sigs.x-k8s.io/v1beta2)",
+        ),
+    ];
+    for (kind, version, meant) in rows {
+        let object = format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x}}\n");
+        let skipped =
+            format!("skipped 1 object of kind {kind} ({version}), which the check does not use; it uses {meant}");
+        assert_eq!(reading(object).notes, [skipped]);
+    }
+}
+
+#[test]
+fn a_source_with_nothing_in_it_is_named() {
+    assert_eq!(
+        reading("---\n# nothing\n").notes,
+        ["given.yaml: there is nothing in it"]
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let documents = read(&[Source::Path(folder.path().to_owned())], &mut std::io::empty());
+    assert_eq!(
+        documents.notes,
+        [format!(
+            "{}: there is no *.yaml, *.yml or *.json in it",
+            folder.path().display()
+        )]
+    );
+}
+
+#[test]
+fn the_parser_speaks_to_who_writes_documents() {
+    let bomb: String = ('b'..='j')
+        .zip('a'..)
+        .fold("a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, (own, before)| {
+            let nine = vec![format!("*{before}"); 9].join(",");
+            format!("{text}{own}: &{own} [{nine}]\n")
+        });
+    let rows = [
+        (
+            "kind: A\nkind: B\n".to_owned(),
+            "2:1: the key `kind` stands here a second time",
+            "`---`",
+        ),
+        (
+            "spec:\n  a: 1\n  a: 2\n".to_owned(),
+            "3:3: the key `a` stands here a second time",
+            "remove one of the two",
+        ),
+        (bomb, "aliases (`*name`) stand for more than 100000 values", "write out"),
+        ("[".repeat(1000), "values nest more than 64 deep", ""),
+        ("{a: ".repeat(1000), "values nest more than 64 deep", ""),
+    ];
+    for (text, message, advice) in rows {
+        let documents = reading(text);
+        let [problem] = documents.problems.as_slice() else {
+            panic!("{:?}", documents.problems)
+        };
+        let told = Diagnostic::help(problem)
+            .map(|help| help.to_string())
+            .unwrap_or_default();
+        assert!(
+            problem.to_string().contains(message) && told.contains(advice),
+            "{problem}: {told}"
+        );
+    }
 }
 
 #[test]

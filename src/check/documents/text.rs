@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use serde_json::Value;
-use serde_saphyr::Options;
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::{Error, Options};
 
 use super::DocumentProblem;
 use super::excerpt::{Excerpt, Place};
@@ -104,16 +105,51 @@ fn holds_something(document: &str) -> bool {
 /// The value of a document. Duplicate keys are refused, for the cluster would keep only one of them.
 pub(super) fn parse(origin: &Origin<'_>) -> Result<Value, DocumentProblem> {
     serde_saphyr::from_str_with_options(origin.document_text(), options()).map_err(|error| {
-        let message = error
-            .without_snippet()
-            .render_with_options(serde_saphyr::render_options! {
-                snippets: serde_saphyr::SnippetMode::Off,
-            });
+        let inner = error.without_snippet();
+        let message = inner.render_with_options(serde_saphyr::render_options! {
+            snippets: serde_saphyr::SnippetMode::Off,
+        });
+        let (message, advice) = in_words(inner, plain(&message));
         let at = error
             .location()
             .map_or(0..1, |location| bytes_of(origin.document_text(), &location));
-        origin.problem(at, &plain(&message))
+        origin.problem(at, &message).advising(advice.map(str::to_owned))
     })
+}
+
+/// What is wrong, and what to do about it: the parser's own words, unless these are for who programs with it.
+fn in_words(error: &Error, said: String) -> (String, Option<&'static str>) {
+    let too_deep =
+        || format!("values nest more than {MAX_DEPTH} deep; those of a Kubernetes object nest 20 deep at most");
+    match error {
+        Error::DuplicateMappingKey { key, .. } => twice(key.as_deref()),
+        Error::Budget {
+            breach: BudgetBreach::Depth { .. },
+            ..
+        } => (too_deep(), None),
+        // By the time it arrives this one is wrapped in another, which has its words alone.
+        _ if said.starts_with("alias replay limit exceeded") => (
+            format!("aliases (`*name`) stand for more than {MAX_ALIASED} values"),
+            Some("write out what they stand for"),
+        ),
+        // The scanner's own limit comes before ours where lists nest.
+        _ if said == "recursion limit exceeded" => (too_deep(), None),
+        Error::Budget { .. } => (
+            format!("a document of more than {MAX_NODES} values"),
+            Some("split it into several"),
+        ),
+        _ => (said, None),
+    }
+}
+
+/// A key that stands twice: by mistake, or because another object begins there.
+fn twice(key: Option<&str>) -> (String, Option<&'static str>) {
+    let name = key.map(|key| format!(" `{key}`")).unwrap_or_default();
+    let advice = match key {
+        Some("apiVersion" | "kind" | "metadata") => "if another object begins here, put a line `---` before it",
+        _ => "remove one of the two: a cluster would take one, and drop the other without a word",
+    };
+    (format!("the key{name} stands here a second time"), Some(advice))
 }
 
 /// The bytes of a document that a location covers. Syntax errors have a line and a column only.

@@ -122,6 +122,10 @@ pub(super) struct WorkArgs {
     #[arg(long)]
     pub(super) user_namespaces: bool,
 
+    /// Leave the user of pods in which nothing is built to the cluster, and ask for restricted-v2: for OpenShift
+    #[arg(long)]
+    pub(super) assigned_users: bool,
+
     /// What a builder is sure to get, like cpu=500m,memory=512Mi
     #[arg(
         long,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use kube::config::InferConfigError;
 use kube::{Client, Config};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use webhook_certs::CertificateResolver;
 
 use self::admission::Certificate;
@@ -102,9 +104,8 @@ async fn operate(
         // Held until the process ends: what watches it must not take its loss for an answer.
         end.closed().await;
     });
-    let config = Config::infer()
-        .await
-        .context("no cluster: neither is this a pod, nor is there a kubeconfig")?;
+    let config = Config::infer().await.map_err(|why| no_cluster(&why))?;
+    info!(server = %config.cluster_url, "the API server that is asked");
     let client = cluster::connect(config)?;
     let toolkits = args.toolkits_config_map.clone();
     let watched = WatchSettings {
@@ -278,9 +279,35 @@ impl Shared {
     }
 }
 
+/// Why no cluster is known. The error itself names what it comes from, so that its causes are left out.
+fn no_cluster(why: &InferConfigError) -> anyhow::Error {
+    anyhow::anyhow!(
+        "no cluster: neither is this a pod, nor is there a kubeconfig that can be used: {why}; name one in $KUBECONFIG, with a \
+         current context"
+    )
+}
+
+/// What is logged. Two libraries tell of each attempt what is told in full elsewhere: of certificates that cannot be trusted, the
+/// rows that they keep from an answer; of requests to the API server, whoever made them.
+fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+    const TOLD_ELSEWHERE: [&str; 2] = ["rustls_platform_verifier", "kube_client::client::builder"];
+    let lone = |part: &&str| !part.is_empty() && !part.contains(['=', '[', ':']);
+    // A filter takes a word that is no level for the name of a library, and then nothing of ours is logged.
+    for word in level.split(',').map(str::trim).filter(lone) {
+        let known = word.parse::<LevelFilter>().is_ok();
+        anyhow::ensure!(
+            known,
+            "--log-level `{level}`: `{word}` is none of error, warn, info, debug, trace and off; of one library it is written {word}=info"
+        );
+    }
+    let unasked = TOLD_ELSEWHERE.iter().filter(|name| !level.contains(**name));
+    let all = unasked.fold(level.to_owned(), |all, name| format!("{all},{name}=off"));
+    EnvFilter::try_new(all).with_context(|| format!("--log-level `{level}` is no filter"))
+}
+
 fn log(args: &OperatorArgs) -> anyhow::Result<()> {
     let level = &args.log_level;
-    let filter = EnvFilter::try_new(level).with_context(|| format!("--log-level `{level}` is no filter"))?;
+    let filter = filter(level)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -289,4 +316,31 @@ fn log(args: &OperatorArgs) -> anyhow::Result<()> {
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("cannot log: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_is_none_is_refused_and_what_rows_tell_is_not_logged_again() {
+        for good in [
+            "info",
+            "warn,kmm_preflight=debug",
+            "INFO",
+            "kmm_preflight::webhook=trace",
+        ] {
+            let told = filter(good).expect(good).to_string();
+            assert!(
+                told.contains("rustls_platform_verifier=off") && told.contains("kube_client::client::builder=off"),
+                "{told}"
+            );
+        }
+        let asked = filter("info,rustls_platform_verifier=error")
+            .expect("a filter")
+            .to_string();
+        assert!(!asked.contains("rustls_platform_verifier=off"), "{asked}");
+        let refused = filter("verbose").expect_err("a refusal").to_string();
+        assert!(refused.contains("`verbose` is none of error, warn, info"), "{refused}");
+    }
 }

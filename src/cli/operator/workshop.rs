@@ -77,6 +77,7 @@ pub(super) fn workshop(
         service_account: args.work_service_account.clone(),
         privileged: args.privileged_builds,
         user_namespaces: args.user_namespaces,
+        assigned_users: args.assigned_users,
         room,
         environment: environment.collect(),
         trusted: trusted(ca_files, wrong),

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tempfile::NamedTempFile;
 
 use crate::cli::{Ending, output};
@@ -17,6 +17,8 @@ const FILE_ADVICE: &str =
 
 /// Signs the module file `from` into `to`, which may be the same.
 pub(super) fn sign(signer: &Signer, from: &Path, to: &Path) -> anyhow::Result<Ending> {
+    let folder = folder_of(to);
+    can_be_replaced(to, folder)?;
     let limit = usize::try_from(MAX_MODULE).unwrap_or(usize::MAX);
     let module = super::advised(super::read(from, limit), FILE_ADVICE)?;
     for note in notes(&module) {
@@ -25,7 +27,7 @@ pub(super) fn sign(signer: &Signer, from: &Path, to: &Path) -> anyhow::Result<En
     let signed = signer
         .signed(&module)
         .with_context(|| format!("cannot sign {}", from.display()))?;
-    replace(from, to, &signed).with_context(|| format!("cannot write {}", to.display()))?;
+    replace(from, to, folder, &signed).with_context(|| format!("cannot write {}", to.display()))?;
     output::print(&format!(
         "{}: signed by {}\n",
         to.display(),
@@ -51,12 +53,34 @@ fn notes(module: &[u8]) -> Vec<String> {
     notes
 }
 
-/// Puts bytes in the place of a file, with the permissions of the one that they were made from.
-fn replace(from: &Path, to: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = match to.parent() {
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// Whether a file can be put there. What is written takes the place of whatever bears its name: that must never be a device of
+/// this machine, nor one of its links to a process's own files, as /dev/stdout is.
+fn can_be_replaced(to: &Path, folder: &Path) -> anyhow::Result<()> {
+    let name = to.display();
+    ensure!(
+        folder.is_dir(),
+        "cannot write {name}: there is no folder {}; make it first",
+        folder.display()
+    );
+    ensure!(!to.is_dir(), "cannot write {name}: it is a folder; name the file in it");
+    let is_special = fs::metadata(to).is_ok_and(|file| !file.is_file());
+    let leads_into_a_process = fs::read_link(to).is_ok_and(|target| target.starts_with("/proc"));
+    ensure!(
+        !is_special && !leads_into_a_process,
+        "cannot write {name}: it is no regular file, and would be replaced by one; name a file as OUT"
+    );
+    Ok(())
+}
+
+/// Puts bytes in the place of a file, with the permissions of the one that they were made from.
+fn replace(from: &Path, to: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(fs::metadata(from)?.permissions())?;

@@ -5,7 +5,7 @@ mod image;
 mod testifier;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -53,7 +53,7 @@ IMAGES
 EXIT CODES
   0  signed
   1  the image could not be read, signed or written
-  2  the arguments, the key or the certificate cannot be used
+  2  the arguments, a module file, the key or the certificate cannot be used
   3  a registry did not answer, or a disk is full: another time it may work";
 
 /// Where the key is not.
@@ -117,10 +117,24 @@ impl From<Hash> for HashKind {
 /// Signs what the arguments say.
 pub(super) fn run(args: &SignArgs) -> anyhow::Result<Ending> {
     let mut testifier = Testifier::new(args.image.testimony.clone());
-    args.sign(&mut testifier).inspect_err(|error| {
+    args.sign(&mut testifier).or_else(|error| {
+        let passing = lacks_room(&error);
         // Where even that cannot be said, the error itself is printed.
-        let _ = testifier.failed(&format!("{error:#}"), false);
+        let _ = testifier.failed(&format!("{error:#}"), passing);
+        if !passing {
+            return Err(error);
+        }
+        output::complain(&format!("error: {error:#}"));
+        Ok(Ending::NoAnswer)
     })
+}
+
+/// Whether a disk is full: with room there, the same works another time.
+fn lacks_room(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 impl SignArgs {

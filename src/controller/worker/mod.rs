@@ -5,6 +5,7 @@ mod evidence;
 mod forge;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(5);
 /// (a Dockerfile that was not read yet) would be another question, and what was known of this one forgotten.
 const SETTLING: SignedDuration = SignedDuration::from_secs(20);
 
-/// How long a change waits for others of its kind.
+/// How long a change or a report waits for others of its kind.
 const FLOCK: Duration = Duration::from_millis(50);
 
 /// What is done for one preflight, by one replica.
@@ -157,7 +158,7 @@ impl Worker {
         {
             let wait = self.wait(moment);
             tokio::select! {
-                report = self.reports.1.recv() => self.take_in(report),
+                report = self.reports.1.recv() => self.take_in_flock(report).await,
                 Some(ended) = self.rounds.join_next_with_id() => self.end_round(ended),
                 changed = changes.changed() => {
                     if changed.is_err() {
@@ -180,6 +181,18 @@ impl Worker {
         let now = (self.operator.clock)();
         let until = moment.map(|moment| Duration::try_from(moment.duration_since(now)).unwrap_or_default());
         until.map_or(LONGEST_SLEEP, |wait| wait.min(LONGEST_SLEEP))
+    }
+
+    /// Takes in a report and those that follow at its heels: a pass looks at every Module, and reports come image by image.
+    async fn take_in_flock(&mut self, report: Option<Report>) {
+        let mut over = pin!(sleep(FLOCK));
+        self.take_in(report);
+        while self.memory.underway() > 0 {
+            tokio::select! {
+                report = self.reports.1.recv() => self.take_in(report),
+                () = over.as_mut() => return,
+            }
+        }
     }
 
     /// Takes in a report and all that wait behind it.

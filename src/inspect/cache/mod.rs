@@ -113,6 +113,11 @@ impl Cache {
         Self::new(None, Bounds::default())
     }
 
+    /// Whether more is known than what is in memory, which then has to be waited for.
+    pub(super) const fn is_on_disk(&self) -> bool {
+        self.store.is_some()
+    }
+
     /// A layer that is at hand.
     pub(super) fn layer_at_hand(&self, key: &LayerKey) -> Option<Arc<KnownLayer>> {
         let at_hand = locked(&self.layers).get(key)?;

@@ -13,7 +13,7 @@ use super::defect::limit_met;
 use super::names::split;
 use super::paths::File;
 use crate::kmod::config::KernelConfig;
-use crate::kmod::facts::{ModuleContent, ModuleFile, Packing, Unpackable};
+use crate::kmod::facts::{ModuleContent, ModuleFile, Packing, StructModule, Unpackable};
 use crate::kmod::index::Index;
 use crate::kmod::intree;
 use crate::kmod::staged::Program;
@@ -77,8 +77,8 @@ pub enum Content {
 pub struct KernelSample {
     /// Its vermagic.
     pub vermagic: Option<String>,
-    /// The size of its `struct module`.
-    pub this_module_size: u64,
+    /// Its `struct module`.
+    pub this_module: StructModule,
 }
 
 /// What a file is read for.
@@ -219,11 +219,14 @@ impl Reader {
         let Ok(ModuleContent { elf: Ok(elf), .. }) = &file.content else {
             return Ok(None);
         };
-        self.sampled.insert(kernel);
+        // One without an end function does not tell where the pointer to it stands.
+        if elf.this_module.end.is_some() {
+            self.sampled.insert(kernel);
+        }
         let vermagic = elf.info("vermagic").map(str::to_owned);
         Ok(Some(Content::Sample(KernelSample {
             vermagic,
-            this_module_size: elf.this_module_size,
+            this_module: elf.this_module,
         })))
     }
 }

@@ -167,7 +167,7 @@ impl MergedTree {
             config: self.config(release, places),
             in_tree: places.modules.iter().find_map(|folder| self.in_tree(folder)),
             vermagic: sample.and_then(|sample| sample.vermagic.clone()),
-            this_module_size: sample.map(|sample| sample.this_module_size),
+            this_module: sample.map(|sample| sample.this_module),
             has_export_flags: self.has_export_flags(places),
         }
     }
@@ -223,14 +223,14 @@ impl MergedTree {
     }
 
     fn sample(&self, folder: &str) -> Option<&KernelSample> {
-        let mut sample = None;
+        let mut sample: Option<&KernelSample> = None;
         self.walk(&self.dir(&format!("{folder}/kernel"))?, |_, found| {
             if let Found::File {
                 content: Some(Content::Sample(found)),
                 ..
             } = found
             {
-                sample = sample.or(Some(found));
+                sample = sample.filter(|sample| sample.this_module.end.is_some()).or(Some(found));
             }
         });
         sample

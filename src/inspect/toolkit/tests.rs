@@ -36,7 +36,7 @@ fn parts(toolkit: &Toolkit) -> [bool; 5] {
         toolkit.config.is_some(),
         toolkit.in_tree.is_some(),
         toolkit.vermagic.is_some(),
-        toolkit.this_module_size.is_some(),
+        toolkit.this_module.is_some(),
     ]
 }
 
@@ -94,7 +94,7 @@ fn a_whole_toolkit_tells_everything() {
         panic!("a good module")
     };
     assert_eq!(toolkit.vermagic.as_deref(), elf.info("vermagic"));
-    assert_eq!(toolkit.this_module_size, Some(elf.this_module_size));
+    assert_eq!(toolkit.this_module, Some(elf.this_module));
 }
 
 #[test]

@@ -11,12 +11,14 @@ use super::relocation::{self, Relocation, SHT_REL, SHT_RELA, target_of};
 use super::symbols::{SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK, Symbol};
 use super::{THIS_MODULE, deadly, defect};
 use crate::kernel::Architecture;
-use crate::kmod::facts::{ElfDefect, ElfDefectKind};
+use crate::kmod::facts::{ElfDefect, ElfDefectKind, StructModule};
 
 /// `SHF_RELA_LIVEPATCH`: live patches are linked otherwise.
 const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
 /// What kbuild calls the start function (`include/linux/module.h: module_init`).
 const START: &[u8] = b"init_module";
+/// The same of the end function (`module_exit`).
+const END: &[u8] = b"cleanup_module";
 
 /// Tables of places whose empty entries the kernel passes over, if not without a warning (`arch/x86/kernel/alternative.c`,
 /// `arch/x86/kernel/callthunks.c`, `arch/x86/kernel/unwind_orc.c`, `kernel/trace/ftrace.c: ftrace_process_locs`).
@@ -117,14 +119,10 @@ fn code_without(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
 /// The pointer to the start function, where it leads out of the section that the function is said to stand in
 /// (`do_init_module` calls it as it is). The pointer to the end function is not followed before the module is unloaded.
 fn start_outside(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
-    let sections = &loading.image.sections;
-    let this_module = loading.image.allocated(THIS_MODULE).filter(|at| loading.is_kept(*at))?;
-    let tables = sections.iter().filter(|table| table.kind == SHT_RELA);
-    let own = tables.filter(|table| target_of(table) == Some(this_module));
-    let mut relocations = own.flat_map(|table| relocation::all(loading.image, table));
-    relocations.find_map(|relocation| {
-        let (symbol, place) = relocation.target(loading.symbols)?;
-        let section = sections
+    pointers(loading).find_map(|(_, symbol, place)| {
+        let section = loading
+            .image
+            .sections
             .get(usize::from(symbol.section))
             .filter(|_| symbol.section != SHN_UNDEF)?;
         (loading.symbols.is_named(symbol, START) && place >= section.size).then(|| {
@@ -134,6 +132,31 @@ fn start_outside(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
                 section.size
             ))
         })
+    })
+}
+
+/// Where `struct module` has its pointers to functions.
+pub(super) fn struct_module(loading: &Loading<'_, '_>, size: u64) -> StructModule {
+    let at = |name| {
+        let mut pointers = pointers(loading);
+        pointers.find_map(|(at, symbol, _)| loading.symbols.is_named(symbol, name).then_some(at))
+    };
+    StructModule {
+        size,
+        start: at(START),
+        end: at(END),
+    }
+}
+
+/// What is written into `struct module`: at which of its bytes, and the symbol, and where that stands in its section.
+fn pointers<'a>(loading: &'a Loading<'_, '_>) -> impl Iterator<Item = (u64, Symbol, u64)> + use<'a> {
+    let this_module = loading.image.allocated(THIS_MODULE).filter(|at| loading.is_kept(*at));
+    let tables = loading.image.sections.iter().filter(|table| table.kind == SHT_RELA);
+    let own = tables.filter(move |table| this_module.is_some() && target_of(table) == this_module);
+    let relocations = own.flat_map(|table| relocation::all(loading.image, table));
+    relocations.filter_map(|relocation| {
+        let (symbol, place) = relocation.target(loading.symbols)?;
+        Some((relocation.offset, symbol, place))
     })
 }
 

@@ -9,6 +9,9 @@ use super::{defect, linking};
 use crate::kernel::Architecture;
 use crate::kmod::facts::{ElfDefect, ElfDefectKind, Era};
 
+/// Where arm64 makes the jumps of `ftrace`.
+const FTRACE_TRAMPOLINE: &str = ".text.ftrace_trampoline";
+
 /// The symbol versions and the variables of each processor, which are not kept where they stand.
 const READ_AND_DROPPED: [&str; 2] = ["__versions", ".data..percpu"];
 /// The same of kernels that know the extended form, which are those since 6.14: 6.13 is taken for one of them.
@@ -64,8 +67,19 @@ impl<'i, 'a> Loading<'i, 'a> {
     /// What it stumbles over when it links them.
     pub(super) fn link_flaws(&self, layout: &Layout<'_, '_, '_>) -> Vec<ElfDefect> {
         let misplaced = self.misplaced_symbol().into_iter();
-        let linking = misplaced.chain(linking::flaws(self, layout));
-        linking.chain(self.sections_of_one_name()).collect()
+        let linked = misplaced.chain(linking::flaws(self, layout));
+        let linked = linked.chain(self.without_ftrace_trampoline());
+        linked.chain(self.sections_of_one_name()).collect()
+    }
+
+    /// `arch/arm64/kernel/module.c: module_init_ftrace_plt`. As those of the other trampolines, kbuild's linker script makes it.
+    fn without_ftrace_trampoline(&self) -> Option<ElfDefect> {
+        let is_wanted = Architecture::from_elf_machine(self.image.machine) == Some(Architecture::Aarch64);
+        (is_wanted && !self.image.has_any(FTRACE_TRAMPOLINE)).then(|| {
+            let message =
+                format!("it has no section {FTRACE_TRAMPOLINE}, in which the kernel makes the jumps of ftrace");
+            defect(ElfDefectKind::NoFtraceTrampoline, message)
+        })
     }
 
     /// Sections that the kernel fills with jumps and addresses, and without which it takes no module, whatever their type

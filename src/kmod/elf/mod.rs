@@ -71,7 +71,7 @@ fn read_as(bytes: &[u8], era: Era) -> Reading {
     link_flaws.extend(structure.and_then(|structure| structure.flaw(&modinfo)));
     Ok(ElfModule {
         machine: image.machine,
-        this_module_size: this_module.size,
+        this_module: linking::struct_module(&loading, this_module.size),
         name: structure.and_then(Structure::name),
         modinfo,
         versions,

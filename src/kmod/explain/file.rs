@@ -113,7 +113,7 @@ pub(super) const TEXTS: &[Explanation] = &[
         rule: Rule::ElfMalformed,
         title: "not a file that the kernel takes",
         meaning: "The kernel's first checks refuse it: not ELF, not relocatable, impossible tables, names without an \
-                  end, common symbols, code that may be written to, no sections for trampolines (arm64's `.plt`), exports \
+                  end, common symbols, code that may be written to, no sections for trampolines (arm64's `.plt`, `.text.ftrace_trampoline`), exports \
                   without flags since Linux 7.1; or it gives up later, as it does of two sections of one name since Linux 6.12, \
                   which modprobe takes for success. It warns of a module that the kernel would load under \
                   another name than it gives itself.",
@@ -172,13 +172,15 @@ pub(super) const TEXTS: &[Explanation] = &[
     },
     Explanation {
         rule: Rule::ModuleStructSize,
-        title: "`struct module` has another size",
+        title: "`struct module` has another size or order",
         meaning: "The file was built for a kernel whose configuration makes `struct module` larger or smaller. Linux 6.4 \
                   and later refuse it; earlier ones do not look: they take a larger one as it is, and one that is too small \
-                  overlaps with what stands behind it, which destroys either.",
-        see: "readelf -S FILE.ko | grep -A1 this_module   # compare with any in-tree module",
+                  overlaps with what stands behind it, which destroys either. Of the same size it may have its fields in \
+                  another order: then the pointer to its end function is written where the kernel has something else, which \
+                  x86 refuses (`Invalid relocation target, existing value is nonzero`), while others write over it.",
+        see: "readelf -SrW FILE.ko | grep -A4 this_module   # compare with any in-tree module",
         mend: "Build it against this kernel's headers and configuration.",
-        source: "`kernel/module/main.c: elf_validity_cache_index_mod`",
+        source: "`kernel/module/main.c: elf_validity_cache_index_mod`; `arch/x86/kernel/module.c: __write_relocate_add`",
         depends_on: "everything that `struct module` depends on",
         certainty: "Sure since 6.4. Distributions may have the check earlier: before 6.4 a larger one only warns.",
     },

@@ -61,18 +61,27 @@ pub(super) fn flaws(flaws: &[ElfDefect], kernel: &Kernel<'_>) -> Vec<Finding> {
 }
 
 /// Whether the kernel looks for flaws of a kind: for those of the extended versions since it reads them; for trampolines on
-/// arm64 since Linux 6.5 always, before with `CONFIG_ARM64_MODULE_PLTS`; and for sections of one name since Linux 6.12, where it
-/// lists them (`kernel/module/sysfs.c: mod_sysfs_setup`, which before went on without that list).
+/// arm64 as [`makes_trampolines`] says, and for those of `ftrace` since Linux 5.5 with `CONFIG_DYNAMIC_FTRACE` besides; for
+/// sections of one name since Linux 6.12, where it lists them (`kernel/module/sysfs.c: mod_sysfs_setup`, which before went on
+/// without that list).
 fn is_minded(kind: ElfDefectKind, kernel: &Kernel<'_>) -> bool {
     match kind {
         ElfDefectKind::ExtendedVersions => kernel.at_least(6, 14),
         ElfDefectKind::SectionsOfOneName => kernel.at_least(6, 12) && kernel.option("KALLSYMS") != Some(false),
         ElfDefectKind::NoTrampolines => {
             let is_arm = kernel.architecture == Some(Architecture::Aarch64);
-            !is_arm || kernel.at_least(6, 5) || kernel.option("ARM64_MODULE_PLTS") != Some(false)
+            !is_arm || makes_trampolines(kernel)
+        }
+        ElfDefectKind::NoFtraceTrampoline => {
+            kernel.at_least(5, 5) && makes_trampolines(kernel) && kernel.option("DYNAMIC_FTRACE") != Some(false)
         }
         _ => true,
     }
+}
+
+/// Whether an arm64 kernel links modules through trampolines: since Linux 6.5 always, before with `CONFIG_ARM64_MODULE_PLTS`.
+fn makes_trampolines(kernel: &Kernel<'_>) -> bool {
+    kernel.at_least(6, 5) || kernel.option("ARM64_MODULE_PLTS") != Some(false)
 }
 
 /// `elf_validity_cache_sechdrs` and its neighbours; `simplify_symbols` for common symbols.
@@ -99,7 +108,7 @@ fn defect(defect: &ElfDefect, kernel: &Kernel<'_>) -> Finding {
             Rule::ElfMalformed,
             format!("the module has common symbols ({message}); compile it with -fno-common"),
         ),
-        ElfDefectKind::NoTrampolines => (
+        ElfDefectKind::NoTrampolines | ElfDefectKind::NoFtraceTrampoline => (
             Rule::ElfMalformed,
             format!("the kernel refuses the file: {message}; link it with kbuild, whose linker script makes them"),
         ),
@@ -174,8 +183,30 @@ fn machine(elf: &ElfModule, kernel: &Kernel<'_>) -> Result<(), Finding> {
 
 /// `elf_validity_cache_index_mod`: since Linux 6.4 the size must be the kernel's own. Before, it was not compared: the kernel
 /// works with its own size, and what is too small overlaps with what comes after it.
-pub(super) fn struct_size(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
-    let (has, wanted) = (elf.this_module_size, kernel.this_module_size());
+pub(super) fn struct_module(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
+    struct_size(elf, kernel).or_else(|| struct_layout(elf, kernel))
+}
+
+/// A pointer that the file has where the kernel's own `struct module` has something else: x86 refuses it where that is not zero
+/// (`arch/x86/kernel/module.c: __write_relocate_add`, "Invalid relocation target, existing value is nonzero"), others write over it.
+fn struct_layout(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
+    let (has, wanted) = (elf.this_module, kernel.this_module()?);
+    let functions = [("start", has.start, wanted.start), ("end", has.end, wanted.end)];
+    functions.into_iter().find_map(|(function, has, wanted_at)| {
+        let (has, wanted_at) = (has?, wanted_at?);
+        (has != wanted_at && has < wanted.size).then(|| {
+            let message = format!(
+                "struct module has the pointer to the {function} function at byte {wanted_at} in {} and at byte {has} in this file, where \
+                 that kernel has something else; build it against this kernel's headers",
+                kernel.release
+            );
+            Finding::decides(Rule::ModuleStructSize, message)
+        })
+    })
+}
+
+fn struct_size(elf: &ElfModule, kernel: &Kernel<'_>) -> Option<Finding> {
+    let (has, wanted) = (elf.this_module.size, kernel.this_module().map(|wanted| wanted.size));
     let unfit = wanted.filter(|wanted| *wanted != has);
     let release = kernel.release;
     let message = match unfit {

@@ -3,7 +3,7 @@
 use crate::api::{Finding, Rule};
 use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
-use crate::kmod::facts::{ElfModule, Era, Export};
+use crate::kmod::facts::{ElfModule, Era, Export, StructModule};
 use crate::kmod::load::Load;
 use crate::kmod::symvers::Symvers;
 use crate::kmod::toolkit::{InTree, Toolkit, ToolkitEvidence};
@@ -51,8 +51,8 @@ impl<'a> Kernel<'a> {
         self.toolkit?.in_tree.as_deref()
     }
 
-    pub(super) fn this_module_size(&self) -> Option<u64> {
-        self.toolkit?.this_module_size
+    pub(super) fn this_module(&self) -> Option<StructModule> {
+        self.toolkit?.this_module
     }
 
     /// Whether an option is on; `None` where the configuration is not known.
@@ -216,7 +216,7 @@ fn lacking(kernel: &Kernel<'_>, toolkit: &Toolkit) -> Vec<Finding> {
             "the module's vermagic beyond the kernel's release",
         ),
         (
-            toolkit.this_module_size.is_none(),
+            toolkit.this_module.is_none(),
             "in-tree module to compare with",
             "the size of struct module",
         ),

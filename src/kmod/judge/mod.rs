@@ -156,7 +156,7 @@ impl<'a, 'c> Chain<'a, 'c> {
             kernel: self.kernel,
             folder: self.load.image_folder(),
         };
-        report.extend(file::struct_size(elf, self.kernel));
+        report.extend(file::struct_module(elf, self.kernel));
         report.extend(file::one_name(elf));
         report.extend(version::check(elf, forcing, self.kernel));
         report.extend(file::flaws(&elf.flaws, self.kernel));

@@ -148,7 +148,9 @@ pub(super) fn does_not_exist(target: &Target, said: &str) -> String {
 
 pub(super) fn denied(said: &str) -> String {
     let said = LookFailureKind::Denied.without_meaning(said);
-    format!("verified image does not exist, or is not accessible: {said}")
+    format!(
+        "verified image does not exist, or is not accessible: {said}. Push it, or give the Module an imageRepoSecret that may pull it"
+    )
 }
 
 pub(super) fn denied_so_unpushed(said: &str) -> String {

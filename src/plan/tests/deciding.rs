@@ -154,7 +154,7 @@ fn every_state_of_a_target_has_its_verdict() {
             failed(Denied),
             false,
             Failure,
-            "does not exist, or is not accessible",
+            "Push it, or give the Module an imageRepoSecret that may pull it",
         ),
         (
             "denied, would be built, unpushed (D11)",

@@ -72,6 +72,7 @@ pub(crate) fn workshop() -> Workshop {
         service_account: None,
         privileged: false,
         user_namespaces: false,
+        assigned_users: false,
         room: Room::default(),
         environment: Vec::new(),
         trusted: Vec::new(),

@@ -32,6 +32,8 @@ pub struct Workshop {
     pub privileged: bool,
     /// Whether what builds runs in a user namespace of its pod (`hostUsers: false`): for nodes that can.
     pub user_namespaces: bool,
+    /// Whether the cluster chooses the user of pods in which nothing is built, as OpenShift does.
+    pub assigned_users: bool,
     /// What containers may use.
     pub room: Room,
     /// Environment variables of every container, like `HTTPS_PROXY`.
@@ -51,6 +53,7 @@ impl Workshop {
             "serviceAccount": self.service_account,
             "privileged": self.privileged,
             "userNamespaces": self.user_namespaces,
+            "assignedUsers": self.assigned_users,
             "room": self.room,
             "environment": self.environment,
             "trusted": self.trusted,
@@ -73,6 +76,7 @@ impl fmt::Debug for Workshop {
             .field("service_account", &self.service_account)
             .field("privileged", &self.privileged)
             .field("user_namespaces", &self.user_namespaces)
+            .field("assigned_users", &self.assigned_users)
             .field("room", &self.room)
             .field("environment", &variables)
             .field("trusted", &self.trusted.len())

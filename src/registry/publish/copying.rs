@@ -23,6 +23,7 @@ pub struct Origin {
     pub(super) sources: Sources,
     pub(super) reference: Reference,
     pub(super) access: Access,
+    name: String,
 }
 
 /// A manifest or an index at hand.
@@ -74,6 +75,7 @@ impl Sources {
             sources,
             reference,
             access: access.clone(),
+            name: location.to_string(),
         })
     }
 }
@@ -100,7 +102,12 @@ fn in_full(error: &dyn std::error::Error) -> String {
 }
 
 impl Origin {
-    /// What it is called in messages; for an image of a layout, a stand-in with its digest.
+    /// What it is called by those who named it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is asked for by; for an image of a layout, a stand-in with its digest.
     pub const fn reference(&self) -> &Reference {
         &self.reference
     }

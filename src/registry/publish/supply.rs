@@ -38,6 +38,7 @@ impl Supply<'_> {
                     sources,
                     reference,
                     access,
+                    ..
                 } = origin;
                 sources.blob(reference, access, descriptor).await?
             }

@@ -24,17 +24,28 @@ pub(super) struct Certificate {
 
 impl Certificate {
     pub(super) fn fresh(names: &[&str]) -> Self {
+        Self::made(names, rcgen::IsCa::NoCa)
+    }
+
+    pub(super) fn of_an_authority(names: &[&str]) -> Self {
+        Self::made(names, rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained))
+    }
+
+    fn made(names: &[&str], is_ca: rcgen::IsCa) -> Self {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let made = rcgen::generate_simple_self_signed(names).unwrap();
-        let key = made.signing_key.serialize_der().try_into().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(names).unwrap();
+        parameters.is_ca = is_ca;
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = parameters.self_signed(&key).unwrap();
+        let key = key.serialize_der().try_into().unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
+            .with_single_cert(vec![made.der().clone()], key)
             .unwrap();
         Self {
-            pem: made.cert.pem(),
+            pem: made.pem(),
             config: Arc::new(config),
         }
     }

@@ -124,8 +124,6 @@ pub(crate) struct Case {
     pub(crate) expected: Option<String>,
     /// Why no file can tell, where that is so.
     pub(crate) out_of_reach: Option<&'static str>,
-    /// Whether it is signed by a key that the kernel trusts, and of which nobody tells check.
-    pub(crate) key_untold: bool,
     /// Whether it is in every core.
     pub(crate) in_every_core: bool,
     /// An in-tree module that nodes have and the driver toolkit lacks.
@@ -158,7 +156,6 @@ impl Case {
             loaded_before: Vec::new(),
             expected: None,
             out_of_reach: None,
-            key_untold: false,
             in_every_core: false,
             toolkit_lacks: None,
             kos: Vec::new(),
@@ -256,12 +253,6 @@ impl Case {
 
     pub(crate) fn out_of_reach(mut self, why: &'static str) -> Self {
         self.out_of_reach = Some(why);
-        self
-    }
-
-    /// It is signed by a key that the kernel trusts, and of which nobody tells check.
-    pub(crate) fn key_untold(mut self) -> Self {
-        self.key_untold = true;
         self
     }
 

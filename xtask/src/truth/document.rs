@@ -30,15 +30,14 @@ What real kernels did with small modules, and what `kmm-preflight check` had sai
 --report docs/truth.md` writes this, and what is told of modules that people run, but not of random damages, which are
 asked with `--damages`; `xtask/truth/packages.sh --all` installs what it uses. Each kernel boots under QEMU, in as many
 guests for each boot configuration as it takes, and does with every image what KMM does: `cp -R` of the kernel's folder, then
-`modprobe -vd` of the copy. `check` judges the same images, with the kernel's driver toolkit and without.
+`modprobe -vd` of the copy. `check` judges the same images, with the kernel's driver toolkit and without; of a kernel that wants
+signatures it is told whom it trusts, the certificates that it was built with among them, which are read out of its `vmlinuz`.
 
 - **loads, said so** and **refused, said so**: kernel and `check` agree. A module is refused if the copy or modprobe
   fails, if modprobe succeeds and the module is not there, or if the kernel dies of it or never comes back, twice.
 - **refused, not checked**: it does not load, `check` says Success, and cannot know better: without a toolkit, where
   with one it refuses, and by rules alone that need one ([findings.md](findings.md) says which do); or where no file
   tells (listed below), and the kernel names no cause that one would tell.
-- **loads, key untold**: it loads by the signature of a key that its kernel trusts, Debian's own, and nobody told `check`
-  of that key (`--trusted-cert`), which therefore says `signature-untrusted`.
 - **false alarm**: it loads, and `check` says that it does not.
 - **false all-clear**: it does not load, and `check` says that it does, without such an excuse.
 

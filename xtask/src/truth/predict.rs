@@ -99,7 +99,8 @@ fn verdicts_at_once(question: &Question<'_>, cases: &[(&str, &Case)]) -> anyhow:
         check.arg("--enforce-signatures");
     }
     if question.boot.enforces() || question.boot.trusts_us() {
-        for certificate in question.kernel.certificates(question.boot) {
+        let built_in = question.kernel.built_in_certificates()?;
+        for certificate in question.kernel.certificates(question.boot).into_iter().chain(built_in) {
             check.arg("--trusted-cert").arg(certificate);
         }
     }

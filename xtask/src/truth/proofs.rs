@@ -127,7 +127,6 @@ mod tests {
             with_toolkit: verdict.clone(),
             without_toolkit: verdict,
             out_of_reach: None,
-            key_untold: false,
         }
     }
 

@@ -18,12 +18,7 @@ pub(crate) struct Row {
     pub(crate) with_toolkit: Verdict,
     pub(crate) without_toolkit: Verdict,
     pub(crate) out_of_reach: Option<&'static str>,
-    /// Whether it is signed by a key that the kernel trusts, and of which nobody told check.
-    pub(crate) key_untold: bool,
 }
-
-/// The rule that speaks of keys that nobody told check of.
-const UNTRUSTED: &str = "signature-untrusted";
 
 /// How a prediction stands to a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,8 +29,6 @@ pub(crate) enum Standing {
     Refused,
     /// It does not load, and nobody can tell from the files that were given: it takes a toolkit, or no file tells.
     NotChecked,
-    /// It loads by a signature, and was said not to, since nobody told check of that key.
-    KeyUntold,
     /// It loads, and was said not to.
     FalseAlarm,
     /// It does not load, and was said to.
@@ -80,7 +73,6 @@ impl Row {
         match (self.loads(), verdict.loads) {
             (true, true) => Standing::Loads,
             (false, false) => Standing::Refused,
-            (true, false) if self.key_untold && verdict.deciding == [UNTRUSTED] => Standing::KeyUntold,
             (true, false) => Standing::FalseAlarm,
             (false, true) if excused => Standing::NotChecked,
             (false, true) => Standing::FalseAllClear,
@@ -173,20 +165,19 @@ pub(crate) fn confusion(rows: &[Row]) -> String {
         }
     }
     let mut text = String::from(
-        "| kernel | driver toolkit | cases | loads, said so | refused, said so | refused, not checked | loads, key untold | \
-         false alarm | false all-clear |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n",
+        "| kernel | driver toolkit | cases | loads, said so | refused, said so | refused, not checked | false alarm | \
+         false all-clear |\n|---|---|---:|---:|---:|---:|---:|---:|\n",
     );
     for ((kernel, without), counts) in &table {
         let count = |standing| counts.get(&standing).copied().unwrap_or_default();
         let _ = writeln!(
             text,
-            "| {kernel} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {kernel} | {} | {} | {} | {} | {} | {} | {} |",
             if *without { "without" } else { "with" },
             counts.values().sum::<usize>(),
             count(Standing::Loads),
             count(Standing::Refused),
             count(Standing::NotChecked),
-            count(Standing::KeyUntold),
             count(Standing::FalseAlarm),
             count(Standing::FalseAllClear),
         );
@@ -305,20 +296,7 @@ mod tests {
             with_toolkit: verdict(with),
             without_toolkit: verdict(without),
             out_of_reach: None,
-            key_untold: false,
         }
-    }
-
-    #[test]
-    fn a_key_of_which_nobody_told_check_excuses_that_rule_alone() {
-        let loads = |deciding: &[&str]| {
-            let mut row = refused("", deciding, deciding);
-            row.fact.outcome = Outcome::Loaded;
-            row.key_untold = true;
-            row.with_toolkit()
-        };
-        assert_eq!(loads(&["signature-untrusted"]), Standing::KeyUntold);
-        assert_eq!(loads(&["signature-missing"]), Standing::FalseAlarm);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::built_in;
 use super::case::Boot;
 use super::kernel::Kernel;
 use super::keys;
@@ -41,6 +42,11 @@ impl Kernel {
         };
         let certificate = |name: &&str| self.key(name).with_extension("crt");
         names.iter().map(certificate).collect()
+    }
+
+    /// The certificates that it was built with, those of its own modules.
+    pub(crate) fn built_in_certificates(&self) -> anyhow::Result<Vec<PathBuf>> {
+        built_in::certificates(&self.vmlinuz(), &self.place("built-in-certificates"))
     }
 
     /// Firmware from which the kernel learns of these certificates, and trusts them. It is there for one architecture.

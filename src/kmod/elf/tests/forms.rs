@@ -29,7 +29,7 @@ fn everything_of_a_big_endian_module_is_read() {
         .symbol("maybe", WEAK, 0, 0)
         .read()
         .unwrap();
-    assert_eq!((elf.name.as_deref(), elf.this_module_size), (Some("sketch"), 128));
+    assert_eq!((elf.name.as_deref(), elf.this_module.size), (Some("sketch"), 128));
     assert_eq!(
         elf.versions.basic.as_ref().and_then(|crcs| crcs.of("_printk")),
         Some(0x1234_5678)
@@ -212,6 +212,18 @@ fn architectures_that_make_trampolines_want_sections_for_them() {
         }
     }
     assert_eq!(flaws(X86_64, &[]), None);
+}
+
+#[test]
+fn arm_wants_a_section_for_the_jumps_of_ftrace() {
+    let link_flaws = |machine, name| {
+        let sketch = Sketch::new(Order::Little, machine).part(name, 8, 0, Vec::new());
+        let flaws = sketch.read().unwrap().link_flaws;
+        flaws.into_iter().map(|flaw| flaw.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(link_flaws(AARCH64, ".text"), [ElfDefectKind::NoFtraceTrampoline]);
+    assert_eq!(link_flaws(AARCH64, ".text.ftrace_trampoline"), []);
+    assert_eq!(link_flaws(X86_64, ".text"), []);
 }
 
 #[test]

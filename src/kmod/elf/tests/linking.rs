@@ -28,7 +28,7 @@ fn sketch(machine: u16) -> Sketch {
 /// What the kernel says of these relocations: offset, type, symbol, addend.
 fn said(machine: u16, entries: &[(u64, u32, u32, i64)]) -> Option<(ElfDefectKind, String)> {
     let sketch = sketch(machine).typed_relocations(2, entries);
-    let sketch = [".plt", ".init.plt", ".stubs"]
+    let sketch = [".plt", ".init.plt", ".text.ftrace_trampoline", ".stubs"]
         .iter()
         .fold(sketch, |sketch, name| sketch.section(name, []));
     let elf = sketch.read().unwrap();

@@ -7,7 +7,7 @@ use crate::kmod::facts::{Export, ExportTable, ValueLimit};
 #[test]
 fn a_real_module_says_what_modinfo_says() {
     let pump = read(PUMP).0.unwrap();
-    assert_eq!((pump.machine, pump.this_module_size), (X86_64, 896));
+    assert_eq!((pump.machine, pump.this_module.size), (X86_64, 896));
     assert_eq!(pump.name.as_deref(), Some("kmmp_pump"));
     let one = |key: &str| pump.info(key).map(str::to_owned);
     assert_eq!(one("license").as_deref(), Some("GPL"));

@@ -1,6 +1,6 @@
 //! The file, and its signature.
 
-use super::sketch::{AARCH64, a_module, a_scene, each, with};
+use super::sketch::{AARCH64, END, SIZE, a_module, a_scene, each, with};
 use crate::api::Severity;
 use crate::kernel::Architecture;
 use crate::kmod::facts::{ElfDefect, ElfDefectKind, Signature, Unpackable};
@@ -145,7 +145,7 @@ fn the_size_of_struct_module_counts_since_linux_6_4() {
     let of_size = |size| {
         with(
             a_module()
-                .change(|elf| elf.this_module_size = size)
+                .change(|elf| elf.this_module.size = size)
                 .info("vermagic", "v"),
         )
     };
@@ -156,7 +156,7 @@ fn the_size_of_struct_module_counts_since_linux_6_4() {
     };
     let nobody_knows = |size| {
         of_size(size).toolkit(|t| {
-            t.this_module_size = None;
+            t.this_module = None;
             t.vermagic = Some("v".to_owned());
         })
     };
@@ -184,6 +184,27 @@ fn the_size_of_struct_module_counts_since_linux_6_4() {
             "but none at all is too small",
             nobody_knows(0),
             "module-struct-size! not-checked",
+        ),
+    ]);
+}
+
+#[test]
+fn a_pointer_that_stands_where_the_kernel_has_something_else_is_not_written() {
+    let ending_at = |end| with(a_module().change(|elf| elf.this_module.end = end));
+    each(vec![
+        ("at its place", ending_at(Some(END)), ""),
+        ("at another", ending_at(Some(END - 8)), "module-struct-size!"),
+        ("behind what the kernel has", ending_at(Some(SIZE)), ""),
+        ("there is none", ending_at(None), ""),
+        (
+            "of what the kernel has nothing is known",
+            ending_at(Some(8)).toolkit(|toolkit| toolkit.this_module = None),
+            "not-checked",
+        ),
+        (
+            "the pointer to its start is one, too",
+            with(a_module().change(|elf| elf.this_module.start = Some(304))),
+            "module-struct-size!",
         ),
     ]);
 }
@@ -285,6 +306,37 @@ fn arm_kernels_before_6_5_make_trampolines_only_where_they_are_told_to() {
             "elf-malformed!",
         ),
         ("later ones do always", scene("6.5.0", "MODVERSIONS"), "elf-malformed!"),
+    ]);
+}
+
+#[test]
+fn arm_kernels_that_have_ftrace_want_a_section_for_its_jumps() {
+    const TOOL: Tool = Tool::Present(Program::Elf(AARCH64));
+    let scene = |kernel: &str, config| {
+        let module = a_module().change(|elf| {
+            elf.machine = AARCH64;
+            elf.link_flaws.push(ElfDefect {
+                kind: ElfDefectKind::NoFtraceTrampoline,
+                message: "no section".to_owned(),
+            });
+        });
+        let scene = with(module).kernel(kernel).config(config);
+        let scene = scene.staged(|staged| (staged.sh, staged.mkdir, staged.cp) = (TOOL, TOOL, TOOL));
+        scene.load(|load| load.architecture = Some(Architecture::Aarch64))
+    };
+    each(vec![
+        ("it has none", scene("6.6.0", "MODVERSIONS"), ""),
+        ("it has", scene("6.6.0", "MODVERSIONS DYNAMIC_FTRACE"), "elf-malformed!"),
+        (
+            "without trampolines there are no jumps",
+            scene("6.4.0", "MODVERSIONS DYNAMIC_FTRACE"),
+            "",
+        ),
+        (
+            "nor did the first ones look",
+            scene("5.4.0", "MODVERSIONS DYNAMIC_FTRACE ARM64_MODULE_PLTS"),
+            "",
+        ),
     ]);
 }
 

@@ -56,7 +56,7 @@ fn scene(name: &str) -> Scene {
             toolkit.config = Some(Arc::new(KernelConfig::parse(OPTIONS)));
             toolkit.vermagic = None;
             let ring = ModuleFile::read(RING).content.expect("unpacked").elf.expect("a module");
-            toolkit.this_module_size = Some(ring.this_module_size);
+            toolkit.this_module = Some(ring.this_module);
         });
     scene.entries.extend([
         ("extra/kmmp_ring.ko".to_owned(), module(RING)),

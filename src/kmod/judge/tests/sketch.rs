@@ -10,7 +10,7 @@ use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{
     Crcs, ElfDefect, ElfDefectKind, ElfModule, Export, ExportTable, ModuleContent, ModuleFile, Packing, Signature,
-    Undefined, Unpackable, ValueLimit, Versions,
+    StructModule, Undefined, Unpackable, ValueLimit, Versions,
 };
 use crate::kmod::load::{Enforcement, Load, LoadCommand, LoadedModules, SignaturePolicy};
 use crate::kmod::signature::Certificate;
@@ -22,7 +22,14 @@ pub(super) const KERNEL: &str = "5.14.0-570.el9.x86_64";
 pub(super) const VERMAGIC: &str = "5.14.0-570.el9.x86_64 SMP preempt mod_unload modversions ";
 pub(super) const X86_64: u16 = 62;
 pub(super) const AARCH64: u16 = 183;
-const SIZE: u64 = 1024;
+pub(super) const SIZE: u64 = 1024;
+pub(super) const END: u64 = 900;
+/// `struct module` of the kernel, and of the modules built for it.
+const OWN: StructModule = StructModule {
+    size: SIZE,
+    start: Some(312),
+    end: Some(END),
+};
 
 /// `Module.symvers` of the kernel.
 const SYMVERS: &str = "0x00000011\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n\
@@ -49,7 +56,7 @@ pub(super) fn a_module() -> ModuleSketch {
     let info = [("license", "GPL"), ("vermagic", VERMAGIC)];
     let elf = ElfModule {
         machine: X86_64,
-        this_module_size: SIZE,
+        this_module: OWN,
         name: Some("drv".to_owned()),
         modinfo: info.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         versions: Versions {
@@ -255,7 +262,7 @@ pub(super) fn with(module: ModuleSketch) -> Scene {
             "printk\ntcp_cubic\n",
         ))),
         vermagic: Some(VERMAGIC.to_owned()),
-        this_module_size: Some(SIZE),
+        this_module: Some(OWN),
         has_export_flags: Some(false),
     };
     let scene = Scene {

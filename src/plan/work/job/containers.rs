@@ -38,6 +38,17 @@ impl Order {
         self.errand.makes() && !workshop.trusted.is_empty()
     }
 
+    /// Whether the cluster chooses its user. A constraint that lets a builder be root chooses none, and the users that OpenShift
+    /// has for a namespace are none of those that its user namespaces have.
+    pub(super) fn is_assigned_a_user(&self, workshop: &Workshop) -> bool {
+        workshop.assigned_users && !self.builds_itself(workshop) && !self.has_user_namespace(workshop)
+    }
+
+    /// Whether its pod has a user namespace of its own.
+    pub(super) fn has_user_namespace(&self, workshop: &Workshop) -> bool {
+        workshop.user_namespaces && self.errand.makes()
+    }
+
     /// Whether the Job builds, and not somebody else before it.
     pub(super) fn builds_itself(&self, workshop: &Workshop) -> bool {
         self.errand.makes() && self.target.build.is_some() && self.temporary_image(workshop).is_none()
@@ -64,7 +75,7 @@ fn container(order: &Order, workshop: &Workshop, step: Step) -> Container {
         env: Some(environment(workshop)),
         volume_mounts: Some(volumes::mounts(order, workshop, step)),
         resources: Some(resources(workshop, step)),
-        security_context: Some(security(workshop, step)),
+        security_context: Some(security(order, workshop, step)),
         // Where a step cannot testify, its last words are better than nothing. A key's holder has no last words.
         termination_message_policy: (step != Step::Sign).then(|| "FallbackToLogsOnError".to_owned()),
         ..Container::default()
@@ -114,10 +125,11 @@ fn environment(workshop: &Workshop) -> Vec<EnvVar> {
     workshop.environment.iter().map(variable).collect()
 }
 
-fn security(workshop: &Workshop, step: Step) -> SecurityContext {
+fn security(order: &Order, workshop: &Workshop, step: Step) -> SecurityContext {
+    let user = (!order.is_assigned_a_user(workshop)).then_some(rights::USER);
     match step {
         Step::Build => rights::builder(workshop.privileged),
-        Step::Place | Step::Toolkit | Step::Sign | Step::Judge => rights::restricted(),
+        Step::Place | Step::Toolkit | Step::Sign | Step::Judge => rights::restricted(user),
     }
 }
 

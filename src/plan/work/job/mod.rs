@@ -25,15 +25,25 @@ use crate::api::PreflightValidationOCP;
 /// The label by which nodes tell their architecture.
 const ARCHITECTURE: &str = "kubernetes.io/arch";
 
+/// The annotation by which a pod says which of OpenShift's security context constraints it wants, whatever others its account may
+/// use (`github.com/openshift/api security/v1: RequiredSCCAnnotation`).
+const REQUIRED_CONSTRAINT: &str = "openshift.io/required-scc";
+/// The one that every account may use; it gives a pod without a user one of the namespace's own.
+const ASSIGNS_USERS: &str = "restricted-v2";
+
 /// How long a look may take: a pull, and reading some megabytes.
 const LOOK_DEADLINE: SignedDuration = SignedDuration::from_mins(15);
 
 impl Order {
     /// The Job that carries it out.
     pub fn job(&self, workshop: &Workshop) -> Job {
+        let mut annotations = self.annotations(workshop);
+        if self.is_assigned_a_user(workshop) {
+            annotations.insert(REQUIRED_CONSTRAINT.to_owned(), ASSIGNS_USERS.to_owned());
+        }
         let metadata = ObjectMeta {
             labels: Some(self.labels()),
-            annotations: Some(self.annotations(workshop)),
+            annotations: Some(annotations),
             ..ObjectMeta::default()
         };
         Job {
@@ -90,7 +100,7 @@ impl Order {
             service_account_name: self.service_account(workshop),
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
-            host_users: (workshop.user_namespaces && self.errand.makes()).then_some(false),
+            host_users: self.has_user_namespace(workshop).then_some(false),
             ..PodSpec::default()
         }
     }

@@ -2,18 +2,19 @@
 
 use k8s_openapi::api::core::v1::{Capabilities, SeccompProfile, SecurityContext};
 
-/// The user of whatever is not a builder.
-const USER: i64 = 65532;
+/// The user of whatever is not a builder, unless the cluster chooses one.
+pub(super) const USER: i64 = 65532;
 
 /// What buildah needs to map the users of its namespace.
 const OF_BUILDER: [&str; 3] = ["SETUID", "SETGID", "SETFCAP"];
 
-/// Nothing that Pod Security's `restricted` would refuse.
-pub(super) fn restricted() -> SecurityContext {
+/// Nothing that Pod Security's `restricted` would refuse. Without a user, OpenShift's `restricted-v2` has nothing to refuse
+/// either: it gives one of the namespace's own.
+pub(super) fn restricted(user: Option<i64>) -> SecurityContext {
     SecurityContext {
         run_as_non_root: Some(true),
-        run_as_user: Some(USER),
-        run_as_group: Some(USER),
+        run_as_user: user,
+        run_as_group: user,
         allow_privilege_escalation: Some(false),
         read_only_root_filesystem: Some(true),
         capabilities: Some(Capabilities {

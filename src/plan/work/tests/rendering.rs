@@ -346,6 +346,46 @@ fn everybody_but_the_builder_is_restricted() {
 }
 
 #[test]
+fn a_job_leaves_its_user_to_the_cluster_where_that_assigns_one_and_nothing_builds_in_it() {
+    let assigning = |user_namespaces| Workshop {
+        assigned_users: true,
+        user_namespaces,
+        ..workshop()
+    };
+    let assigns = Workshop {
+        assigned_users: true,
+        ..openshift()
+    };
+    for (row, order, workshop, left) in [
+        ("a look", ordered(PLAIN, Errand::Look), assigning(true), true),
+        ("signed", ordered(SIGNED, make(Push::Never)), assigning(false), true),
+        ("built by OpenShift", ordered(BUILT, make(Push::IfFree)), assigns, true),
+        ("built", ordered(BUILT, make(Push::Never)), assigning(false), false),
+        (
+            "in a user namespace",
+            ordered(SIGNED, make(Push::Never)),
+            assigning(true),
+            false,
+        ),
+        ("not assigned", ordered(SIGNED, make(Push::Never)), workshop(), false),
+    ] {
+        let job = order.job(&workshop);
+        let template = job.spec.as_ref().unwrap().template.metadata.as_ref().unwrap();
+        let required = template.annotations.as_ref().unwrap().get("openshift.io/required-scc");
+        assert_eq!(required.map(String::as_str), left.then_some("restricted-v2"), "{row}");
+        for container in containers(&job)
+            .into_iter()
+            .filter(|container| container.name != "build")
+        {
+            let rights = container.security_context.as_ref().unwrap();
+            let fixed = (!left).then_some(65532);
+            assert_eq!((rights.run_as_user, rights.run_as_group), (fixed, fixed), "{row}");
+            assert_eq!(rights.run_as_non_root, Some(true), "{row}");
+        }
+    }
+}
+
+#[test]
 fn a_job_is_tried_once_ends_in_time_and_goes_with_its_preflight() {
     let order = ordered(BOTH, make(Push::Never));
     let job = order.job(&workshop());

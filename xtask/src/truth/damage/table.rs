@@ -54,7 +54,7 @@ impl Column {
             Standing::Refused => Self::Refused,
             Standing::NotChecked if crashed => Self::CrashesOutOfReach,
             Standing::NotChecked => Self::RefusedOutOfReach,
-            Standing::FalseAlarm | Standing::KeyUntold => Self::FalseAlarm,
+            Standing::FalseAlarm => Self::FalseAlarm,
             Standing::FalseAllClear if crashed => Self::CrashesUnforeseen,
             Standing::FalseAllClear => Self::FalseAllClear,
         }

@@ -150,7 +150,7 @@ fn said(verdict: &Verdict, standing: Standing) -> String {
     let word = if verdict.loads { "loads" } else { "does not load" };
     match standing {
         Standing::NotChecked => format!("{word}, as far as it goes"),
-        Standing::FalseAlarm | Standing::KeyUntold | Standing::FalseAllClear => format!("**{word}**"),
+        Standing::FalseAlarm | Standing::FalseAllClear => format!("**{word}**"),
         Standing::Loads | Standing::Refused => word.to_owned(),
     }
 }
