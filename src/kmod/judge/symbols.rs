@@ -111,13 +111,12 @@ impl<'a> Resolution<'a, '_> {
     fn resolve(&self, undefined: &Undefined, exporter: &Exporter<'_>, standing: &mut Standing<'_>) -> Vec<Finding> {
         let name = undefined.name.as_str();
         let mut findings = Vec::new();
-        match standing.permits(name, exporter) {
-            Err(finding) => findings.extend(Some(finding).filter(|_| !undefined.weak)),
-            Ok(()) => {
-                findings.extend(self.same_version(name, exporter, &standing.crcs));
-                if !findings.iter().any(|finding| finding.severity == Severity::Decides) {
-                    findings.extend(self.namespace_imported(name, exporter, &standing.imported));
-                }
+        if let Err(finding) = standing.permits(name, exporter) {
+            findings.extend(Some(finding).filter(|_| !undefined.weak));
+        } else {
+            findings.extend(self.same_version(name, exporter, &standing.crcs));
+            if !findings.iter().any(|finding| finding.severity == Severity::Decides) {
+                findings.extend(self.namespace_imported(name, exporter, &standing.imported));
             }
         }
         let of_symbol = findings.into_iter().map(|finding| finding.of_symbol(name));

@@ -15,9 +15,9 @@ fn built_for(vermagic: &str) -> ModuleSketch {
 }
 
 /// The configuration of a kernel that Debian's compiler built, with this salt: its release, if Debian did.
-fn debians(salt: &str) -> Option<Arc<KernelConfig>> {
+fn debians(salt: &str) -> Arc<KernelConfig> {
     let text = format!("{BY_DEBIANS_COMPILER}CONFIG_BUILD_SALT=\"{salt}\"\n");
-    Some(Arc::new(KernelConfig::parse(&text)))
+    Arc::new(KernelConfig::parse(&text))
 }
 
 /// Leaves it with the extended form alone.
@@ -172,12 +172,12 @@ fn symbol_versions_are_asked_for_as_the_kernel_does() {
         ),
         (
             "but not on Debian's kernels", // truth: crcs/module-layout-absent
-            with(a_module().change(|elf| drop(crcs(elf).remove(0)))).toolkit(|t| t.config = debians(KERNEL)),
+            with(a_module().change(|elf| drop(crcs(elf).remove(0)))).toolkit(|t| t.config = Some(debians(KERNEL))),
             "symbol-version-missing!",
         ),
         (
             "and on one that somebody else built there", // truth: crcs/module-layout-absent on our own
-            with(a_module().change(|elf| drop(crcs(elf).remove(0)))).toolkit(|t| t.config = debians("")),
+            with(a_module().change(|elf| drop(crcs(elf).remove(0)))).toolkit(|t| t.config = Some(debians(""))),
             "symbol-version-missing?",
         ),
         (
@@ -186,7 +186,7 @@ fn symbol_versions_are_asked_for_as_the_kernel_does() {
                 both(elf);
                 elf.versions.extended.as_mut().expect("versions").0.remove(0);
             })
-            .toolkit(|t| t.config = debians("6.14.1")),
+            .toolkit(|t| t.config = Some(debians("6.14.1"))),
             "symbol-version-missing?",
         ),
         (
