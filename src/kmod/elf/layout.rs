@@ -116,7 +116,16 @@ impl<'l, 'i, 'a> Layout<'l, 'i, 'a> {
 
     /// What is wrong with the places of the sections, if anything is.
     pub(super) fn flaw(&self) -> Option<ElfDefect> {
-        self.too_large().or_else(|| self.beyond()).or_else(|| self.over())
+        self.too_large()
+            .or_else(|| self.beyond())
+            .or_else(|| self.over())
+            .or_else(|| self.nameless())
+    }
+
+    /// Whether a place of a section lies in the memory that the kernel reserves for it and its neighbours.
+    pub(super) fn is_reserved(&self, from: Placed, place: u64) -> bool {
+        let at = u64::from(from.start).checked_add_signed(place.cast_signed());
+        at.is_some_and(|at| at < self.reserved(from.region))
     }
 
     /// The place of a section.
@@ -259,6 +268,17 @@ impl<'l, 'i, 'a> Layout<'l, 'i, 'a> {
         let (one, other) = (self.name(under), self.name(over));
         Some(deadly(format!(
             "the kernel puts the sections {one} and {other} over one another, since the alignment of one is impossible"
+        )))
+    }
+
+    /// A symbol whose name the kernel reads beyond its copy of the names, and beyond the memory that this stands in.
+    fn nameless(&self) -> Option<ElfDefect> {
+        let symbols = self.loading.symbols;
+        let names = self.place_of(symbols.names_at)?;
+        let end = self.reserved(names.region).saturating_sub(names.start.into());
+        let at = symbols.kept_with_name_behind(end)?;
+        Some(deadly(format!(
+            "the name of symbol {at} lies far outside the symbol name table, and the kernel reads it all the same"
         )))
     }
 

@@ -34,6 +34,14 @@ const PASSED_OVER: [&str; 6] = [
 /// Where functions jump to in order to return (`arch/x86/lib/retpoline.S`).
 const RETURN_THUNK: &[u8] = b"__x86_return_thunk";
 
+/// Tables of places at which the kernel reads code, to patch it (`arch/x86/kernel/alternative.c`).
+const READ_AS_CODE: [&str; 4] = [".return_sites", ".retpoline_sites", ".call_sites", ".ibt_endbr_seal"];
+/// What the compiler calls by itself. The kernel puts something else in the place of these calls before they are made.
+const PATCHED: [&[u8]; 2] = [b"__fentry__", b"__x86_"];
+
+const R_X86_64_PLT32: u32 = 4;
+/// What a call's address counts from: the end of the four bytes that it is written into.
+const OF_A_CALL: u64 = 4_u64.wrapping_neg();
 const R_X86_64_32: u32 = 10;
 const R_X86_64_32S: u32 = 11;
 
@@ -74,6 +82,8 @@ fn apply_all(loading: &Loading<'_, '_>, layout: &Layout<'_, '_, '_>) -> Result<O
                 content: loading.image.content(target),
                 place: layout.place_of(target_at).filter(|_| loading.is_kept(target_at)),
                 architecture: Architecture::from_elf_machine(loading.image.machine),
+                is_read_as_code: READ_AS_CODE.contains(&loading.image.name(target).as_str()),
+                runs_at_start: target.flags & SHF_EXECINSTR != 0 && loading.image.is_for_init(target),
             };
             unlinked = unlinked.or(table.apply()?);
         }
@@ -172,6 +182,10 @@ struct Table<'l, 'i, 'a> {
     /// Where the target lies among the sections.
     place: Option<Placed>,
     architecture: Option<Architecture>,
+    /// Whether the kernel reads code where the target's entries lead to.
+    is_read_as_code: bool,
+    /// Whether the target is code that runs at the start.
+    runs_at_start: bool,
 }
 
 impl Table<'_, '_, '_> {
@@ -212,7 +226,37 @@ impl Table<'_, '_, '_> {
         }
         self.holds_something(number, relocation, width)
             .or_else(|| self.overflows(number, relocation, symbol))
+            .or_else(|| self.names_no_code(number, relocation, symbol))
+            .or_else(|| self.misses_a_function(number, relocation, symbol))
             .map_or(Ok(unlinked), Err)
+    }
+
+    /// A place of code that lies outside of the module's memory: the kernel reads there.
+    fn names_no_code(&self, number: usize, relocation: Relocation, symbol: Symbol) -> Option<ElfDefect> {
+        let section = self.layout.place_of(usize::from(symbol.section))?;
+        let place = symbol.value.wrapping_add(relocation.addend);
+        (self.is_read_as_code && !self.layout.is_reserved(section, place)).then(|| {
+            self.deadly(&format!(
+                "name code outside of the module's memory: number {number} at {place:#x} of section {}",
+                symbol.section
+            ))
+        })
+    }
+
+    /// A call of another's function in the code that runs at the start, which leads past that function's beginning.
+    fn misses_a_function(&self, number: usize, relocation: Relocation, symbol: Symbol) -> Option<ElfDefect> {
+        let is_call = relocation.kind == R_X86_64_PLT32 && symbol.section == SHN_UNDEF;
+        let is_patched = || {
+            PATCHED
+                .iter()
+                .any(|name| self.loading.symbols.begins_with(symbol, name))
+        };
+        (is_call && self.runs_at_start && relocation.addend != OF_A_CALL && !is_patched()).then(|| {
+            let beside = relocation.addend.wrapping_sub(OF_A_CALL).cast_signed();
+            self.deadly(&format!(
+                "call a function beside its beginning: number {number} leads {beside} bytes past it"
+            ))
+        })
     }
 
     /// A place outside of the section: what stands there counts, not whose it is. Other architectures than x86 make room for

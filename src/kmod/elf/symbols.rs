@@ -14,6 +14,8 @@ pub(super) const SHN_ABS: u16 = 0xfff1;
 const SHN_COMMON: u16 = 0xfff2;
 pub(super) const SHN_LIVEPATCH: u16 = 0xff20;
 pub(super) const STB_WEAK: u8 = 2;
+/// The table of the functions that can be traced.
+const TRACED: &str = "__mcount_loc";
 
 /// An entry of the symbol table.
 #[derive(Clone, Copy)]
@@ -120,6 +122,18 @@ impl<'i, 'a> Symbols<'i, 'a> {
         }
     }
 
+    /// The first symbol whose name begins so far behind the beginning of the names, and is read from the kernel's own copy of
+    /// them: to keep the symbol (`kernel/module/kallsyms.c: add_kallsyms`), or on x86, where functions are traced, to find out to
+    /// which a place belongs (`kernel/trace/ftrace.c: test_for_valid_rec`, since Linux 6.0).
+    pub(super) fn kept_with_name_behind(&self, end: u64) -> Option<usize> {
+        let is_x86 = Architecture::from_elf_machine(self.image.machine) == Some(Architecture::X86_64);
+        let is_traced = is_x86 && self.image.has_any(TRACED);
+        self.all().position(|symbol| {
+            let is_read = symbol.section != SHN_UNDEF && (is_traced || self.is_name_read(&symbol));
+            is_read && u64::from(symbol.name) >= end
+        })
+    }
+
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.table.len() / SYMBOL_SIZE
@@ -186,9 +200,18 @@ impl<'i, 'a> Symbols<'i, 'a> {
 
     /// Whether a symbol has this name.
     pub(super) fn is_named(&self, symbol: Symbol, name: &[u8]) -> bool {
+        self.behind(symbol, name).is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    /// Whether a symbol's name begins so.
+    pub(super) fn begins_with(&self, symbol: Symbol, start: &[u8]) -> bool {
+        self.behind(symbol, start).is_some()
+    }
+
+    /// What stands behind the beginning of a symbol's name.
+    fn behind(&self, symbol: Symbol, start: &[u8]) -> Option<&[u8]> {
         let from = usize::try_from(symbol.name).ok().and_then(|at| self.names.get(at..));
-        from.and_then(|from| from.strip_prefix(name))
-            .is_some_and(|rest| rest.first() == Some(&0))
+        from.and_then(|from| from.strip_prefix(start))
     }
 
     fn name(&self, symbol: Symbol) -> Result<&'a [u8], ElfDefect> {

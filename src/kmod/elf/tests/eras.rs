@@ -40,6 +40,60 @@ fn a_sound_module_is_the_same_to_all() {
     assert!(newest.is_ok() && earlier.is_empty(), "nothing is kept twice");
 }
 
+/// The module with another byte in a section's content.
+fn with_byte(section: &str, at: usize, value: u8) -> Vec<u8> {
+    let start = Order::Little.u64(LONE, section_header(section) + 24).unwrap();
+    let mut bytes = LONE.to_vec();
+    put(&mut bytes, usize::try_from(start).unwrap() + at, &[value]);
+    bytes
+}
+
+/// Each was found by damaging a module at random and asking a kernel.
+#[test]
+fn what_a_damaged_relocation_or_name_leads_the_kernel_to_is_foreseen() {
+    use ElfDefectKind::{Deadly, Malformed};
+    const ADDEND: usize = 16;
+    const RELOCATION: usize = 24;
+    const SYMBOL: usize = 24;
+    let everywhere = [Some(Deadly); 3];
+    let before_names_are_checked = [Some(Deadly), Some(Deadly), Some(Malformed)];
+    for (what, section, at, value, expected) in [
+        (
+            "a call past _printk",
+            ".rela.init.text",
+            2 * RELOCATION + ADDEND + 1,
+            0x69,
+            everywhere,
+        ),
+        ("a call that is patched", ".rela.init.text", ADDEND + 1, 0x69, [None; 3]),
+        (
+            "a return far outside",
+            ".rela.return_sites",
+            ADDEND + 1,
+            0xf4,
+            everywhere,
+        ),
+        ("a return nearby", ".rela.return_sites", ADDEND, 0x40, [None; 3]),
+        (
+            "a name in nowhere",
+            ".symtab",
+            10 * SYMBOL + 3,
+            0xbe,
+            before_names_are_checked,
+        ),
+        (
+            "a name behind its copy",
+            ".symtab",
+            8 * SYMBOL + 1,
+            0x0f,
+            before_names_are_checked,
+        ),
+        ("a name of another", ".symtab", 8 * SYMBOL, 1, [None; 3]),
+    ] {
+        assert_eq!(said(&with_byte(section, at, value)), expected, "{what}");
+    }
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn each_era_checks_what_its_kernels_check() {
