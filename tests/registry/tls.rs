@@ -22,6 +22,23 @@ fn https(names: &[&str]) -> FakeRegistry {
     registry
 }
 
+/// Whether somebody who names this certificate with `--ca-file` gets an answer, or else is refused in these words.
+async fn is_answered(registry: &FakeRegistry, certificate: &str, refusal: Option<&str>) {
+    let ca = file(certificate);
+    let settings = Settings {
+        ca_files: vec![ca.path().to_owned()],
+        ..settings()
+    };
+    let sources = Sources::new(Vec::new(), settings).unwrap();
+    let found = sources
+        .manifest(&reference(registry, "acme/kmod:1"), &verified(), None)
+        .await;
+    match refusal {
+        None => assert!(found.is_ok(), "{found:?}"),
+        Some(words) => assert!(found.as_ref().unwrap_err().message.contains(words), "{found:?}"),
+    }
+}
+
 #[tokio::test]
 async fn a_certificate_by_an_unknown_authority_is_refused_with_what_to_do() {
     let registry = https(&["127.0.0.1"]);
@@ -63,19 +80,7 @@ async fn a_ca_file_makes_it_trusted_and_only_under_its_names() {
     ];
     for (names, refusal) in rows {
         let registry = https(&names);
-        let ca = file(&registry.certificate());
-        let settings = Settings {
-            ca_files: vec![ca.path().to_owned()],
-            ..settings()
-        };
-        let sources = Sources::new(Vec::new(), settings).unwrap();
-        let found = sources
-            .manifest(&reference(&registry, "acme/kmod:1"), &verified(), None)
-            .await;
-        match refusal {
-            None => assert!(found.is_ok(), "{found:?}"),
-            Some(words) => assert!(found.as_ref().unwrap_err().message.contains(words), "{found:?}"),
-        }
+        is_answered(&registry, &registry.certificate(), refusal).await;
     }
 }
 
@@ -90,23 +95,8 @@ async fn a_certificate_that_is_its_own_authority_is_trusted_where_it_stands_in_a
         let registry = FakeRegistry::setup().https_as_an_authority(&names).start();
         registry.push("acme/kmod:1", &image());
         let stranger = https(&["stranger.example"]);
-        let ca = file(&if is_named {
-            registry.certificate()
-        } else {
-            stranger.certificate()
-        });
-        let settings = Settings {
-            ca_files: vec![ca.path().to_owned()],
-            ..settings()
-        };
-        let sources = Sources::new(Vec::new(), settings).unwrap();
-        let found = sources
-            .manifest(&reference(&registry, "acme/kmod:1"), &verified(), None)
-            .await;
-        match refusal {
-            None => assert!(found.is_ok(), "{found:?}"),
-            Some(words) => assert!(found.as_ref().unwrap_err().message.contains(words), "{found:?}"),
-        }
+        let named = if is_named { &registry } else { &stranger };
+        is_answered(&registry, &named.certificate(), refusal).await;
     }
 }
 

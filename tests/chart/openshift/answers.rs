@@ -15,7 +15,7 @@ pub(super) const OURS: &str = include_str!("../../../examples/openshift/build-co
 /// Its name.
 pub(super) const FOR_BUILDS: &str = "kmm-preflight-build";
 /// The answers as they were written.
-pub(super) const ANSWERED: &str = include_str!("../../fixtures/openshift_scc/table.json");
+const ANSWERED: &str = include_str!("../../fixtures/openshift_scc/table.json");
 
 /// All answers, and about what.
 #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 //! What OpenShift admits: the chart's pods and those of Jobs, by the answers of its own admission plugin, which
-//! `tests/fixtures/openshift_scc` holds with the program that asked for them.
+//! `tests/fixtures/openshift_scc` holds with the program that asked for them. Compiling that takes minutes; docs/building.md tells
+//! how to ask anew, and a test fails where that is due.
 
 mod answers;
 mod pods;
@@ -7,11 +8,10 @@ mod questions;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use answers::{ANSWERED, ANSWERS, FOR_BUILDS, OURS, about, admitting, fingerprint};
+use answers::{ANSWERS, FOR_BUILDS, OURS, about, admitting, fingerprint};
 use pods::{ASSIGNED, BUILT_AND_SIGNED, BUILT_ELSEWHERE, IN_NAMESPACE, LOOKED_AT, PRIVILEGED, SIGNED};
 use pods::{containers, of_jobs, of_others, of_the_chart};
 use questions::{ASKED, questions, written};
@@ -234,21 +234,4 @@ fn the_operators_pods_need_what_every_account_may_use_unless_somebody_gives_them
         assert_eq!(verdicts.chosen["restricted-v2"], "", "{pod}");
         assert_eq!(verdicts.chosen["nonroot-v2"], "nonroot-v2", "{pod}");
     }
-}
-
-/// In `tests/fixtures/openshift_scc`: `go run . ../../../examples/openshift/build-constraint.yaml < pods.json > table.json`.
-#[test]
-#[ignore = "compiles OpenShift's admission plugin with Go, for minutes"]
-fn openshift_answers_today_what_it_answered() {
-    let output = Command::new("go")
-        .args(["run", ".", "../../../examples/openshift/build-constraint.yaml"])
-        .current_dir(FOLDER)
-        .stdin(Stdio::from(
-            std::fs::File::open(Path::new(FOLDER).join("pods.json")).expect("pods.json"),
-        ))
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("Go in the PATH");
-    assert!(output.status.success(), "{}", output.status);
-    assert_eq!(String::from_utf8(output.stdout).expect("UTF-8"), ANSWERED);
 }

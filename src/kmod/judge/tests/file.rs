@@ -1,6 +1,6 @@
 //! The file, and its signature.
 
-use super::sketch::{AARCH64, END, SIZE, a_module, a_scene, each, with};
+use super::sketch::{AARCH64, END, SIZE, Scene, a_module, a_scene, each, with};
 use crate::api::Severity;
 use crate::kernel::Architecture;
 use crate::kmod::facts::{ElfDefect, ElfDefectKind, Signature, Unpackable};
@@ -283,21 +283,24 @@ fn what_the_kernel_says_of_signatures_of_forced_modules() {
     ]);
 }
 
+/// A module with one flaw in a good image for an arm64 kernel.
+fn on_arm(kernel: &str, config: &str, kind: ElfDefectKind) -> Scene {
+    const TOOL: Tool = Tool::Present(Program::Elf(AARCH64));
+    let module = a_module().change(|elf| {
+        elf.machine = AARCH64;
+        elf.flaws.push(ElfDefect {
+            kind,
+            message: "no such section".to_owned(),
+        });
+    });
+    let scene = with(module).kernel(kernel).config(config);
+    let scene = scene.staged(|staged| (staged.sh, staged.mkdir, staged.cp) = (TOOL, TOOL, TOOL));
+    scene.load(|load| load.architecture = Some(Architecture::Aarch64))
+}
+
 #[test]
 fn arm_kernels_before_6_5_make_trampolines_only_where_they_are_told_to() {
-    const TOOL: Tool = Tool::Present(Program::Elf(AARCH64));
-    let scene = |kernel: &str, config| {
-        let module = a_module().change(|elf| {
-            elf.machine = AARCH64;
-            elf.flaws.push(ElfDefect {
-                kind: ElfDefectKind::NoTrampolines,
-                message: "no section .plt".to_owned(),
-            });
-        });
-        let scene = with(module).kernel(kernel).config(config);
-        let scene = scene.staged(|staged| (staged.sh, staged.mkdir, staged.cp) = (TOOL, TOOL, TOOL));
-        scene.load(|load| load.architecture = Some(Architecture::Aarch64))
-    };
+    let scene = |kernel, config| on_arm(kernel, config, ElfDefectKind::NoTrampolines);
     each(vec![
         ("not told", scene("6.4.0", "MODVERSIONS"), ""),
         (
@@ -311,19 +314,7 @@ fn arm_kernels_before_6_5_make_trampolines_only_where_they_are_told_to() {
 
 #[test]
 fn arm_kernels_that_have_ftrace_want_a_section_for_its_jumps() {
-    const TOOL: Tool = Tool::Present(Program::Elf(AARCH64));
-    let scene = |kernel: &str, config| {
-        let module = a_module().change(|elf| {
-            elf.machine = AARCH64;
-            elf.link_flaws.push(ElfDefect {
-                kind: ElfDefectKind::NoFtraceTrampoline,
-                message: "no section".to_owned(),
-            });
-        });
-        let scene = with(module).kernel(kernel).config(config);
-        let scene = scene.staged(|staged| (staged.sh, staged.mkdir, staged.cp) = (TOOL, TOOL, TOOL));
-        scene.load(|load| load.architecture = Some(Architecture::Aarch64))
-    };
+    let scene = |kernel, config| on_arm(kernel, config, ElfDefectKind::NoFtraceTrampoline);
     each(vec![
         ("it has none", scene("6.6.0", "MODVERSIONS"), ""),
         ("it has", scene("6.6.0", "MODVERSIONS DYNAMIC_FTRACE"), "elf-malformed!"),
