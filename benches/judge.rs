@@ -108,7 +108,7 @@ fn module() -> ModuleFile {
             })
             .collect(),
         exports: Vec::new(),
-        limits: Box::default(),
+        parameters: Some(Box::default()),
         flaws: Vec::new(),
         link_flaws: Vec::new(),
     };

@@ -155,9 +155,8 @@ pub struct ElfModule {
     pub undefined: Vec<Undefined>,
     /// The symbols that it exports.
     pub exports: Vec<Export>,
-    /// How much its parameters take, by name with underscores for dashes, in the order of names. Most say nothing of it, and
-    /// are not here.
-    pub limits: Box<[(String, ValueLimit)]>,
+    /// Its parameters, in the order of their table; `None` where something in it could not be read.
+    pub parameters: Option<Box<[Parameter]>>,
     /// What the kernel stumbles over when it loads the sections, though its first checks let it pass.
     pub flaws: Vec<ElfDefect>,
     /// What it stumbles over once it has resolved the symbols: when it links the sections, and afterwards.
@@ -177,21 +176,61 @@ impl ElfModule {
             .filter(move |(k, _)| k == key)
             .map(|(_, v)| v.as_str())
     }
-
-    /// How much a parameter takes, if its file tells; its name with underscores.
-    pub fn limit(&self, parameter: &str) -> Option<ValueLimit> {
-        let mut limits = self.limits.iter();
-        limits.find(|(name, _)| name == parameter).map(|(_, limit)| *limit)
-    }
 }
 
-/// How much a parameter takes, of those that have such a limit in the file.
+/// A parameter as the kernel finds it (`include/linux/moduleparam.h: struct kernel_param`), whatever modinfo says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Its name, with underscores for dashes: the kernel makes no difference (`parameq`).
+    pub name: String,
+    /// What it takes.
+    pub takes: Takes,
+}
+
+/// What a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ValueLimit {
-    /// So many values, with commas between them (`struct kparam_array`: `max`).
-    Values(u32),
-    /// A text that fits into so many bytes with the NUL at its end (`struct kparam_string`: `maxlen`).
-    Bytes(u32),
+pub enum Takes {
+    /// One value.
+    One(ValueType),
+    /// Values with commas between them (`struct kparam_array`).
+    Several {
+        /// What each is.
+        each: ValueType,
+        /// How many at most (`max`), where that can be read.
+        most: Option<u32>,
+    },
+    /// A text that is copied (`struct kparam_string`).
+    Copied {
+        /// How many bytes there are for it and the NUL at its end (`maxlen`), where that can be read.
+        room: Option<u32>,
+    },
+}
+
+/// The types of values that the kernel itself reads (`kernel/params.c: param_ops_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ValueType {
+    /// `byte`: 8 bits, not negative.
+    Byte,
+    /// `short`: 16 bits.
+    Short,
+    /// `ushort`: 16 bits, not negative.
+    UShort,
+    /// `int`: 32 bits.
+    Int,
+    /// `uint` or `hexint`: 32 bits, not negative.
+    UInt,
+    /// `long`: 64 bits.
+    Long,
+    /// `ulong` or `ullong`: 64 bits, not negative.
+    ULong,
+    /// `charp`: a text.
+    Text,
+    /// `bool`, `bint` or `bool_enable_only`: a switch, which is on if no value is given.
+    Switch,
+    /// `invbool`: a switch that wants a value.
+    InvertedSwitch,
+    /// Only the module's own code knows.
+    Own,
 }
 
 /// The CRCs of the symbols that a module uses, in the forms that its file has them.

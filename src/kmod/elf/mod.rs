@@ -77,7 +77,7 @@ fn read_as(bytes: &[u8], era: Era) -> Reading {
         versions,
         exports: exports::read(&image, &symbols, &mut budget)?,
         undefined: symbols.undefined(&mut budget)?,
-        limits: parameters::limits(&image, &symbols),
+        parameters: parameters::read(&image, &symbols),
         flaws: versions_flaw.into_iter().chain(loading.flaws(&layout)).collect(),
         link_flaws,
     })

@@ -87,12 +87,13 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         rule: Rule::ParameterUnknown,
         title: "an unknown parameter",
-        meaning: "The module declares no such parameter. The kernel says `unknown parameter ignored` and loads it.",
-        see: "modinfo -F parm FILE.ko",
+        meaning: "The module's table of parameters has no such one. The kernel says `unknown parameter ignored` and loads it.",
+        see: "modinfo -F parmtype FILE.ko",
         mend: "Correct the name in `parameters`.",
         source: "`kernel/module/main.c: unknown_module_param_cb`",
         depends_on: "",
-        certainty: "Parameters with functions of their own need not be declared in modinfo, so this warns.",
+        certainty: "Sure: the table is read as the kernel reads it, also where modinfo says nothing of a parameter \
+                    (`module_param_cb`). It warns, since the module loads.",
     },
     Explanation {
         rule: Rule::ParameterMalformed,
@@ -104,7 +105,7 @@ pub(super) const TEXTS: &[Explanation] = &[
         mend: "Correct the value in `parameters`.",
         source: "`kernel/params.c: parse_args`, `param_array` and the `param_set_*` functions; `lib/kstrtox.c`",
         depends_on: "",
-        certainty: "Sure for the kernel's own types, of which the file also says how much they take. What the module itself \
-                    thinks of a value is out of reach.",
+        certainty: "Sure for the kernel's own types, which are read from the module's table of parameters, as is how much they \
+                    take; what modinfo says of a type does not count. What the module itself thinks of a value is out of reach.",
     },
 ];

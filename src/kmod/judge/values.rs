@@ -1,7 +1,6 @@
-//! The values that a module parameter takes, by its type (`kernel/params.c`, `lib/kstrtox.c`, `lib/cmdline.c`),
-//! and how much of it.
+//! The values that a module parameter takes (`kernel/params.c`, `lib/kstrtox.c`, `lib/cmdline.c`).
 
-use crate::kmod::facts::ValueLimit;
+use crate::kmod::facts::{Takes, ValueType};
 
 /// The longest value of a `charp` parameter (`kernel/params.c: param_set_charp`).
 const MAX_STRING: usize = 1024;
@@ -99,25 +98,29 @@ const fn is_space(letter: char) -> bool {
     letter.is_ascii_whitespace() || letter == '\x0b'
 }
 
-/// Whether a parameter of that type (`parmtype` of modinfo) takes that value.
-pub(super) fn taken(kind: &str, value: Option<&str>) -> Taken {
-    if let Some(element) = kind.strip_prefix("array of ") {
-        return array(element, value);
+/// What the kernel makes of a value for a parameter, but for how much of it there is ([`beyond`]).
+pub(super) fn taken(takes: Takes, value: Option<&str>) -> Taken {
+    match takes {
+        Takes::One(value_type) => one(value_type, value),
+        Takes::Several { each, .. } => value.map_or(Taken::No, |value| several(each, value)),
+        Takes::Copied { .. } => answer(value.is_some()),
     }
-    match kind {
-        "bool" | "bool_enable_only" | "bint" => boolean(value.unwrap_or("1")),
+}
+
+fn one(value_type: ValueType, value: Option<&str>) -> Taken {
+    match value_type {
+        ValueType::Switch => boolean(value.unwrap_or("1")),
         // Of the switches only this one lacks `KERNEL_PARAM_OPS_FL_NOARG`.
-        "invbool" => value.map_or(Taken::No, boolean),
-        "byte" => unsigned(value, u8::MAX.into()),
-        "ushort" => unsigned(value, u16::MAX.into()),
-        "uint" | "hexint" => unsigned(value, u32::MAX.into()),
-        "ulong" | "ullong" => unsigned(value, u64::MAX),
-        "short" => signed(value, i16::MAX.unsigned_abs().into()),
-        "int" => signed(value, i32::MAX.unsigned_abs().into()),
-        "long" => signed(value, i64::MAX.unsigned_abs()),
-        "charp" => answer(value.is_some_and(|text| text.len() <= MAX_STRING)),
-        "string" => answer(value.is_some()),
-        _ => Taken::Yes,
+        ValueType::InvertedSwitch => value.map_or(Taken::No, boolean),
+        ValueType::Byte => unsigned(value, u8::MAX.into()),
+        ValueType::UShort => unsigned(value, u16::MAX.into()),
+        ValueType::UInt => unsigned(value, u32::MAX.into()),
+        ValueType::ULong => unsigned(value, u64::MAX),
+        ValueType::Short => signed(value, i16::MAX.unsigned_abs().into()),
+        ValueType::Int => signed(value, i32::MAX.unsigned_abs().into()),
+        ValueType::Long => signed(value, i64::MAX.unsigned_abs()),
+        ValueType::Text => answer(value.is_some_and(|text| text.len() <= MAX_STRING)),
+        ValueType::Own => Taken::Yes,
     }
 }
 
@@ -126,22 +129,22 @@ const fn answer(yes: bool) -> Taken {
 }
 
 /// How much of its limit a value needs, where that is more than there is.
-pub(super) fn beyond(limit: ValueLimit, value: &str) -> Option<usize> {
-    let (most, needed) = match limit {
+pub(super) fn beyond(takes: Takes, value: &str) -> Option<usize> {
+    let (most, needed) = match takes {
         // `param_array` counts before it reads: what stands before the first comma and behind the last is a value, if an
         // empty one.
-        ValueLimit::Values(most) => (most, value.split(',').count()),
+        Takes::Several { most, .. } => (most?, value.split(',').count()),
         // `param_set_copystring`.
-        ValueLimit::Bytes(most) => (most, value.len() + 1),
+        Takes::Copied { room } => (room?, value.len() + 1),
+        Takes::One(_) => return None,
     };
     let is_within = usize::try_from(most).is_ok_and(|most| needed <= most);
     (!is_within).then_some(needed)
 }
 
 /// Values between commas; how many there may be, [`beyond`] tells.
-fn array(element: &str, value: Option<&str>) -> Taken {
-    let Some(value) = value else { return Taken::No };
-    let answers: Vec<Taken> = value.split(',').map(|part| taken(element, Some(part))).collect();
+fn several(each: ValueType, value: &str) -> Taken {
+    let answers: Vec<Taken> = value.split(',').map(|part| one(each, Some(part))).collect();
     let first_other = answers.iter().copied().find(|answer| *answer == Taken::No);
     first_other
         .or_else(|| answers.into_iter().find(|answer| *answer != Taken::Yes))
@@ -194,80 +197,103 @@ mod tests {
 
     #[test]
     fn values_are_taken_as_the_kernel_takes_them() {
-        for (kind, good, bad) in [
+        for (value_type, good, bad) in [
             (
-                "byte",
+                ValueType::Byte,
                 &["0", "255", "0xff", "+1", "0377", "1\n"][..],
                 &["256", "-1", "", "1 ", "0x", "08", "x", "++1"][..],
             ),
             (
-                "short",
+                ValueType::Short,
                 &["-32768", "32767", "-0x10"],
                 &["-32769", "32768", "-+1", "- 1"],
             ),
-            ("ushort", &["65535"], &["65536"]),
+            (ValueType::UShort, &["65535"], &["65536"]),
             (
-                "int",
+                ValueType::Int,
                 &["-2147483648", "2147483647", "+5"],
                 &["2147483648", "-2147483649", "1.5", "1k"],
             ),
-            ("uint", &["4294967295"], &["4294967296"]),
-            ("hexint", &["0xdeadbeef", "10"], &["deadbeef"]),
-            ("long", &["-9223372036854775808"], &["9223372036854775808"]),
-            ("ulong", &["18446744073709551615"], &["18446744073709551616"]),
-            ("ullong", &["18446744073709551615"], &["-1"]),
+            (ValueType::UInt, &["4294967295"], &["4294967296"]),
+            (ValueType::UInt, &["0xdeadbeef", "10"], &["deadbeef"]),
+            (ValueType::Long, &["-9223372036854775808"], &["9223372036854775808"]),
+            (ValueType::ULong, &["18446744073709551615"], &["18446744073709551616"]),
+            (ValueType::ULong, &["18446744073709551615"], &["-1"]),
             (
-                "bool",
+                ValueType::Switch,
                 &["y", "Yes", "1", "N", "0", "on", "OFF", "10"],
                 &["", "2", "o", "x"],
             ),
-            ("invbool", &["n"], &["z"]),
-            ("bint", &["1"], &["5"]),
-            ("bool_enable_only", &["1", "n"], &["x", ""]),
-            ("charp", &["", "anything at all"], &[]),
-            ("string", &["anything"], &[]),
-            ("array of int", &["1", "1,2,-3"], &["1,,2", "", "1,x"]),
-            ("array of bool", &["y,n"], &["y,"]),
-            ("array of charp", &["a,,b"], &[]),
-            ("a type of its own", &["anything"], &[]),
+            (ValueType::InvertedSwitch, &["n"], &["z"]),
+            (ValueType::Own, &["anything"], &[]),
         ] {
             for value in good {
-                assert_eq!(taken(kind, Some(value)), Taken::Yes, "{kind} {value:?}");
+                assert_eq!(one(value_type, Some(value)), Taken::Yes, "{value_type:?} {value:?}");
             }
             for value in bad {
-                assert_eq!(taken(kind, Some(value)), Taken::No, "{kind} {value:?}");
+                assert_eq!(one(value_type, Some(value)), Taken::No, "{value_type:?} {value:?}");
             }
         }
     }
 
+    const fn any_number_of(each: ValueType) -> Takes {
+        Takes::Several { each, most: None }
+    }
+
+    const COPIED: Takes = Takes::Copied { room: None };
+
     #[test]
-    fn only_booleans_may_stand_without_a_value() {
-        for (kind, answer) in [
-            ("bool", Taken::Yes),
-            ("bint", Taken::Yes),
-            ("bool_enable_only", Taken::Yes),
-            ("invbool", Taken::No),
-            ("int", Taken::No),
-            ("charp", Taken::No),
-            ("string", Taken::No),
-            ("array of bool", Taken::No),
+    fn of_several_values_each_is_taken_by_itself() {
+        for (takes, value, answer) in [
+            (any_number_of(ValueType::Int), "1", Taken::Yes),
+            (any_number_of(ValueType::Int), "1,2,-3", Taken::Yes),
+            (any_number_of(ValueType::Int), "1,,2", Taken::No),
+            (any_number_of(ValueType::Int), "", Taken::No),
+            (any_number_of(ValueType::Int), "1,x", Taken::No),
+            (any_number_of(ValueType::Switch), "y,n", Taken::Yes),
+            (any_number_of(ValueType::Switch), "y,", Taken::No),
+            (any_number_of(ValueType::Text), "a,,b", Taken::Yes),
+            (any_number_of(ValueType::Own), "a,,b", Taken::Yes),
+            (COPIED, "anything", Taken::Yes),
         ] {
-            assert_eq!(taken(kind, None), answer, "{kind}");
+            assert_eq!(taken(takes, Some(value)), answer, "{takes:?} {value:?}");
+        }
+    }
+
+    #[test]
+    fn only_switches_may_stand_without_a_value() {
+        for (takes, answer) in [
+            (Takes::One(ValueType::Switch), Taken::Yes),
+            (Takes::One(ValueType::InvertedSwitch), Taken::No),
+            (Takes::One(ValueType::Int), Taken::No),
+            (Takes::One(ValueType::Text), Taken::No),
+            (Takes::One(ValueType::Own), Taken::Yes),
+            (COPIED, Taken::No),
+            (any_number_of(ValueType::Switch), Taken::No),
+        ] {
+            assert_eq!(taken(takes, None), answer, "{takes:?}");
         }
     }
 
     #[test]
     fn true_and_false_came_late() {
-        assert_eq!(taken("bool", Some("true")), Taken::SinceLinux518);
-        assert_eq!(taken("array of bool", Some("y,False")), Taken::SinceLinux518);
-        assert_eq!(taken("array of bool", Some("false,x")), Taken::No);
+        let switches = any_number_of(ValueType::Switch);
+        assert_eq!(one(ValueType::Switch, Some("true")), Taken::SinceLinux518);
+        assert_eq!(taken(switches, Some("y,False")), Taken::SinceLinux518);
+        assert_eq!(taken(switches, Some("false,x")), Taken::No);
     }
 
     #[test]
     fn more_than_a_limit_is_counted_as_the_kernel_counts() {
-        let values = ValueLimit::Values;
-        let bytes = ValueLimit::Bytes;
-        for (limit, value, expected) in [
+        let values = |most| Takes::Several {
+            each: ValueType::Int,
+            most: Some(most),
+        };
+        let bytes = |room| Takes::Copied { room: Some(room) };
+        for (takes, value, expected) in [
+            (Takes::One(ValueType::Int), "1,2", None),
+            (any_number_of(ValueType::Int), "1,2", None),
+            (COPIED, "abc", None),
             (values(2), "1", None),
             (values(2), "1,2", None),
             (values(2), "1,2,3", Some(3)),
@@ -289,14 +315,14 @@ mod tests {
             (bytes(1), "", None),
             (bytes(0), "", Some(1)),
         ] {
-            assert_eq!(beyond(limit, value), expected, "{limit:?} {value:?}");
+            assert_eq!(beyond(takes, value), expected, "{takes:?} {value:?}");
         }
     }
 
     #[test]
     fn a_string_may_be_1024_bytes_long() {
-        assert_eq!(taken("charp", Some(&"x".repeat(1024))), Taken::Yes);
-        assert_eq!(taken("charp", Some(&"x".repeat(1025))), Taken::No);
+        assert_eq!(one(ValueType::Text, Some(&"x".repeat(1024))), Taken::Yes);
+        assert_eq!(one(ValueType::Text, Some(&"x".repeat(1025))), Taken::No);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{PUMP, RING, X86_64};
 use crate::kmod::elf::read;
-use crate::kmod::facts::{Export, ExportTable, ValueLimit};
+use crate::kmod::facts::{Export, ExportTable, Takes, ValueType};
 
 #[test]
 fn a_real_module_says_what_modinfo_says() {
@@ -17,13 +17,21 @@ fn a_real_module_says_what_modinfo_says() {
         one("vermagic").as_deref(),
         Some("6.1.0-50-cloud-amd64 SMP preempt mod_unload modversions ")
     );
-    let mut types: Vec<_> = pump.infos("parmtype").collect();
-    types.sort_unstable();
+    let parameters = pump.parameters.as_ref().unwrap().iter();
+    let parameters: Vec<_> = parameters.map(|one| (one.name.as_str(), one.takes)).collect();
+    let several = Takes::Several {
+        each: ValueType::UShort,
+        most: Some(4),
+    };
     assert_eq!(
-        types,
-        ["label:charp", "lanes:array of ushort", "level:int", "quiet:bool"]
+        parameters,
+        [
+            ("lanes", several),
+            ("label", Takes::One(ValueType::Text)),
+            ("quiet", Takes::One(ValueType::Switch)),
+            ("level", Takes::One(ValueType::Int)),
+        ]
     );
-    assert_eq!(*pump.limits, [("lanes".to_owned(), ValueLimit::Values(4))]);
     assert!(pump.exports.is_empty());
 }
 

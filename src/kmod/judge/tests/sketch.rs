@@ -9,8 +9,8 @@ use crate::api::{Finding, Rule, Severity, ToolkitNeed};
 use crate::kernel::Architecture;
 use crate::kmod::config::KernelConfig;
 use crate::kmod::facts::{
-    Crcs, ElfDefect, ElfDefectKind, ElfModule, Export, ExportTable, ModuleContent, ModuleFile, Packing, Signature,
-    StructModule, Undefined, Unpackable, ValueLimit, Versions,
+    Crcs, ElfDefect, ElfDefectKind, ElfModule, Export, ExportTable, ModuleContent, ModuleFile, Packing, Parameter,
+    Signature, StructModule, Takes, Undefined, Unpackable, Versions,
 };
 use crate::kmod::load::{Enforcement, Load, LoadCommand, LoadedModules, SignaturePolicy};
 use crate::kmod::signature::Certificate;
@@ -65,7 +65,7 @@ pub(super) fn a_module() -> ModuleSketch {
         },
         undefined: Vec::new(),
         exports: Vec::new(),
-        limits: Box::default(),
+        parameters: Some(Box::default()),
         flaws: Vec::new(),
         link_flaws: Vec::new(),
     };
@@ -148,10 +148,19 @@ impl ModuleSketch {
         self
     }
 
-    /// Limits the values of a parameter.
-    pub(super) fn limited(mut self, parameter: &str, limit: ValueLimit) -> Self {
-        let others = std::mem::take(&mut self.elf.limits).into_iter();
-        self.elf.limits = others.chain([(parameter.to_owned(), limit)]).collect();
+    pub(super) fn parameter(mut self, name: &str, takes: Takes) -> Self {
+        let parameter = Parameter {
+            name: name.to_owned(),
+            takes,
+        };
+        let others = self.elf.parameters.take().unwrap_or_default().into_iter();
+        self.elf.parameters = Some(others.chain([parameter]).collect());
+        self
+    }
+
+    /// Has a table of parameters that cannot be read.
+    pub(super) fn without_readable_parameters(mut self) -> Self {
+        self.elf.parameters = None;
         self
     }
 

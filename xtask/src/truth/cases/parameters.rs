@@ -134,6 +134,20 @@ const STRIPPED: [&str; 5] = [
     "text-too-long",
 ];
 
+/// The same for the module `untold`, of whose parameters modinfo says nothing, and tells of one that is not there.
+const UNTOLD: [(&str, &[&str]); 10] = [
+    ("number", &["number=1"]),
+    ("number-bad", &["number=x"]),
+    ("number-no-value", &["number"]),
+    ("switch-no-value", &["on_off"]),
+    ("switch-bad", &["on_off=x"]),
+    ("bytes-full", &["bytes=1,255"]),
+    ("bytes-bad", &["bytes=1,256"]),
+    ("bytes-one-too-many", &["bytes=1,2,3"]),
+    ("own-too-many", &["own=a,b,c"]),
+    ("described-only", &["described_only=x"]),
+];
+
 /// What a parser of the module's own says.
 const CODE: &str = "only the module's own code knows";
 const OUT_OF_REACH: [(&str, &[&str]); 2] = [("own-parser-odd", &["p_even=3"]), ("own-parser-letter", &["p_even=x"])];
@@ -158,10 +172,14 @@ pub(super) fn cases(kernel: &Kernel) -> anyhow::Result<Vec<Case>> {
         kernel
             .case("type-altered")
             .ko(params.clone().with_modinfo("parmtype", "p_int:charp"))
-            .parameters(&["p_int=x"])
-            .out_of_reach("the file's words of its parameters contradict its code"),
+            .parameters(&["p_int=x"]),
     ]);
     cases.extend(limited(kernel)?);
+    let untold = kernel.ko("untold")?;
+    cases.extend(UNTOLD.iter().map(|(name, words)| {
+        let case = kernel.case(format!("untold-{name}")).ko(untold.clone());
+        case.parameters(words)
+    }));
     Ok(cases)
 }
 
