@@ -31,6 +31,9 @@ const PASSED_OVER: [&str; 6] = [
     "__mcount_loc",
 ];
 
+/// How the sections are called that are for the end (`kernel/module/main.c: module_exit_section`).
+const FOR_THE_END: &str = ".exit";
+
 /// Where functions jump to in order to return (`arch/x86/lib/retpoline.S`).
 const RETURN_THUNK: &[u8] = b"__x86_return_thunk";
 
@@ -61,7 +64,11 @@ pub(super) fn flaws(loading: &Loading<'_, '_>, layout: &Layout<'_, '_, '_>) -> V
     let fatal = fatal
         .or_else(|| deadly.into_iter().next())
         .or_else(|| start_outside(loading));
-    unlinked.into_iter().chain(idle).chain(fatal).collect()
+    unlinked
+        .into_iter()
+        .chain(idle.into_iter().take(1))
+        .chain(fatal)
+        .collect()
 }
 
 /// Applies every table; what is not fatal, of it the first.
@@ -91,12 +98,9 @@ fn apply_all(loading: &Loading<'_, '_>, layout: &Layout<'_, '_, '_>) -> Result<O
     Ok(unlinked)
 }
 
-/// Code whose relocations are in the file, by their section's name, but are none to the kernel: it runs with the gaps in it.
-/// Of several sections of one name nobody can say whose they are.
-///
-/// On x86 a jump or call with such a gap goes to what stands behind it: functions that return by a jump to
-/// `__x86_return_thunk` never do, and those of a kernel without `CONFIG_MITIGATION_RETHUNK` may get through, having called nobody.
-fn code_without(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
+/// Code whose relocations are in the file, by their section's name, but are none to the kernel: it runs with the gaps in it,
+/// if it runs at all. Of several sections of one name nobody can say whose they are.
+fn code_without(loading: &Loading<'_, '_>) -> Vec<ElfDefect> {
     let image = loading.image;
     let tables = image
         .sections
@@ -108,22 +112,35 @@ fn code_without(loading: &Loading<'_, '_>) -> Option<ElfDefect> {
         *named.entry(image.name(section)).or_default() += 1;
     }
     let sections = image.sections.iter().enumerate();
-    let mut code = sections.filter(|(at, section)| {
+    let code = sections.filter(|(at, section)| {
         loading.is_kept(*at) && section.flags & SHF_EXECINSTR != 0 && section.size > 0 && section.is_copied()
     });
-    let (at, section) = code.find(|(at, section)| {
-        let name = image.name(section);
-        !linked.contains(at) && named.contains_key(&format!(".rela{name}")) && named.get(&name) == Some(&1)
-    })?;
-    let name = image.name(section);
-    let is_x86 = Architecture::from_elf_machine(image.machine) == Some(Architecture::X86_64);
-    let kind = if is_x86 && !loading.symbols.has_any(RETURN_THUNK) {
+    let gaps = code
+        .map(|(at, section)| (at, image.name(section)))
+        .filter(|(at, name)| {
+            !linked.contains(at) && named.contains_key(&format!(".rela{name}")) && named.get(name) == Some(&1)
+        });
+    gaps.map(|(at, name)| {
+        let message =
+            format!("the relocations of {name} (section {at}) are gone: .rela{name} is empty, or is none of it");
+        defect(of_running_with_gaps(loading, &name), message)
+    })
+    .collect()
+}
+
+/// What comes of code with gaps in it.
+///
+/// On x86 a jump or call with such a gap goes to what stands behind it: functions that return by a jump to
+/// `__x86_return_thunk` never do, and those of a kernel without `CONFIG_MITIGATION_RETHUNK` may get through, having called nobody.
+/// Code for the end is not run before the module is unloaded.
+fn of_running_with_gaps(loading: &Loading<'_, '_>, section: &str) -> ElfDefectKind {
+    let is_x86 = Architecture::from_elf_machine(loading.image.machine) == Some(Architecture::X86_64);
+    let gets_through = is_x86 && !loading.symbols.has_any(RETURN_THUNK);
+    if gets_through || section.starts_with(FOR_THE_END) {
         ElfDefectKind::Unlinked
     } else {
         ElfDefectKind::Deadly
-    };
-    let message = format!("the relocations of {name} (section {at}) are gone: .rela{name} is empty, or is none of it");
-    Some(defect(kind, message))
+    }
 }
 
 /// The pointer to the start function, where it leads out of the section that the function is said to stand in

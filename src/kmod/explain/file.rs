@@ -191,7 +191,8 @@ pub(super) const TEXTS: &[Explanation] = &[
                   where something else stands already: `overflow in relocation type …`, `Invalid relocation target, existing \
                   value is nonzero`. The last two are looked for in x86 modules only. It warns of one that is written into \
                   the padding behind a table that the kernel walks through (`.return_sites`, `__mcount_loc` …): the entry \
-                  that it was for stays empty, and is passed over.",
+                  that it was for stays empty, and is passed over. It warns, too, where the relocations of code are gone that \
+                  is only run when the module is unloaded.",
         see: "readelf -rW FILE.ko\ndmesg | tail   # on a node, after insmod",
         mend: "Build it again with kbuild; do not post-process it with tools that move or rewrite sections.",
         source: "`arch/x86/kernel/module.c` and `arch/arm64/kernel/module.c: apply_relocate_add`",

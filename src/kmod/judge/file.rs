@@ -115,7 +115,8 @@ fn defect(defect: &ElfDefect, kernel: &Kernel<'_>) -> Finding {
         ElfDefectKind::SectionsOfOneName => (
             Rule::ElfMalformed,
             format!(
-                "{message}: {} gives the module up, and modprobe takes that for a module that is loaded already; link it with                  kbuild, whose linker script merges sections of one name",
+                "{message}: {} gives the module up, and modprobe takes that for a module that is loaded already; link it \
+                 with kbuild, whose linker script merges sections of one name",
                 kernel.release
             ),
         ),

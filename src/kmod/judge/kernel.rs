@@ -165,7 +165,7 @@ impl<'a> Kernel<'a> {
 /// without them would be false.
 pub(super) fn unchecked(kernel: &Kernel<'_>, load: &Load, evidence: &ToolkitEvidence) -> Vec<Finding> {
     const WITHOUT: &str = "not checked: exported symbols and their CRCs, GPL-only symbols and namespaces, in-tree \
-                           modules, the whole vermagic, the size of struct module, kernel configuration";
+                           modules, the whole vermagic, the layout of struct module, kernel configuration";
     let target = &load.kernel;
     match evidence {
         ToolkitEvidence::NotGiven => vec![Finding::informs(
@@ -218,7 +218,7 @@ fn lacking(kernel: &Kernel<'_>, toolkit: &Toolkit) -> Vec<Finding> {
         (
             toolkit.this_module.is_none(),
             "in-tree module to compare with",
-            "the size of struct module",
+            "the layout of struct module",
         ),
     ];
     let lacks = parts.into_iter().filter(|(lacks, ..)| *lacks);

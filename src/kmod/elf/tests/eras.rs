@@ -1,16 +1,23 @@
 //! What kernels of different ages make of one file.
 
-use super::{LONE, put};
+use super::{LONE, PUMP, put};
 use crate::kmod::elf::image::{Image, Order};
 use crate::kmod::elf::{read, read_as};
 use crate::kmod::facts::{ElfDefectKind, Era};
 
+/// Where a section's header has its size.
+const SIZE: usize = 32;
+
 /// Where the header of a section of that name stands in a real module.
 fn section_header(name: &str) -> usize {
-    let image = Image::open(LONE, Era::Since6_13).unwrap();
+    section_header_of(LONE, name)
+}
+
+fn section_header_of(module: &[u8], name: &str) -> usize {
+    let image = Image::open(module, Era::Since6_13).unwrap();
     let named = |section| image.has_name(section, name);
     let index = image.sections.iter().position(named).unwrap();
-    usize::try_from(Order::Little.u64(LONE, 40).unwrap()).unwrap() + index * 64
+    usize::try_from(Order::Little.u64(module, 40).unwrap()).unwrap() + index * 64
 }
 
 fn altered(section: &str, at: usize, value: &[u8]) -> Vec<u8> {
@@ -100,7 +107,6 @@ fn each_era_checks_what_its_kernels_check() {
     use ElfDefectKind::{Deadly, Malformed, NoSymbols, NotAModule, Relocation, Truncated, Unlinked, WritableCode};
     const TYPE: usize = 4;
     const FLAGS: usize = 8;
-    const SIZE: usize = 32;
     const ALIGN: usize = 48;
     const THIS_MODULE: &str = ".gnu.linkonce.this_module";
     let taken = [None; 3];
@@ -239,6 +245,14 @@ fn each_era_checks_what_its_kernels_check() {
     );
     let symbols = altered(".symtab", TYPE, &[1]);
     assert_eq!(said(&symbols), by_all(NoSymbols));
+}
+
+/// truth: files/emptied-rela-exit-text
+#[test]
+fn code_for_the_end_does_not_run_at_the_start() {
+    let mut bytes = PUMP.to_vec();
+    put(&mut bytes, section_header_of(PUMP, ".rela.exit.text") + SIZE, &[0; 8]);
+    assert_eq!(said(&bytes), [Some(ElfDefectKind::Unlinked); 3]);
 }
 
 /// truth: headers/this-module-offset-zero

@@ -5,7 +5,7 @@ use crate::truth::elf::section;
 use crate::truth::ko::Ko;
 
 /// Sections that a module may have; the last ones on arm64.
-const SECTIONS: [&str; 18] = [
+const SECTIONS: [&str; 19] = [
     ".modinfo",
     ".gnu.linkonce.this_module",
     ".symtab",
@@ -14,6 +14,7 @@ const SECTIONS: [&str; 18] = [
     ".init.text",
     ".exit.text",
     ".rela.init.text",
+    ".rela.exit.text",
     ".rela.gnu.linkonce.this_module",
     ".note.gnu.build-id",
     ".note.Linux",
