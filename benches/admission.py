@@ -1,23 +1,30 @@
 #!/usr/bin/env python3
-"""Creates preflights through an API server with and without admission, in turns, and prints what admission adds.
+"""Creates preflights through an API server with and without admission, and prints what admission adds.
 
-usage: admission.py KUBECONFIG OUR_PORT PEER_PORT CREATES      as benches/admission calls it.
+By whom a preflight is admitted, its label says, so that every way is taken once in each round, in another order every time:
+what the machine does to one round it does to all ways alike, and what is added is the median over the rounds.
+
+usage: admission.py KUBECONFIG CREATES floor=PORT peer=PORT ours=PORT      as benches/admission calls it.
 """
 
 import http.client
 import json
+import random
 import ssl
 import statistics
 import sys
 import time
 import urllib.parse
 
-ROUNDS = 4
 GROUP = "kmm.sigs.x-k8s.io"
 PREFLIGHTS = f"/apis/{GROUP}/v1beta2/preflightvalidationsocp"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1"
-# How long an API server may take to hear of a changed configuration.
-HEARD = 3
+LABEL = "admitted-by"
+WAYS = ["none", "floor", "peer", "ours", "both"]
+# How long an API server may take to hear of a changed configuration, in seconds.
+HEARD = 30
+# Rounds that are not counted: connections are made in them.
+WARM_UP = 20
 
 
 class ApiServer:
@@ -31,18 +38,28 @@ class ApiServer:
         address = urllib.parse.urlsplit(cluster["server"])
         self.connection = http.client.HTTPSConnection(address.hostname, address.port, context=context)
 
-    def ask(self, method, path, body=None, media_type="application/json"):
+    def request(self, method, path, body=None):
         text = None if body is None else json.dumps(body)
-        self.connection.request(method, path, text, {"Content-Type": media_type})
+        self.connection.request(method, path, text, {"Content-Type": "application/json"})
         response = self.connection.getresponse()
-        answer = response.read()
-        if response.status >= 400 and not (method == "DELETE" and response.status == 404):
-            sys.exit(f"{method} {path}: {response.status} {answer[:300]!r}")
+        return response.status, response.read()
+
+    def ask(self, method, path, body=None):
+        status, answer = self.request(method, path, body)
+        if status >= 400:
+            sys.exit(f"{method} {path}: {status} {answer[:300]!r}")
         return json.loads(answer)
 
+    def creates(self, one):
+        """Whether a preflight is admitted, and made."""
+        status, answer = self.request("POST", PREFLIGHTS, one)
+        if status not in (201, 403, 422):
+            sys.exit(f"a preflight was neither made nor refused: {status} {answer[:300]!r}")
+        return status == 201
 
-def configuration(kind, port, path, bundle):
-    name = "default" if kind.startswith("Mutating") else "validate"
+
+def configuration(kind, way, port, path, bundle):
+    name = f"{'default' if kind.startswith('Mutating') else 'validate'}-{way}"
     rule = {
         "apiGroups": [GROUP],
         "apiVersions": ["v1beta2"],
@@ -52,12 +69,13 @@ def configuration(kind, port, path, bundle):
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": kind,
-        "metadata": {"name": "measured"},
+        "metadata": {"name": f"measured-{way}"},
         "webhooks": [
             {
                 "name": f"{name}.preflightvalidationsocp.{GROUP}",
                 "clientConfig": {"url": f"https://localhost:{port}/{path}/preflightvalidationocp", "caBundle": bundle},
                 "rules": [rule],
+                "objectSelector": {"matchLabels": {LABEL: way}},
                 "failurePolicy": "Fail",
                 "sideEffects": "None",
                 "admissionReviewVersions": ["v1"],
@@ -66,57 +84,61 @@ def configuration(kind, port, path, bundle):
     }
 
 
-def admit_by(api, configurations):
-    """Nobody but these is asked from now on."""
-    for plural in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
-        api.ask("DELETE", f"{CONFIGURATIONS}/{plural}/measured")
-    for one in configurations:
-        api.ask("POST", f"{CONFIGURATIONS}/{one['kind'].lower()}s", one)
-    time.sleep(HEARD)
+def preflight(way, name, kernel):
+    return {
+        "apiVersion": f"{GROUP}/v1beta2",
+        "kind": "PreflightValidationOCP",
+        "metadata": {"name": name, "labels": {LABEL: way}},
+        "spec": {"kernelVersion": kernel, "pushBuiltImage": False},
+    }
 
 
-def creates(api, name, count):
-    """How long each create takes, in milliseconds; the first few only warm up."""
-    taken = []
-    for number in range(count + 20):
-        preflight = {
-            "apiVersion": f"{GROUP}/v1beta2",
-            "kind": "PreflightValidationOCP",
-            "metadata": {"name": f"{name}-{number}"},
-            "spec": {"kernelVersion": "5.14.0-570.19.1.el9_6.x86_64", "pushBuiltImage": False},
-        }
-        began = time.perf_counter()
-        api.ask("POST", PREFLIGHTS, preflight)
-        taken.append((time.perf_counter() - began) * 1000)
-    api.ask("DELETE", PREFLIGHTS)
-    return taken[20:]
+def wait_until_asked(api, way):
+    """Whoever admits in that way refuses what is no kernel; as long as nobody does, it is admitted."""
+    end = time.monotonic() + HEARD
+    while api.creates(preflight(way, f"heard-{way}", "no-kernel")):
+        api.ask("DELETE", f"{PREFLIGHTS}/heard-{way}")
+        if time.monotonic() > end:
+            sys.exit(f"nobody was asked by way of {way} within {HEARD} s")
+        time.sleep(0.1)
+
+
+def rounds(api, count):
+    """How long each way takes in each round, in milliseconds."""
+    shuffled = random.Random(7)
+    for number in range(WARM_UP + count):
+        taken = {}
+        for way in shuffled.sample(WAYS, len(WAYS)):
+            one = preflight(way, f"{way}-{number}", f"5.14.0-570.{number}.1.el9_6.x86_64")
+            began = time.perf_counter()
+            if not api.creates(one):
+                sys.exit(f"a sound preflight was refused by way of {way}")
+            taken[way] = (time.perf_counter() - began) * 1000
+            api.ask("DELETE", f"{PREFLIGHTS}/{one['metadata']['name']}")
+        if number >= WARM_UP:
+            yield taken
 
 
 def main():
-    kubeconfig, our_port, peer_port, count = sys.argv[1], *map(int, sys.argv[2:])
+    kubeconfig, count, *ports = sys.argv[1:]
+    ports = dict(port.split("=") for port in ports)
     api = ApiServer(kubeconfig)
     secret = api.ask("GET", "/api/v1/namespaces/kmm-preflight/secrets/kmm-preflight-webhook")
     bundle = secret["data"]["ca.crt"]
     validating, mutating = "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"
-    ways = {
-        "none": [],
-        "peer": [configuration(validating, peer_port, "validate", bundle)],
-        "ours": [configuration(validating, our_port, "validate", bundle)],
-        "ours, both": [
-            configuration(mutating, our_port, "mutate", bundle),
-            configuration(validating, our_port, "validate", bundle),
-        ],
-    }
-    taken = {way: [] for way in ways}
-    for turn in range(ROUNDS):
-        for at, (way, configurations) in enumerate(ways.items()):
-            admit_by(api, configurations)
-            taken[way] += creates(api, f"turn-{turn}-{at}", count // ROUNDS)
-    admit_by(api, [])
-    base = statistics.median(taken["none"])
-    added = {way: statistics.median(times) - base for way, times in taken.items()}
+    for one in [
+        *(configuration(validating, way, port, "validate", bundle) for way, port in ports.items()),
+        configuration(mutating, "both", ports["ours"], "mutate", bundle),
+        configuration(validating, "both", ports["ours"], "validate", bundle),
+    ]:
+        api.ask("POST", f"{CONFIGURATIONS}/{one['kind'].lower()}s", one)
+    for way in WAYS[1:]:
+        wait_until_asked(api, way)
+    taken = list(rounds(api, int(count)))
+    of = {way: [round[way] for round in taken] for way in WAYS}
+    added = {way: statistics.median(round[way] - round["none"] for round in taken) for way in WAYS}
     print(f"{'admission by':14}{'p50 ms':>8}{'p90 ms':>8}{'adds ms':>9}{'of peer':>9}")
-    for way, times in taken.items():
+    for way, times in of.items():
         tenth = statistics.quantiles(times, n=10)[-1]
         share = f"{added[way] / added['peer']:9.2f}" if way != "none" else ""
         print(f"{way:14}{statistics.median(times):8.2f}{tenth:8.2f}{added[way]:9.2f}{share}")

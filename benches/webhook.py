@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What wrk measured of two webhooks, side by side. usage: webhook.py FOLDER, as benches/webhook leaves it."""
+"""What wrk measured of webhooks, side by side. usage: webhook.py FOLDER, as benches/webhook leaves it."""
 
 import os
 import re
@@ -29,11 +29,12 @@ def run(folder, name, connections):
 
 def main():
     folder = Path(sys.argv[1])
-    print(f"{'connections':>11}  {'':17}{'peer':>10}{'ours':>10}{'ours/peer':>11}")
+    print(f"{'connections':>11}  {'':17}{'floor':>10}{'peer':>10}{'ours':>10}{'ours/peer':>11}")
     for connections in ("1", "1.awake", "64"):
-        peer, ours = run(folder, "peer", connections), run(folder, "ours", connections)
+        floor, peer, ours = (run(folder, name, connections) for name in ("floor", "peer", "ours"))
         for what in peer:
-            print(f"{connections.replace('.', ' '):>11}  {what:17}{peer[what]:10.2f}{ours[what]:10.2f}{ours[what] / peer[what]:11.2f}")
+            share = ours[what] / peer[what]
+            print(f"{connections.replace('.', ' '):>11}  {what:17}{floor[what]:10.2f}{peer[what]:10.2f}{ours[what]:10.2f}{share:11.2f}")
 
 
 main()
