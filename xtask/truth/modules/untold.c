@@ -9,7 +9,7 @@ static bool on_off;
 module_param_cb(on_off, &param_ops_bool, &on_off, 0444);
 
 static unsigned char bytes[2];
-static const struct kparam_array bytes_array = {
+static struct kparam_array bytes_array = {
 	.max = ARRAY_SIZE(bytes),
 	.elemsize = sizeof(bytes[0]),
 	.ops = &param_ops_byte,
@@ -24,7 +24,7 @@ static int set_nothing(const char *value, const struct kernel_param *param)
 
 static const struct kernel_param_ops own_ops = { .set = set_nothing };
 static char own[2];
-static const struct kparam_array own_array = {
+static struct kparam_array own_array = {
 	.max = ARRAY_SIZE(own),
 	.elemsize = sizeof(own[0]),
 	.ops = &own_ops,
