@@ -58,6 +58,9 @@ pub(super) fn read(image: &Image<'_>, symbols: &Symbols<'_, '_>) -> Option<Box<[
         return Some(Box::default());
     };
     let count = image.content(section).len() / ENTRY;
+    if count > MAX_PARAMETERS {
+        return None;
+    }
     let mut reader = Reader {
         image,
         symbols,
@@ -67,8 +70,7 @@ pub(super) fn read(image: &Image<'_>, symbols: &Symbols<'_, '_>) -> Option<Box<[
         section: at,
         offset: (index * ENTRY) as u64,
     });
-    let parameters = (count <= MAX_PARAMETERS).then(|| entries.map(|entry| reader.parameter(entry)).collect());
-    parameters?
+    entries.map(|entry| reader.parameter(entry)).collect()
 }
 
 /// A place in a section.
