@@ -88,7 +88,7 @@ pub(super) const TEXTS: &[Explanation] = &[
         rule: Rule::ParameterUnknown,
         title: "an unknown parameter",
         meaning: "The module's table of parameters has no such one. The kernel says `unknown parameter ignored` and loads it.",
-        see: "modinfo -F parmtype FILE.ko",
+        see: "nm FILE.ko | grep __param_   # before it was stripped",
         mend: "Correct the name in `parameters`.",
         source: "`kernel/module/main.c: unknown_module_param_cb`",
         depends_on: "",
